@@ -1,0 +1,64 @@
+"""Reference speech models in torch, their processors, and the way to bundles that run on devices.
+
+Names are imported when they are first used, so that the command line answers without waiting for torch.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from edgespeech.models.auto import AutoModelForCTC
+    from edgespeech.models.hubert import HubertConfig, HubertForCTC, HubertModel
+    from edgespeech.models.unispeech import UniSpeechConfig, UniSpeechForCTC, UniSpeechModel
+    from edgespeech.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
+    from edgespeech.processing import (
+        AutoFeatureExtractor,
+        AutoProcessor,
+        AutoTokenizer,
+        Wav2Vec2CTCTokenizer,
+        Wav2Vec2FeatureExtractor,
+        Wav2Vec2Processor,
+    )
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AutoFeatureExtractor",
+    "AutoModelForCTC",
+    "AutoProcessor",
+    "AutoTokenizer",
+    "HubertConfig",
+    "HubertForCTC",
+    "HubertModel",
+    "UniSpeechConfig",
+    "UniSpeechForCTC",
+    "UniSpeechModel",
+    "Wav2Vec2CTCTokenizer",
+    "Wav2Vec2Config",
+    "Wav2Vec2FeatureExtractor",
+    "Wav2Vec2ForCTC",
+    "Wav2Vec2Model",
+    "Wav2Vec2Processor",
+]
+
+_HOMES = {
+    "edgespeech.models.auto": ("AutoModelForCTC",),
+    "edgespeech.models.hubert": ("HubertConfig", "HubertForCTC", "HubertModel"),
+    "edgespeech.models.unispeech": ("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechModel"),
+    "edgespeech.models.wav2vec2": ("Wav2Vec2Config", "Wav2Vec2ForCTC", "Wav2Vec2Model"),
+    "edgespeech.processing": (
+        *("AutoFeatureExtractor", "AutoProcessor", "AutoTokenizer"),
+        *("Wav2Vec2CTCTokenizer", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor"),
+    ),
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME_OF[name]), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -1,0 +1,193 @@
+"""Configurations: frozen dataclasses that read and write `config.json`.
+
+What a file holds beyond the fields of its class is kept in `extra` and written back.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from edgespeech.activations import NAMES
+from edgespeech.checkpoint.folder import read_json, resolve, write_json
+from edgespeech.errors import CheckpointError, ConfigError
+
+CONFIG = "config.json"
+ConfigT = TypeVar("ConfigT", bound="Config")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """What all configurations share: the way from and to a file.
+
+    Subclasses set `model_type`, the name by which `config.json` says which class it belongs to.
+    """
+
+    model_type: ClassVar[str]
+
+    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):  # JSON has lists where the architecture wants fixed tuples
+            value = getattr(self, entry.name)
+            if isinstance(value, list):
+                object.__setattr__(self, entry.name, tuple(value))
+        self.validate()
+
+    def validate(self) -> None:
+        """Check that the fields fit each other; subclasses say how.
+
+        Raises:
+            ConfigError: names the fields that contradict each other.
+        """
+
+    @classmethod
+    def from_dict(cls: type[ConfigT], values: Mapping[str, Any], **overrides: Any) -> ConfigT:
+        """Build a configuration from the content of a `config.json`; `overrides` replace fields.
+
+        Raises:
+            ConfigError: the fields contradict each other.
+            CheckpointError: `model_type` is another family's.
+        """
+        values = {**values, **overrides}
+        found = values.pop("model_type", cls.model_type)
+        if found != cls.model_type:
+            raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {found!r}")
+        known = {entry.name for entry in fields(cls)} - {"extra"}
+        extra = {name: value for name, value in values.items() if name not in known}
+        return cls(**{name: value for name, value in values.items() if name in known}, extra=extra)
+
+    @classmethod
+    def from_pretrained(cls: type[ConfigT], checkpoint: str | os.PathLike[str], **overrides: Any) -> ConfigT:
+        """Read `config.json` of a checkpoint folder or hub id; `overrides` replace fields.
+
+        Raises:
+            MissingFileError: no such folder, or it holds no `config.json`.
+            CheckpointError: the file is damaged or of another family.
+            ConfigError: its fields contradict each other.
+        """
+        return cls.from_dict(read_json(resolve(checkpoint) / CONFIG), **overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the content of a `config.json`, `model_type` and unknown keys included."""
+        own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "extra"}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
+        return {**self.extra, **plain, "model_type": self.model_type}
+
+    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+        """Write `config.json` into a folder, which is made where needed."""
+        path = Path(folder)
+        path.mkdir(parents=True, exist_ok=True)
+        write_json(path / CONFIG, self.to_dict())
+
+
+@dataclass(frozen=True, kw_only=True)
+class SpeechEncoderConfig(Config):
+    """Architecture of the encoder that wav2vec2, HuBERT and UniSpeech share; the defaults are the base size's.
+
+    Sizes are in channels, kernels and strides in frames of their layer's input. A family's class states only where its
+    published defaults differ. https://arxiv.org/abs/2006.11477, https://arxiv.org/abs/2106.07447,
+    https://arxiv.org/abs/2101.07597
+    """
+
+    vocab_size: int = 32
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    intermediate_size: int = 3072
+    hidden_act: str = "gelu"
+    hidden_dropout: float = 0.1
+    activation_dropout: float = 0.1
+    attention_dropout: float = 0.1
+    feat_proj_dropout: float = 0.0
+    feat_proj_layer_norm: bool = True
+    final_dropout: float = 0.1
+    layerdrop: float = 0.1
+    initializer_range: float = 0.02
+    layer_norm_eps: float = 1e-5
+
+    feat_extract_norm: str = "group"
+    feat_extract_activation: str = "gelu"
+    conv_dim: tuple[int, ...] = (512, 512, 512, 512, 512, 512, 512)
+    conv_stride: tuple[int, ...] = (5, 2, 2, 2, 2, 2, 2)
+    conv_kernel: tuple[int, ...] = (10, 3, 3, 3, 3, 2, 2)
+    conv_bias: bool = False
+    num_conv_pos_embeddings: int = 128
+    num_conv_pos_embedding_groups: int = 16
+    conv_pos_batch_norm: bool = False
+    do_stable_layer_norm: bool = False
+
+    add_adapter: bool = False
+    adapter_kernel_size: int = 3
+    adapter_stride: int = 2
+    num_adapter_layers: int = 3
+    output_hidden_size: int | None = None
+    adapter_attn_dim: int | None = None
+
+    apply_spec_augment: bool = True
+    mask_time_prob: float = 0.05
+    mask_time_length: int = 10
+    mask_time_min_masks: int = 2
+    mask_feature_prob: float = 0.0
+    mask_feature_length: int = 10
+    mask_feature_min_masks: int = 0
+
+    num_codevectors_per_group: int = 320
+    num_codevector_groups: int = 2
+    contrastive_logits_temperature: float = 0.1
+    feat_quantizer_dropout: float = 0.0
+    num_negatives: int = 100
+    codevector_dim: int = 256
+    proj_codevector_dim: int = 256
+    diversity_loss_weight: float = 0.1
+
+    ctc_loss_reduction: str = "sum"
+    ctc_zero_infinity: bool = False
+    use_weighted_layer_sum: bool = False
+    classifier_proj_size: int = 256
+    tdnn_dim: tuple[int, ...] = (512, 512, 512, 512, 1500)
+    tdnn_kernel: tuple[int, ...] = (5, 3, 3, 1, 1)
+    tdnn_dilation: tuple[int, ...] = (1, 2, 3, 1, 1)
+    xvector_output_dim: int = 512
+
+    pad_token_id: int | None = 0
+    bos_token_id: int | None = 1
+    eos_token_id: int | None = 2
+
+    def __post_init__(self) -> None:
+        if self.output_hidden_size is None:
+            object.__setattr__(self, "output_hidden_size", self.hidden_size)
+        super().__post_init__()
+
+    @property
+    def output_size(self) -> int:
+        """Channels of the last hidden state: the adapter's where there is one."""
+        return (self.output_hidden_size or self.hidden_size) if self.add_adapter else self.hidden_size
+
+    @property
+    def inputs_to_logits_ratio(self) -> int:
+        """Samples of audio per frame of the conv stack (320 for the published models: 20 ms at 16 kHz)."""
+        ratio = 1
+        for stride in self.conv_stride:
+            ratio *= stride
+        return ratio
+
+    def validate(self) -> None:
+        """Check sizes and names; see `Config.validate`."""
+        sizes = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
+        if len(sizes) != 1 or 0 in sizes:
+            raise ConfigError(
+                "conv_dim, conv_kernel and conv_stride must have one entry per layer each, got "
+                f"{len(self.conv_dim)}, {len(self.conv_kernel)} and {len(self.conv_stride)}"
+            )
+        if self.feat_extract_norm not in ("group", "layer"):
+            raise ConfigError(f"feat_extract_norm must be 'group' or 'layer', got {self.feat_extract_norm!r}")
+        for divisor in ("num_attention_heads", "num_conv_pos_embedding_groups"):
+            if getattr(self, divisor) < 1 or self.hidden_size % getattr(self, divisor):
+                raise ConfigError(
+                    f"hidden_size {self.hidden_size} must be a multiple of {divisor} {getattr(self, divisor)}"
+                )
+        for name in ("hidden_act", "feat_extract_activation"):
+            if getattr(self, name) not in NAMES:
+                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown; known: {', '.join(sorted(NAMES))}")

@@ -1,0 +1,95 @@
+"""The conv stack that turns a waveform into features, and their projection to the transformer's size."""
+
+import torch
+from torch import Tensor, nn
+
+from edgespeech.activations import activation
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.encoder.lengths import conv_length, real
+
+
+class TimeGroupNorm(nn.GroupNorm):
+    """Normalises each channel over time, and only over the frames that are real."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(num_groups=channels, num_channels=channels, affine=True)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Normalise x (batch, channels, frames); `lengths` (batch,) counts the real frames, None means all."""
+        if lengths is None:
+            return super().forward(x)
+        mask = real(lengths, x.shape[-1])[:, None].to(x.dtype)  # (batch, 1, frames)
+        count = lengths[:, None, None].to(x.dtype)
+        mean = (x * mask).sum(-1, keepdim=True) / count
+        centred = (x - mean) * mask
+        variance = centred.square().sum(-1, keepdim=True) / count
+        scale = self.weight[:, None] * torch.rsqrt(variance + self.eps)
+        return (x - mean) * scale + self.bias[:, None]
+
+
+class ChannelLayerNorm(nn.LayerNorm):
+    """Normalises each frame over its channels, for the conv stack's channels-first layout."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Normalise x (batch, channels, frames); frames are independent, so `lengths` change nothing."""
+        return super().forward(x.transpose(1, 2)).transpose(1, 2)
+
+
+class ConvLayer(nn.Module):
+    """One convolution over time, with normalisation where the configuration has one, and the activation."""
+
+    def __init__(self, config: SpeechEncoderConfig, index: int) -> None:
+        super().__init__()
+        channels_in = config.conv_dim[index - 1] if index > 0 else 1
+        channels = config.conv_dim[index]
+        self.conv = nn.Conv1d(
+            channels_in, channels, config.conv_kernel[index], config.conv_stride[index], bias=config.conv_bias
+        )
+        self.layer_norm: TimeGroupNorm | ChannelLayerNorm | None = None
+        if config.feat_extract_norm == "layer":
+            self.layer_norm = ChannelLayerNorm(channels)
+        elif index == 0:
+            self.layer_norm = TimeGroupNorm(channels)
+        self.activation = activation(config.feat_extract_activation)
+
+    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels_in, frames_in) -> (batch, channels, frames), with the lengths of both."""
+        x = self.conv(x)
+        if lengths is not None:
+            lengths = conv_length(lengths, self.conv.kernel_size[0], self.conv.stride[0])
+        if self.layer_norm is not None:
+            x = self.layer_norm(x, lengths)
+        return self.activation(x), lengths
+
+
+class FeatureExtractor(nn.Module):
+    """The stack of convolutions: a waveform in, features every `inputs_to_logits_ratio` samples out."""
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        super().__init__()
+        self.conv_layers = nn.ModuleList(ConvLayer(config, index) for index in range(len(config.conv_dim)))
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames."""
+        x = waveform[:, None]  # (batch, 1, samples)
+        for layer in self.conv_layers:
+            x, lengths = layer(x, lengths)
+        return x.transpose(1, 2), lengths
+
+
+class FeatureProjection(nn.Module):
+    """Layer norm (HuBERT may leave it out) and projection from the conv stack's size to the transformer's."""
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        super().__init__()
+        self.layer_norm = None
+        if config.feat_proj_layer_norm:
+            self.layer_norm = nn.LayerNorm(config.conv_dim[-1], eps=config.layer_norm_eps)
+        self.projection = nn.Linear(config.conv_dim[-1], config.hidden_size)
+        self.dropout = nn.Dropout(config.feat_proj_dropout)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """(batch, frames, conv_dim) -> (batch, frames, hidden), and the normalised features that went in."""
+        if self.layer_norm is not None:
+            features = self.layer_norm(features)
+        return self.dropout(self.projection(features)), features

@@ -1,0 +1,18 @@
+"""Lengths under padding: how many frames an utterance has, and which frames of a padded batch are real."""
+
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+
+Length = TypeVar("Length", int, Tensor)
+
+
+def conv_length(length: Length, kernel: int, stride: int, padding: int = 0) -> Length:
+    """Frames that a convolution gives for `length` frames, https://arxiv.org/abs/1603.07285 (relationship 6)."""
+    return (length + 2 * padding - kernel) // stride + 1
+
+
+def real(lengths: Tensor, frames: int) -> Tensor:
+    """Return a mask that is true on the real frames of a batch: lengths (batch,) -> (batch, frames)."""
+    return torch.arange(frames, device=lengths.device) < lengths[:, None]

@@ -1,0 +1,149 @@
+"""The CTC head: a linear layer on the encoder, its loss, and the per-language adapters of MMS."""
+
+import os
+from dataclasses import replace
+from typing import Any, ClassVar, TypeVar
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgespeech.checkpoint import load_into, read_adapter, read_weights, resolve
+from edgespeech.configuration import Config, SpeechEncoderConfig
+from edgespeech.errors import CheckpointError, ConfigError, InputError
+from edgespeech.models.outputs import CTCOutput
+from edgespeech.models.pretrained import PreTrainedModel, draw
+from edgespeech.models.speech import SpeechModel, sample_lengths
+
+CTCT = TypeVar("CTCT", bound="SpeechForCTC")
+
+
+class SpeechForCTC(PreTrainedModel):
+    """A speech encoder with a linear layer to the vocabulary. The families' classes name their encoder."""
+
+    base_model_class: ClassVar[type[SpeechModel]]
+
+    def __init__(self, config: SpeechEncoderConfig, target_lang: str | None = None) -> None:
+        super().__init__()
+        self.config = config
+        self.target_lang = target_lang
+        self.add_module(self.base_model_prefix, self.base_model_class(config))
+        self.dropout = nn.Dropout(config.final_dropout)
+        self.lm_head = nn.Linear(config.output_size, config.vocab_size)
+        draw(self.lm_head, config)
+
+    @classmethod
+    def from_pretrained(
+        cls: type[CTCT],
+        checkpoint: str | os.PathLike[str],
+        *,
+        config: Config | None = None,
+        target_lang: str | None = None,
+        **overrides: Any,
+    ) -> CTCT:
+        """Load a checkpoint; `target_lang` picks the language adapter `adapter.{target_lang}.safetensors` in it.
+
+        The vocabulary's size then follows the adapter. For the rest see `PreTrainedModel.from_pretrained`.
+        """
+        folder = resolve(checkpoint)
+        config = config or cls.config_class.from_pretrained(folder, **overrides)
+        weights = read_weights(folder)
+        if target_lang is not None:
+            _require_adapters(config)
+            weights |= read_adapter(folder, target_lang)
+            config = replace(config, vocab_size=len(weights["lm_head.weight"]))  # type: ignore[call-arg]
+        model = cls._load(folder, config, weights)
+        model.target_lang = target_lang
+        return model
+
+    @property
+    def base_model(self) -> SpeechModel:
+        """The encoder below the head."""
+        return self.get_submodule(self.base_model_prefix)  # type: ignore[return-value]
+
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None = None,
+        labels: Tensor | None = None,
+        *,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> CTCOutput:
+        """Compute logits (batch, frames, vocabulary), and with labels (batch, tokens) the CTC loss.
+
+        Negative labels are padding. The loss is reduced as `ctc_loss_reduction` says; the blank is `pad_token_id`.
+        https://www.cs.toronto.edu/~graves/icml_2006.pdf. The encoder's arguments: see `SpeechModel.forward`.
+
+        Raises:
+            InputError: a label beyond the vocabulary, or what the encoder refuses.
+        """
+        if labels is not None and int(labels.max()) >= self.config.vocab_size:
+            raise InputError(f"labels must be below vocab_size {self.config.vocab_size}, got {int(labels.max())}")
+        output = self.base_model(
+            input_values,
+            attention_mask,
+            output_hidden_states=output_hidden_states,
+            output_attentions=output_attentions,
+        )
+        logits = self.lm_head(self.dropout(output.last_hidden_state))
+        loss = None
+        if labels is not None:
+            lengths = sample_lengths(attention_mask, input_values)
+            if lengths is None:
+                lengths = labels.new_full((len(input_values),), input_values.shape[1])
+            loss = self._loss(logits, labels, self.base_model.frames(lengths))
+        return CTCOutput(loss, logits, output.hidden_states, output.attentions)
+
+    def logits(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary): what graphs are exported from."""
+        return self.lm_head(self.base_model.encode(waveform, lengths).last_hidden_state)  # type: ignore[no-any-return]
+
+    def _loss(self, logits: Tensor, labels: Tensor, frames: Tensor) -> Tensor:
+        return F.ctc_loss(
+            logits.float().log_softmax(-1).transpose(0, 1),  # (frames, batch, vocabulary)
+            labels[labels >= 0],
+            frames,
+            (labels >= 0).sum(-1),
+            blank=self.config.pad_token_id,
+            reduction=self.config.ctc_loss_reduction,
+            zero_infinity=self.config.ctc_zero_infinity,
+        )
+
+    def load_adapter(self, target_lang: str) -> None:
+        """Replace the language adapters and the head by those of `adapter.{target_lang}.safetensors` (or `.bin`).
+
+        Raises:
+            ConfigError: the configuration has no `adapter_attn_dim`.
+            CheckpointError: the model was not loaded from a checkpoint.
+            MissingFileError: no adapter for this language; the message lists those there are.
+            WeightsError: the file lacks a weight, has one too many or one of another shape.
+        """
+        _require_adapters(self.config)
+        if self.name_or_path is None:
+            raise CheckpointError("load_adapter needs a model that came from a checkpoint; call from_pretrained first")
+        adapter = read_adapter(self.name_or_path, target_lang)
+        kept = {name: tensor for name, tensor in self.state_dict().items() if not _is_adapter(name)}
+        config = replace(self.config, vocab_size=len(adapter.get("lm_head.weight", self.lm_head.weight)))
+        fresh = type(self)(config, target_lang)
+        load_into(fresh, kept | adapter, f"adapter.{target_lang} of {self.name_or_path}")
+        self.lm_head = fresh.lm_head.to(self.device, self.dtype)
+        self.config = config
+        self.load_state_dict(fresh.state_dict())
+        self.target_lang = target_lang
+
+    def freeze_feature_encoder(self) -> None:
+        """Take the conv stack out of training."""
+        self.base_model.freeze_feature_encoder()
+
+    def freeze_base_model(self) -> None:
+        """Take the whole encoder out of training, so that only the head learns."""
+        self.base_model.requires_grad_(False)
+
+
+def _is_adapter(name: str) -> bool:
+    return ".adapter_layer." in name or name.startswith("lm_head.")
+
+
+def _require_adapters(config: Any) -> None:
+    if config.adapter_attn_dim is None:
+        raise ConfigError("language adapters need a checkpoint whose configuration sets adapter_attn_dim")

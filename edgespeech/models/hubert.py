@@ -1,0 +1,29 @@
+"""HuBERT, https://arxiv.org/abs/2106.07447: names only, the encoder is everyone's."""
+
+from dataclasses import dataclass
+
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.models.ctc import SpeechForCTC
+from edgespeech.models.speech import SpeechModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class HubertConfig(SpeechEncoderConfig):
+    """Configuration of a HuBERT model; the defaults are the published base size's."""
+
+    model_type = "hubert"
+
+
+class HubertModel(SpeechModel):
+    """The HuBERT encoder without a head."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+
+
+class HubertForCTC(SpeechForCTC):
+    """The HuBERT encoder with a CTC head."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+    base_model_class = HubertModel

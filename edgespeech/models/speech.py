@@ -1,0 +1,90 @@
+"""The public face of the speech encoder: `attention_mask` in, an output with the reference library's names out."""
+
+from torch import Tensor
+
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.encoder import EncoderOutput, SpeechEncoder
+from edgespeech.encoder.transformer import Trace
+from edgespeech.errors import InputError
+from edgespeech.models.outputs import BaseModelOutput
+from edgespeech.models.pretrained import PreTrainedModel, draw
+
+# Weights of heads, by their first name: an encoder leaves them in the checkpoint when it is loaded on its own.
+HEADS = frozenset(
+    "lm_head projector classifier layer_weights tdnn objective quantizer project_hid project_q ctc_proj".split()
+)
+
+
+class SpeechModel(PreTrainedModel, SpeechEncoder):
+    """A speech encoder without a head. The families' classes set their configuration and prefix."""
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        super().__init__(config)
+        draw(self, config)
+
+    def forward(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None = None,
+        mask_time_indices: Tensor | None = None,
+        *,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> BaseModelOutput:
+        """Encode waveforms (batch, samples), normalised as the checkpoint's feature extractor does it.
+
+        Args:
+            input_values: float waveforms, padded on the right.
+            attention_mask: (batch, samples), 1 on real samples. With it, each utterance gets what it gets alone, for
+                group norm too (where the reference library lets the padding into the statistics).
+            mask_time_indices: (batch, frames), true on frames to hide, for pre-training.
+            output_hidden_states: return the transformer's input and each layer's output.
+            output_attentions: return each layer's attention weights.
+
+        Raises:
+            InputError: a wrong shape, audio shorter than one frame, or a mask with padding elsewhere than at the end.
+        """
+        if input_values.ndim != 2:
+            raise InputError(f"input_values must be (batch, samples), got {list(input_values.shape)}")
+        trace = Trace([] if output_hidden_states else None, [] if output_attentions else None)
+        lengths = sample_lengths(attention_mask, input_values)
+        result: EncoderOutput = self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
+        return BaseModelOutput(
+            result.last_hidden_state, result.extract_features, result.hidden_states, result.attentions
+        )
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `PreTrainedModel.adopted`; the weights of a checkpoint with a head stand under the family's prefix."""
+        prefix = self.base_model_prefix + "."
+        if any(name.startswith(prefix) for name in weights):
+            inner = {name.removeprefix(prefix): tensor for name, tensor in weights.items() if name.startswith(prefix)}
+            foreign = {
+                name: tensor
+                for name, tensor in weights.items()
+                if not name.startswith(prefix) and name.split(".")[0] not in HEADS
+            }
+            weights = inner | foreign
+        return super().adopted(weights)
+
+    def freeze_feature_encoder(self) -> None:
+        """Take the conv stack out of training."""
+        self.feature_extractor.requires_grad_(False)
+
+
+def sample_lengths(attention_mask: Tensor | None, input_values: Tensor) -> Tensor | None:
+    """Return the number of real samples of each utterance (batch,), None for no mask.
+
+    Raises:
+        InputError: the mask has another shape than the input, or padding elsewhere than at the end.
+    """
+    if attention_mask is None:
+        return None
+    if attention_mask.shape != input_values.shape:
+        raise InputError(
+            f"attention_mask must have the shape of input_values {list(input_values.shape)}, "
+            f"got {list(attention_mask.shape)}"
+        )
+    mask = attention_mask.long()
+    if bool((mask.diff(dim=-1) > 0).any()):
+        raise InputError("attention_mask must be ones followed by zeros; pad on the right")
+    return mask.sum(-1)
