@@ -1,0 +1,132 @@
+"""Choose the processor, feature extractor or tokenizer that a checkpoint folder asks for.
+
+Each kind has one table, name to module; a new class is one entry there, and modules are imported when they are needed.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from edgespeech.errors import CheckpointError
+from edgespeech.processing.feature_extractor import read_feature_extractor, require_feature_extractor
+from edgespeech.processing.folder import (
+    MODEL_CONFIG,
+    PROCESSOR_CONFIG,
+    TOKENIZER_CONFIG,
+    VOCABULARY,
+    locate,
+    read_optional,
+)
+
+FEATURE_EXTRACTORS = {"Wav2Vec2FeatureExtractor": "edgespeech.processing.feature_extractor"}
+TOKENIZERS = {"Wav2Vec2CTCTokenizer": "edgespeech.processing.ctc_tokenizer"}
+PROCESSORS = {"Wav2Vec2Processor": "edgespeech.processing.processor"}
+
+
+class Parts(NamedTuple):
+    """What models of one type use, where their files do not say it; None: no such part."""
+
+    processor: str | None = None
+    feature_extractor: str | None = None
+    tokenizer: str | None = None
+
+
+SPEECH = Parts("Wav2Vec2Processor", "Wav2Vec2FeatureExtractor", "Wav2Vec2CTCTokenizer")
+MODEL_TYPES = {"wav2vec2": SPEECH, "hubert": SPEECH, "unispeech": SPEECH}
+
+
+class AutoFeatureExtractor:
+    """Loads a feature extractor of the class that a checkpoint names."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **overrides: Any) -> Any:
+        """Load it from a folder or a hub id; `overrides` replace settings.
+
+        Raises:
+            MissingFileError: there is no such folder, or no feature extractor in it.
+            CheckpointError: it names none, or one that edgespeech does not have.
+        """
+        folder = locate(checkpoint, overrides)
+        require_feature_extractor(folder)
+        return _load("feature extractor", FEATURE_EXTRACTORS, _feature_extractor(folder), folder, overrides)
+
+
+class AutoTokenizer:
+    """Loads a tokenizer of the class that a checkpoint names."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **overrides: Any) -> Any:
+        """Load it from a folder or a hub id; `overrides` replace settings.
+
+        Raises:
+            MissingFileError: there is no such folder, or a file of the tokenizer is missing.
+            CheckpointError: it names no tokenizer, or one that edgespeech does not have.
+        """
+        folder = locate(checkpoint, overrides)
+        return _load("tokenizer", TOKENIZERS, _tokenizer(folder), folder, overrides)
+
+
+class AutoProcessor:
+    """Loads what a checkpoint has: a processor, or the feature extractor or tokenizer alone."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **overrides: Any) -> Any:
+        """Load it from a folder or a hub id; `overrides` replace settings.
+
+        Raises:
+            MissingFileError: there is no such folder, or a file is missing.
+            CheckpointError: it names no processor, or one that edgespeech does not have.
+        """
+        folder = locate(checkpoint, overrides)
+        name = _processor(folder)
+        if name is None:
+            if _feature_extractor(folder) is not None:
+                return AutoFeatureExtractor.from_pretrained(checkpoint, **overrides)
+            if _tokenizer(folder) is not None:
+                return AutoTokenizer.from_pretrained(checkpoint, **overrides)
+        return _load("processor", PROCESSORS, name, folder, overrides)
+
+
+def _load(kind: str, table: Mapping[str, str], name: str | None, folder: Path, overrides: Mapping[str, Any]) -> Any:
+    if name is None:
+        raise CheckpointError(f"{folder} does not say which {kind} it has, in any of its JSON files")
+    if name not in table:
+        raise CheckpointError(f"{folder} has the {kind} {name!r}, expected one of {', '.join(table)}")
+    kept = {option: value for option, value in overrides.items() if option != "subfolder"}
+    return getattr(import_module(table[name]), name).from_pretrained(folder, **kept)
+
+
+def _feature_extractor(folder: Path) -> str | None:
+    settings = read_feature_extractor(folder)
+    if settings is None:
+        return None
+    name: str | None = settings.get("feature_extractor_type")
+    return name or _parts(folder, "encoder").feature_extractor
+
+
+def _tokenizer(folder: Path) -> str | None:
+    for file in (TOKENIZER_CONFIG, MODEL_CONFIG):
+        name = read_optional(folder / file).get("tokenizer_class")
+        if isinstance(name, str):
+            return name.removesuffix("Fast")
+    return _parts(folder, "decoder").tokenizer
+
+
+def _processor(folder: Path) -> str | None:
+    sources = [read_optional(folder / PROCESSOR_CONFIG), read_feature_extractor(folder) or {}]
+    sources += [read_optional(folder / file) for file in (TOKENIZER_CONFIG, MODEL_CONFIG)]
+    for source in sources:
+        if isinstance(source.get("processor_class"), str):
+            return str(source["processor_class"])
+    has_both = _feature_extractor(folder) is not None and (folder / VOCABULARY).is_file()
+    return _parts(folder).processor if has_both else None
+
+
+def _parts(folder: Path, half: str = "") -> Parts:
+    """Look up the model type; of a model with an encoder and a decoder, the type of that half."""
+    config = read_optional(folder / MODEL_CONFIG)
+    inner = config.get(half)
+    config = inner if isinstance(inner, dict) else config
+    return MODEL_TYPES.get(str(config.get("model_type")), Parts())

@@ -1,0 +1,6 @@
+"""Export: a checkpoint goes in, a bundle that was proven on the real runtime comes out."""
+
+from edgespeech_export.errors import ExportError, ProofError, TargetExistsError
+from edgespeech_export.export import ExportOptions, export
+
+__all__ = ["ExportError", "ExportOptions", "ProofError", "TargetExistsError", "export"]

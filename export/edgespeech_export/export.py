@@ -1,0 +1,141 @@
+"""The export from end to end: checkpoint, graphs, proof, bundle."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import torch
+from edgespeech_runtime.bundle import sha256
+from edgespeech_runtime.manifest import (
+    LOGITS,
+    MANIFEST_FILE,
+    VALUES,
+    EngineName,
+    File,
+    Golden,
+    Manifest,
+    Precision,
+)
+from edgespeech_runtime.waveform import normalize
+
+from edgespeech.checkpoint import resolve
+from edgespeech_export import interchange, proof
+from edgespeech_export.errors import ExportError
+from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_export.provenance import operators, provenance, speed
+from edgespeech_export.source import Source, read
+from edgespeech_export.writers import WRITERS, Written
+
+GOLDEN_FILE = "golden.npz"
+SPARE = 4 * 2**20  # bytes of a bundle beside its weights, generously
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """How to export.
+
+    Attributes:
+        engine: which engine's files to write.
+        precision: how weights are stored; both precisions compute in float32 on the CPU.
+        target_lang: language of the adapter, for checkpoints with several.
+        force: replace the bundle if it is there.
+    """
+
+    engine: EngineName = "onnx"
+    precision: Precision = "float32"
+    target_lang: str | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(Precision))):
+            if getattr(self, name) not in choices:
+                raise ExportError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+
+def export(
+    checkpoint: str | os.PathLike[str],
+    bundle: str | os.PathLike[str],
+    options: ExportOptions | None = None,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Manifest:
+    """Export a checkpoint to a bundle, prove the bundle with the runtime, and return its manifest.
+
+    Args:
+        checkpoint: a checkpoint folder or hub id.
+        bundle: the folder to write; it comes into being whole, or not at all.
+        options: engine, precision and the like; the defaults are `ExportOptions()`.
+        progress: called with the name of each step when it begins.
+
+    Raises:
+        CheckpointError: the checkpoint cannot be read as what it claims to be.
+        TargetExistsError: the bundle's folder exists and is not to be replaced.
+        ProofError: the bundle does not compute what the checkpoint computes.
+        ExportError: the disk is full, or a tool refused the graph.
+    """
+    options = options or ExportOptions()
+    target = absolute(bundle)
+    folder = resolve(checkpoint)
+    check_target(target, options.force, keep=folder)
+    progress("reading the checkpoint")
+    source = read(folder, options.target_lang)
+    check_space(target, _needed(source, options))
+    with written_whole(target, options.force) as partial:
+        written = WRITERS[options.engine](source, partial, options.precision, progress)
+        interchange.write_tables(partial, source.vocabulary, source.model.config.to_dict(), source.audio.hop)
+        golden = _write_golden(source, partial, options.precision)
+        manifest = Manifest(
+            task="ctc",
+            engine=options.engine,
+            precision=options.precision,
+            audio=source.audio,
+            graphs={name: entry.graph for name, entry in written.items()},
+            files=_listing(partial),
+            frames=source.frames,
+            vocabulary=source.vocabulary,
+            golden=golden,
+            provenance=provenance(folder, options.engine),
+        )
+        _write(manifest, partial)
+        progress("proving the bundle against the checkpoint")
+        manifest = replace(manifest, report=_report(partial, source, options.precision, written))
+        _write(manifest, partial)
+    return manifest
+
+
+def _report(folder: Path, source: Source, precision: Precision, written: dict[str, Written]) -> dict[str, object]:
+    parity = proof.prove(folder, source.model, precision)
+    return {
+        "parity": proof.report(parity),
+        "bytes": sum(path.stat().st_size for path in folder.iterdir()),
+        "checkpoint_bytes_float32": source.bytes,
+        "operators": {name: operators(entry.model) for name, entry in written.items()},
+        "speed": speed(folder),
+    }
+
+
+def _write_golden(source: Source, folder: Path, precision: Precision) -> Golden:
+    """Write a short input and the reference model's output for it."""
+    waveform = proof.golden_waveform(source.audio.sampling_rate, source.audio.shortest)
+    values = (normalize(waveform) if source.audio.normalize else waveform)[None]
+    with torch.inference_mode():
+        logits = source.model.logits(torch.from_numpy(values)).numpy()
+    np.savez_compressed(folder / GOLDEN_FILE, **{VALUES.name: values, LOGITS.name: logits})
+    return Golden(GOLDEN_FILE, proof.tolerance(precision, float(np.abs(logits).max())))
+
+
+def _listing(folder: Path) -> dict[str, File]:
+    return {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
+
+
+def _write(manifest: Manifest, folder: Path) -> None:
+    (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def _needed(source: Source, options: ExportOptions) -> int:
+    """Bytes on disk at the peak: OpenVINO is converted from an ONNX file that stands beside it, and shares at the end."""
+    if options.engine == "openvino":
+        return 3 * source.bytes + SPARE
+    return source.bytes // (2 if options.precision == "float16" else 1) + SPARE

@@ -1,0 +1,91 @@
+"""The graphs that are exported, as torch modules over one model. What they take and give is the runtime's contract."""
+
+from dataclasses import dataclass
+
+import torch
+from edgespeech_runtime.manifest import CONTRACTS, LENGTHS, VALUES
+from edgespeech_runtime.manifest import Tensor as TensorSpec
+from edgespeech_runtime.waveform import VARIANCE_FLOOR
+from torch import Tensor, nn
+
+from edgespeech.encoder.lengths import real
+from edgespeech.models.ctc import SpeechForCTC
+
+LOGPROBS = TensorSpec("logprobs", "float32", ("batch", "frames", "vocabulary"))
+IMPOSSIBLE = -1e4  # log-probability of any token but the blank on padded frames
+
+
+@dataclass(frozen=True)
+class GraphSource:
+    """A graph to be: its name in the manifest, the module, its inputs and outputs."""
+
+    name: str
+    module: nn.Module
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Single(nn.Module):
+    """Logits of utterances of one length; nothing is masked."""
+
+    def __init__(self, model: SpeechForCTC) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_values: Tensor) -> Tensor:
+        """(batch, samples) -> (batch, frames, vocabulary)."""
+        return self.model.logits(input_values)
+
+
+class Batch(nn.Module):
+    """Logits of a padded batch, each utterance as if alone."""
+
+    def __init__(self, model: SpeechForCTC) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
+        """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary)."""
+        return self.model.logits(input_values, input_lengths)
+
+
+class Interchange(nn.Module):
+    """Log-probabilities from raw audio: the form that other runtimes open, normalisation included.
+
+    Padded frames say blank, so that a runtime which reads past an utterance's end finds nothing there.
+    """
+
+    def __init__(self, model: SpeechForCTC, normalize: bool, blank: int) -> None:
+        super().__init__()
+        self.model = model
+        self.normalize = normalize
+        padded = torch.full((model.config.vocab_size,), IMPOSSIBLE)
+        padded[blank] = 0.0
+        self.register_buffer("padded", padded, persistent=False)
+
+    def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
+        """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary)."""
+        if self.normalize:
+            input_values = self._normalized(input_values, input_lengths)
+        logprobs = self.model.logits(input_values, input_lengths).log_softmax(-1)
+        mask = real(self.model.base_model.frames(input_lengths), logprobs.shape[1])
+        return torch.where(mask[:, :, None], logprobs, self.get_buffer("padded"))
+
+    @staticmethod
+    def _normalized(x: Tensor, lengths: Tensor) -> Tensor:
+        mask = real(lengths, x.shape[1]).to(x.dtype)
+        count = lengths[:, None].to(x.dtype)
+        centred = (x - (x * mask).sum(-1, keepdim=True) / count) * mask
+        variance = centred.square().sum(-1, keepdim=True) / count
+        return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
+
+
+def ctc_graphs(model: SpeechForCTC) -> list[GraphSource]:
+    """Return the graphs of a CTC model that the runtime's contract names."""
+    modules: dict[str, nn.Module] = {"single": Single(model), "batch": Batch(model)}
+    return [GraphSource(name, modules[name], *contract) for name, contract in CONTRACTS["ctc"].items()]
+
+
+def interchange_graph(model: SpeechForCTC, normalize: bool, blank: int) -> GraphSource:
+    """Return the graph that other runtimes open."""
+    return GraphSource("interchange", Interchange(model, normalize, blank), (VALUES, LENGTHS), (LOGPROBS,))

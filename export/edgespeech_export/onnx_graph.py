@@ -1,0 +1,99 @@
+"""From a torch module to a simplified and checked ONNX graph, by `torch.onnx.export(dynamo=True)`.
+
+It patches nothing: what it exports is the reference model itself. Where the graph's files go is not known here.
+"""
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+
+import onnx
+import onnxsim
+import torch
+from edgespeech_runtime.manifest import Tensor as TensorSpec
+from torch import Tensor
+
+from edgespeech_export.errors import ExportError
+from edgespeech_export.graphs import GraphSource
+from edgespeech_export.reshapes import copy_leading_dimensions
+
+OPSET = 20  # the first with Gelu as one operator
+# Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through.
+UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
+EXAMPLE = {"batch": 2, "samples": 3}  # sizes of the example: for samples, times the shortest input
+
+
+def to_onnx(source: GraphSource, shortest: int) -> onnx.ModelProto:
+    """Export, simplify and check one graph; `shortest` is the model's shortest input in samples.
+
+    Raises:
+        ExportError: a tool in the chain refused the graph, or broke it.
+    """
+    try:
+        with torch.no_grad(), quiet():
+            program = torch.onnx.export(
+                source.module,
+                tuple(_example(spec, shortest) for spec in source.inputs),
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[spec.name for spec in source.inputs],
+                output_names=[spec.name for spec in source.outputs],
+                dynamic_shapes=tuple(_dynamic_shape(spec, shortest) for spec in source.inputs),
+                verbose=False,
+            )
+    except Exception as error:  # torch's exporter raises errors of many classes; the user sees one line
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ExportError(f"torch.onnx could not export the graph {source.name!r}: {reason}") from error
+    if program is None:
+        raise ExportError(f"torch.onnx gave no program for the graph {source.name!r}")
+    model = program.model_proto
+    copy_leading_dimensions(model.graph)
+    with quiet():
+        model, same = onnxsim.simplify(model, skipped_optimizers=UNWANTED)
+    if not same:
+        raise ExportError(f"onnxsim changed what the graph {source.name!r} computes; report this")
+    _name_axes(model, source)
+    del model.graph.value_info[:]  # inferred again by every engine
+    model.producer_name = "edgespeech"
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep the export tools' own progress, hints and warnings off the user's screen."""
+    loggers = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "torch.export", "onnx_ir")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+def _example(spec: TensorSpec, shortest: int) -> Tensor:
+    sizes = [EXAMPLE[axis] * (shortest if axis == "samples" else 1) for axis in spec.axes]
+    if spec.dtype == "int64":
+        return torch.full(sizes, EXAMPLE["samples"] * shortest)
+    return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
+
+
+def _dynamic_shape(spec: TensorSpec, shortest: int) -> dict[int, torch.export.Dim]:
+    smallest = {"batch": 1, "samples": shortest}
+    return {index: torch.export.Dim(axis, min=smallest[axis]) for index, axis in enumerate(spec.axes)}
+
+
+def _name_axes(model: onnx.ModelProto, source: GraphSource) -> None:
+    """Give the free axes of inputs and outputs the names of the contract; a fixed size stays fixed."""
+    for values, specs in ((model.graph.input, source.inputs), (model.graph.output, source.outputs)):
+        found = {value.name: value for value in values}
+        for spec in specs:
+            for dimension, axis in zip(found[spec.name].type.tensor_type.shape.dim, spec.axes, strict=True):
+                if not dimension.HasField("dim_value"):
+                    dimension.dim_param = axis

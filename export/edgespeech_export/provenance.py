@@ -1,0 +1,85 @@
+"""Where a bundle comes from, and what was measured of it: for the manifest."""
+
+import hashlib
+import platform
+import statistics
+import time
+from collections import Counter
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import edgespeech_runtime
+import numpy as np
+import onnx
+from edgespeech_runtime.bundle import sha256
+from edgespeech_runtime.manifest import EngineName
+
+TOOLS = ("edgespeech", "edgespeech-runtime", "torch", "onnx", "onnxsim")
+SPEED_SECONDS = 5.0  # of audio
+SPEED_RUNS = 3
+
+
+def provenance(checkpoint: Path, engine: EngineName) -> dict[str, Any]:
+    """Return the checkpoint's name and hash, and the versions of the tools."""
+    package = {"onnx": "onnxruntime", "openvino": "openvino"}[engine]
+    return {
+        "checkpoint": checkpoint.resolve().name,
+        "checkpoint_sha256": checkpoint_hash(checkpoint),
+        "versions": {"python": platform.python_version(), **{name: _version(name) for name in (*TOOLS, package)}},
+    }
+
+
+def checkpoint_hash(checkpoint: Path) -> str:
+    """One SHA-256 over the configuration and the weight files of a checkpoint folder, by name and content."""
+    files = [checkpoint / "config.json", *checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
+    listing = "".join(f"{path.name} {sha256(path)}\n" for path in sorted(set(files)) if path.is_file())
+    return hashlib.sha256(listing.encode()).hexdigest()
+
+
+def operators(model: onnx.ModelProto) -> dict[str, int]:
+    """Count the operators of a graph, most frequent first."""
+    return dict(Counter(node.op_type for node in model.graph.node).most_common())
+
+
+def speed(bundle: Path) -> dict[str, Any]:
+    """Measure the runtime on noise: median seconds of several runs, and seconds of work per second of audio."""
+    with edgespeech_runtime.load(bundle) as model:
+        noise = np.random.default_rng(0).standard_normal(int(SPEED_SECONDS * model.manifest.audio.sampling_rate))
+        waveform = (0.1 * noise).astype(np.float32)
+        model.logits(waveform)
+        times = []
+        for _ in range(SPEED_RUNS):
+            start = time.perf_counter()
+            model.logits(waveform)
+            times.append(time.perf_counter() - start)
+    seconds = statistics.median(times)
+    return {
+        "audio_seconds": SPEED_SECONDS,
+        "seconds": round(seconds, 4),
+        "real_time_factor": round(seconds / SPEED_SECONDS, 5),
+        "machine": machine(),
+    }
+
+
+def machine() -> str:
+    """Name this machine: system, processor and the number of its cores."""
+    import os
+
+    return f"{platform.system()} {platform.machine()}, {_processor()}, {os.cpu_count()} cores"
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text(encoding="utf-8", errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or "unknown processor"
+
+
+def _version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None

@@ -1,0 +1,80 @@
+"""One file of weights for several ONNX graphs: equal tensors are stored once, whichever graphs use them.
+
+Graphs of one model differ in a few nodes and share all weights. Each becomes a thin `.onnx` file beside the weights.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import onnx
+from edgespeech_runtime.manifest import Precision
+from onnx import TensorProto, helper, numpy_helper
+
+from edgespeech_export.errors import PrecisionError
+
+EXTERNAL_FROM = 1024  # bytes; smaller tensors stay inside their graph
+ALIGNMENT = 4096  # bytes, a page: engines map the file into memory
+FLOAT16_MAX = float(np.finfo(np.float16).max)
+
+
+class WeightStore:
+    """Writes tensors to one file, in pages, and remembers where each lies."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._offsets: dict[bytes, int] = {}
+
+    def save(self, model: onnx.ModelProto, path: Path) -> None:
+        """Move a graph's large tensors to the store and write the rest to `path`, in the store's folder."""
+        with self.path.open("ab") as stream:
+            for tensor in model.graph.initializer:
+                content = _content(tensor)
+                if len(content) >= EXTERNAL_FROM:
+                    self._move(tensor, content, stream)
+        onnx.save(model, path)
+
+    def _move(self, tensor: TensorProto, content: bytes, stream: BinaryIO) -> None:
+        key = hashlib.sha256(content).digest()
+        if key not in self._offsets:
+            stream.write(b"\0" * (-stream.tell() % ALIGNMENT))
+            self._offsets[key] = stream.tell()
+            stream.write(content)
+        for name in ("raw_data", "float_data", "int32_data", "int64_data"):
+            tensor.ClearField(name)
+        tensor.data_location = TensorProto.EXTERNAL
+        del tensor.external_data[:]
+        facts = {"location": self.path.name, "offset": self._offsets[key], "length": len(content)}
+        for name, value in facts.items():
+            tensor.external_data.add(key=name, value=str(value))
+
+
+def store_as(model: onnx.ModelProto, precision: Precision) -> None:
+    """Store the weights of a graph in a precision; it still computes in float32. Changes the graph.
+
+    For float16 each matrix or kernel becomes a float16 tensor and a Cast, which engines fold when they load the graph.
+    Vectors (biases, norms) stay float32: they are small, and sums are made of them.
+
+    Raises:
+        PrecisionError: a weight is too large for the precision.
+    """
+    if precision == "float32":
+        return
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or len(_content(tensor)) < EXTERNAL_FROM:
+            continue
+        values = numpy_helper.to_array(tensor)
+        if np.abs(values).max(initial=0) > FLOAT16_MAX:
+            raise PrecisionError(f"weight {tensor.name} exceeds {FLOAT16_MAX:g}, the largest float16; use float32")
+        name = tensor.name
+        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_float16"))
+        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT, name=f"{name}_cast"))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+
+
+def _content(tensor: TensorProto) -> bytes:
+    return numpy_helper.to_array(tensor).tobytes()

@@ -1,0 +1,74 @@
+"""Writing a model's graphs in an engine's files. Each engine is one function; the table at the end names them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnx
+from edgespeech_runtime.manifest import EngineName, Graph, Precision
+
+from edgespeech_export import interchange
+from edgespeech_export.graphs import GraphSource, ctc_graphs, interchange_graph
+from edgespeech_export.onnx_graph import to_onnx
+from edgespeech_export.openvino_graph import share_weights, to_openvino
+from edgespeech_export.source import Source
+from edgespeech_export.weight_store import WeightStore, store_as
+
+Note = Callable[[str], None]
+WEIGHTS_FILE = "weights.data"
+OPENVINO_FILES = {"single": "openvino_model.xml", "batch": "openvino_batch.xml"}
+
+
+@dataclass(frozen=True)
+class Written:
+    """A graph's entry in the manifest, and the ONNX form that it was written from, without weights."""
+
+    graph: Graph
+    model: onnx.ModelProto
+
+
+def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
+    """Write thin `.onnx` files over one file of weights: the runtime's graphs, and the one for other runtimes."""
+    store = WeightStore(folder / WEIGHTS_FILE)
+    foreign = interchange_graph(source.model, source.audio.normalize, source.vocabulary.blank)
+    files = {"interchange": "model.onnx"}
+    written = {}
+    for graph in [*ctc_graphs(source.model), foreign]:
+        note(f"ONNX graph {graph.name}")
+        model = to_onnx(graph, source.audio.shortest)
+        if graph is foreign:
+            interchange.make_lengths_optional(model)
+        store_as(model, precision)
+        file = files.get(graph.name, f"{graph.name}.onnx")
+        store.save(model, folder / file)
+        written[graph.name] = _entry(graph, file, WEIGHTS_FILE, model)
+    return written
+
+
+def write_openvino(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
+    """Write IRs over one `.bin`, each converted from the ONNX form of its graph."""
+    written, graphs = {}, []
+    for graph in ctc_graphs(source.model):
+        note(f"ONNX graph {graph.name}")
+        model = to_onnx(graph, source.audio.shortest)
+        note(f"OpenVINO graph {graph.name}")
+        xml = folder / OPENVINO_FILES[graph.name]
+        store = WeightStore(folder / f"{graph.name}.data")
+        store.save(model, folder / f"{graph.name}.onnx")
+        to_openvino(folder / f"{graph.name}.onnx", xml, precision)
+        for scratch in (store.path, folder / f"{graph.name}.onnx"):
+            scratch.unlink()
+        graphs.append(xml)
+        written[graph.name] = _entry(graph, xml.name, graphs[0].with_suffix(".bin").name, model)
+    share_weights(graphs)
+    return written
+
+
+def _entry(graph: GraphSource, file: str, weights: str, model: onnx.ModelProto) -> Written:
+    return Written(Graph(file, weights, graph.inputs, graph.outputs), model)
+
+
+WRITERS: dict[EngineName, Callable[[Source, Path, Precision, Note], dict[str, Written]]] = {
+    "onnx": write_onnx,
+    "openvino": write_openvino,
+}

@@ -1,0 +1,12 @@
+"""Speech models on the device: load a bundle that edgespeech exported, and transcribe. numpy and one engine."""
+
+from .audio import read_audio
+from .errors import EdgeSpeechRuntimeError
+from .loading import load
+from .subtitles import to_srt, to_vtt
+from .tasks import CtcModel
+from .transcript import Character, Transcript, Word
+
+__version__ = "0.1.0"
+__all__ = ["Character", "CtcModel", "EdgeSpeechRuntimeError", "Transcript", "Word"]
+__all__ += ["load", "read_audio", "to_srt", "to_vtt"]

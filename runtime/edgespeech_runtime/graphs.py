@@ -1,0 +1,49 @@
+"""The graphs of a bundle: "single" is loaded at once, any other when it is first run."""
+
+import threading
+
+import numpy as np
+import numpy.typing as npt
+
+from .bundle import Bundle
+from .engines import Arrays, Engine, Graph
+from .errors import EngineError
+
+
+class Graphs:
+    """Runs the bundle's graphs by name. Many threads may use one of these."""
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._bundle, self._engine = bundle, engine
+        self._loaded: dict[str, Graph] = {}
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self._graph("single")
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._bundle.manifest.graphs
+
+    def run(self, name: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """Run the graph `name`: inputs are converted to the manifest's types, outputs come as float32."""
+        types = {tensor.name: tensor.dtype for tensor in self._bundle.manifest.graphs[name].inputs}
+        given = {key: np.ascontiguousarray(value, types[key]) for key, value in inputs.items()}
+        return {key: np.asarray(value, np.float32) for key, value in self._graph(name).run(given).items()}
+
+    def close(self) -> None:
+        """Let go of the engine's memory; running a graph afterwards is an EngineError."""
+        with self._lock:
+            self._is_closed = True
+            self._loaded.clear()
+
+    def _graph(self, name: str) -> Graph:
+        if graph := self._loaded.get(name):  # without waiting for another graph that is being loaded
+            return graph
+        with self._lock:
+            if self._is_closed:
+                raise EngineError("the model is closed: load it again")
+            if name not in self._loaded:
+                spec = self._bundle.manifest.graphs[name]
+                weights = self._bundle.path(spec.weights) if spec.weights else None
+                file = self._bundle.path(spec.file)
+                self._loaded[name] = self._engine.load(file, weights, spec.inputs, spec.outputs)
+            return self._loaded[name]

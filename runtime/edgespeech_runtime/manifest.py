@@ -1,0 +1,246 @@
+"""The manifest of a bundle, `edgespeech.json`: every fact that the runtime knows about a model.
+
+The exporter builds a `Manifest` and writes `to_json()`; the runtime reads it back with `from_json()`. Both directions
+refuse values that contradict each other. This module opens no file; `bundle` does. Fields that it does not know are
+ignored: what an old runtime must not ignore raises `FORMAT`.
+"""
+
+import dataclasses
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Any, Literal, get_args
+
+from .errors import BundleError
+from .schema import build
+
+FORMAT = 1
+MANIFEST_FILE = "edgespeech.json"
+
+Task = Literal["ctc"]
+EngineName = Literal["onnx", "openvino"]
+Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of a graph: its name, its numpy type and the meaning of its axes."""
+
+    name: str
+    dtype: str
+    axes: tuple[str, ...]
+
+
+VALUES = Tensor("input_values", "float32", ("batch", "samples"))
+LENGTHS = Tensor("input_lengths", "int64", ("batch",))
+LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
+
+# What each task's graphs take and give. "single" must be there; it serves one utterance, or several of one length.
+# "batch" serves padded batches; without it the runtime runs utterances of different lengths one by one.
+CONTRACTS: dict[Task, dict[str, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]] = {
+    "ctc": {"single": ((VALUES,), (LOGITS,)), "batch": ((VALUES, LENGTHS), (LOGITS,))},
+}
+
+
+@dataclass(frozen=True)
+class Audio:
+    """What the model hears: `sampling_rate` in Hz, `hop` in samples a frame, `shortest` in samples that give one frame.
+
+    With `normalize`, the host gives each utterance zero mean and unit variance first (`waveform.normalize`).
+    """
+
+    sampling_rate: int
+    normalize: bool
+    hop: int
+    shortest: int
+
+    def __post_init__(self) -> None:
+        for name in ("sampling_rate", "hop", "shortest"):
+            _require(getattr(self, name) > 0, f"audio.{name}: expected a positive number, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Graph:
+    """One graph: its file, the file of its weights (None: inside the first) and its tensors."""
+
+    file: str
+    weights: str | None
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class File:
+    """Size in bytes and lower-case hexadecimal SHA-256 of one file."""
+
+    bytes: int
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(self.bytes >= 0, f"files: expected a size of at least 0 bytes, got {self.bytes}")
+        is_hash = len(self.sha256) == 64 and set(self.sha256) <= set("0123456789abcdef")
+        _require(is_hash, f"files: expected 64 hexadecimal digits of SHA-256, got {self.sha256!r}")
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The strided layers between samples and frames, in order: kernel, stride and padding (on both sides) of each."""
+
+    kernels: tuple[int, ...]
+    strides: tuple[int, ...]
+    paddings: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        same = len(self.kernels) == len(self.strides) == len(self.paddings)
+        _require(same, "frames: expected kernels, strides and paddings of one length")
+        _require(min((*self.kernels, *self.strides), default=1) > 0, "frames: expected positive kernels and strides")
+        _require(min(self.paddings, default=0) >= 0, "frames: expected paddings of at least 0")
+
+    def count(self, samples: int) -> int:
+        """Frames that an utterance of so many samples gives."""
+        for kernel, stride, padding in zip(self.kernels, self.strides, self.paddings, strict=True):
+            samples = max(0, (samples + 2 * padding - kernel) // stride + 1)
+        return samples
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """The tokens (index = id) and how they become text.
+
+    `word_delimiter` separates words (None: the vocabulary has none) and is written as `replace_word_delimiter`. The
+    ids in `special` are left out of text; `blank` is the CTC blank.
+    """
+
+    tokens: tuple[str, ...]
+    blank: int
+    word_delimiter: str | None = "|"
+    replace_word_delimiter: str = " "
+    special: tuple[int, ...] = ()
+    lower_case: bool = False
+
+    def __post_init__(self) -> None:
+        size = len(self.tokens)
+        _require(0 <= self.blank < size, f"vocabulary.blank: expected an id below {size}, got {self.blank}")
+        for token_id in self.special:
+            _require(0 <= token_id < size, f"vocabulary.special: expected ids below {size}, got {token_id}")
+        is_known = self.word_delimiter is None or self.word_delimiter in self.tokens
+        _require(
+            is_known, f"vocabulary.word_delimiter: {self.word_delimiter!r} is not among the tokens; use null for none"
+        )
+
+    @property
+    def delimiter_id(self) -> int | None:
+        """Id of the word delimiter, or None."""
+        return None if self.word_delimiter is None else self.tokens.index(self.word_delimiter)
+
+
+@dataclass(frozen=True)
+class Golden:
+    """A numpy file (.npz) with an input of "single" and its expected output, and the largest difference allowed."""
+
+    file: str
+    tolerance: float
+
+    def __post_init__(self) -> None:
+        sound = 0 < self.tolerance < math.inf
+        _require(sound, f"golden.tolerance: expected a positive number, got {self.tolerance}")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON."""
+
+    task: Task
+    engine: EngineName
+    precision: Precision
+    audio: Audio
+    graphs: dict[str, Graph]
+    files: dict[str, File]
+    frames: Frames
+    vocabulary: Vocabulary
+    golden: Golden
+    report: dict[str, Any] = field(default_factory=dict)
+    provenance: dict[str, Any] = field(default_factory=dict)
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        for name in self.files:
+            _check_path(name)
+        self._check_graphs()
+        _require(self.golden.file in self.files, f"golden.file: {self.golden.file!r} is not listed in files")
+        hop = math.prod(self.frames.strides)
+        _require(hop == self.audio.hop, f"audio.hop is {self.audio.hop}, but the strides in frames multiply to {hop}")
+        is_enough = self.frames.count(self.audio.shortest) >= 1
+        _require(is_enough, f"audio.shortest: {self.audio.shortest} samples give no frame by the layers in frames")
+
+    def _check_graphs(self) -> None:
+        _require("single" in self.graphs, "graphs: the graph 'single' is missing")
+        for name, graph in self.graphs.items():
+            for file in (graph.file, graph.weights):
+                _require(file is None or file in self.files, f"graphs.{name}: {file!r} is not listed in files")
+        for name, (inputs, outputs) in CONTRACTS[self.task].items():
+            if name in self.graphs:
+                _check_names(f"graphs.{name}.inputs", self.graphs[name].inputs, inputs)
+                _check_names(f"graphs.{name}.outputs", self.graphs[name].outputs, outputs)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Manifest":
+        """Read and check a manifest. Raises BundleError, one line that names the field."""
+        try:
+            data = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise BundleError(f"{MANIFEST_FILE} is not JSON ({error}): export the bundle again") from None
+        if not isinstance(data, dict):
+            raise BundleError(f"{MANIFEST_FILE}: expected a JSON object, got {type(data).__name__}")
+        _check_format(data.get("format"))
+        _check_choice("task", data, Task)
+        _check_choice("engine", data, EngineName)
+        _check_choice("precision", data, Precision)
+        manifest: Manifest = build(cls, data, "")
+        return manifest
+
+    def to_json(self) -> str:
+        """Indented JSON text. Raises BundleError for a `report` or `provenance` that JSON cannot hold."""
+        data = dataclasses.asdict(self)
+        ordered = {"format": data.pop("format"), **data}
+        try:
+            return json.dumps(ordered, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        except (TypeError, ValueError) as error:
+            raise BundleError(f"{MANIFEST_FILE}: report or provenance cannot be written as JSON: {error}") from None
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise BundleError(f"{MANIFEST_FILE}: {message}")
+
+
+def _check_format(found: object) -> None:
+    if isinstance(found, int) and not isinstance(found, bool) and found > FORMAT:
+        raise BundleError(f"bundle format {found}, this runtime reads up to {FORMAT}: upgrade edgespeech-runtime")
+    _require(found == FORMAT and found is not True, f"format: expected {FORMAT}, got {found!r}")
+
+
+def _check_choice(name: str, data: dict[str, Any], choices: Any) -> None:
+    known = get_args(choices)
+    if name in data and data[name] not in known:
+        message = f"{name} {data[name]!r} is not one of {', '.join(known)}: upgrade edgespeech-runtime, or export again"
+        raise BundleError(f"{MANIFEST_FILE}: {message}")
+
+
+def _check_names(where: str, found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> None:
+    names, known = [t.name for t in found], [t.name for t in expected]
+    _require(sorted(names) == sorted(known), f"{where}: expected {', '.join(known)}, got {', '.join(names) or 'none'}")
+
+
+def _check_path(name: str) -> None:
+    """Only plain relative names with slashes; a backslash or a colon would mean something else on Windows."""
+    parts = PurePosixPath(name).parts
+    plain = (
+        bool(parts)
+        and not name.startswith("/")
+        and ".." not in parts
+        and name.isprintable()
+        and not set(name) & set("\\:")
+    )
+    _require(plain and name == "/".join(parts), f"files: {name!r} is not a plain path inside the bundle")

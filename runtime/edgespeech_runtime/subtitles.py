@@ -1,0 +1,81 @@
+"""Subtitles from a transcript: SubRip (.srt) and WebVTT (https://www.w3.org/TR/webvtt1/). It writes no file."""
+
+import math
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from .transcript import Transcript, Word
+
+WIDTH = 42  # characters a cue, one line by the usual guidelines for broadcast subtitles
+LONGEST = 6.0  # seconds a cue
+PAUSE = 0.8  # seconds of silence that end a cue
+
+
+class Cue(NamedTuple):
+    """One subtitle; times in seconds."""
+
+    text: str
+    start: float
+    end: float
+
+
+def to_srt(transcript: Transcript) -> str:
+    """SubRip text; "" for a transcript that says nothing."""
+    entries = (
+        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
+        for number, cue in enumerate(cues(transcript), 1)
+    )
+    return "\n".join(entries)
+
+
+def to_vtt(transcript: Transcript) -> str:
+    """WebVTT text; its header alone for a transcript that says nothing."""
+    entries = (
+        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(cue.text)}\n" for cue in cues(transcript)
+    )
+    return "\n".join(["WEBVTT\n", *entries])
+
+
+def cues(transcript: Transcript) -> list[Cue]:
+    """The transcript in pieces to read: whole words, split at pauses, after `WIDTH` characters or `LONGEST` seconds.
+
+    A single word may exceed both. A transcript without words is one cue; one without text has none.
+    """
+    if not transcript.words:
+        text = " ".join(transcript.text.split())
+        return [Cue(text, 0.0, transcript.duration)] if text else []
+    gaps = list(_gaps(transcript))
+    found: list[Cue] = []
+    for word, gap in zip(transcript.words, gaps, strict=True):
+        text = " ".join(word.text.split())
+        if found and _fits(found[-1], gap + text, word):
+            found[-1] = Cue(found[-1].text + gap + text, found[-1].start, word.end)
+        elif text:
+            found.append(Cue(text, word.start, word.end))
+    return found
+
+
+def _fits(cue: Cue, addition: str, word: Word) -> bool:
+    is_narrow = len(cue.text) + len(addition) <= WIDTH
+    return is_narrow and word.end - cue.start <= LONGEST and word.start - cue.end < PAUSE
+
+
+def _gaps(transcript: Transcript) -> Iterator[str]:
+    """What stands before each word in the text: one space, or nothing where the language writes no spaces."""
+    position = 0
+    for word in transcript.words:
+        found = transcript.text.find(word.text, position)
+        yield "" if found == position else " "
+        position = found + len(word.text) if found >= 0 else position
+
+
+def _clock(seconds: float, mark: str) -> str:
+    """`hh:mm:ss` and milliseconds behind the mark."""
+    milliseconds = math.floor(1000 * max(0.0, seconds) + 0.5)
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02}:{minutes:02}:{rest // 1000:02}{mark}{rest % 1000:03}"
+
+
+def _escape(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")

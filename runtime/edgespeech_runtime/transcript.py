@@ -1,0 +1,42 @@
+"""What was said and when: the result of every transcription, whatever task and engine it came from."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word; `start` and `end` in seconds from the beginning of the audio, `confidence` in [0, 1]."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Character:
+    """One token of a word, with the same units."""
+
+    text: str
+    start: float
+    end: float
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """The text, its words in order, its characters where they were asked for, and the audio's duration in seconds.
+
+    Silence has the text "" and no words. Word delimiters belong to no word and are not among the characters.
+    """
+
+    text: str
+    words: list[Word] = field(default_factory=list)
+    characters: list[Character] = field(default_factory=list)
+    duration: float = 0.0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, texts and numbers, ready for JSON."""
+        return dataclasses.asdict(self)

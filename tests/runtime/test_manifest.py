@@ -1,0 +1,182 @@
+"""The manifest: there and back, and one line for everything that can be wrong with it."""
+
+import copy
+import json
+
+import pytest
+from edgespeech_runtime.errors import BundleError
+from edgespeech_runtime.manifest import Frames, Manifest
+
+
+def test_there_and_back(manifest_data):
+    manifest_data["report"] = {"parity": {"onnx": 1.5e-6}, "note": "Grüße"}
+    manifest_data["provenance"] = {"checkpoint": ["a", 1, None]}
+    manifest = Manifest.from_json(json.dumps(manifest_data))
+    assert json.loads(manifest.to_json()) == manifest_data
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_format_stands_first(manifest_data):
+    assert list(json.loads(Manifest.from_json(json.dumps(manifest_data)).to_json()))[:2] == ["format", "task"]
+
+
+def test_unknown_fields_are_ignored(manifest_data):
+    plain = Manifest.from_json(json.dumps(manifest_data))
+    manifest_data["later"] = {"a": 1}
+    manifest_data["audio"]["later"] = 2
+    assert Manifest.from_json(json.dumps(manifest_data)) == plain
+
+
+def test_report_and_provenance_may_be_absent(manifest_data):
+    del manifest_data["report"], manifest_data["provenance"]
+    assert Manifest.from_json(json.dumps(manifest_data)).report == {}
+
+
+@pytest.mark.parametrize("text", ["", "{", "nonsense", "[" * 100_000])
+def test_not_json(text):
+    with pytest.raises(BundleError, match=r"edgespeech.json is not JSON \(.*\): export the bundle again"):
+        Manifest.from_json(text)
+
+
+@pytest.mark.parametrize("text", ["[]", "3", "null"])
+def test_not_an_object(text):
+    with pytest.raises(BundleError, match="expected a JSON object, got"):
+        Manifest.from_json(text)
+
+
+def test_a_newer_format_asks_for_an_upgrade(manifest_data):
+    manifest_data["format"] = 2
+    del manifest_data["audio"]  # whatever else changed
+    with pytest.raises(BundleError) as caught:
+        Manifest.from_json(json.dumps(manifest_data))
+    assert str(caught.value) == "bundle format 2, this runtime reads up to 1: upgrade edgespeech-runtime"
+
+
+@pytest.mark.parametrize("found", [0, -1, "1", True, None, 1.5])
+def test_a_format_that_is_none(manifest_data, found):
+    manifest_data["format"] = found
+    with pytest.raises(BundleError, match="format: expected 1, got"):
+        Manifest.from_json(json.dumps(manifest_data))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "known"),
+    [("task", "telepathy", "ctc"), ("engine", "abacus", "onnx, openvino"), ("precision", "int3", "float32, float16")],
+)
+def test_unknown_names_list_the_known(manifest_data, field, value, known):
+    manifest_data[field] = value
+    with pytest.raises(BundleError, match=rf"{field} '{value}' is not one of {known}: upgrade edgespeech-runtime"):
+        Manifest.from_json(json.dumps(manifest_data))
+
+
+@pytest.mark.parametrize("field", ["task", "engine", "audio", "graphs", "files", "frames", "vocabulary", "golden"])
+def test_a_missing_field_is_named(manifest_data, field):
+    del manifest_data[field]
+    with pytest.raises(BundleError, match=rf"the field {field} is missing: export the bundle again"):
+        Manifest.from_json(json.dumps(manifest_data))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "../weights.data",
+        "a/../../b",
+        "..",
+        "",
+        ".",
+        "a//b",
+        "./a",
+        "a/",
+        "C:\\a",
+        "a\\b",
+        "C:a",
+        "a\0",
+        "\ud800",
+    ],
+)
+def test_paths_that_leave_the_bundle_are_refused(manifest_data, path):
+    manifest_data["files"][path] = manifest_data["files"]["single.onnx"]
+    with pytest.raises(BundleError, match="is not a plain path inside the bundle"):
+        Manifest.from_json(json.dumps(manifest_data))
+
+
+def test_a_path_in_a_folder_of_the_bundle_is_plain(manifest_data):
+    manifest_data["files"]["onnx/model.onnx"] = manifest_data["files"]["single.onnx"]
+    assert "onnx/model.onnx" in Manifest.from_json(json.dumps(manifest_data)).files
+
+
+def _set(data, place, value):
+    *folders, last = place.split("/")
+    for folder in folders:
+        data = data[int(folder) if folder.isdigit() else folder]
+    data[last] = value
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("audio/sampling_rate", 0, "audio.sampling_rate: expected a positive number, got 0"),
+        ("audio/hop", 160, "audio.hop is 160, but the strides in frames multiply to 320"),
+        ("audio/hop", -1, "audio.hop: expected a positive number, got -1"),
+        ("audio/shortest", 319, "audio.shortest: 319 samples give no frame"),
+        ("graphs/single/file", "gone.onnx", "graphs.single: 'gone.onnx' is not listed in files"),
+        ("graphs/batch/weights", "gone.data", "graphs.batch: 'gone.data' is not listed in files"),
+        ("graphs/single/inputs", [], "graphs.single.inputs: expected input_values, got none"),
+        ("graphs/batch/inputs/1/name", "mask", "graphs.batch.inputs: expected input_values, input_lengths, got"),
+        ("graphs/single/outputs/0/name", "logprobs", "graphs.single.outputs: expected logits, got logprobs"),
+        ("files/golden.npz/bytes", -1, "files: expected a size of at least 0 bytes, got -1"),
+        ("files/golden.npz/sha256", "ABC", "files: expected 64 hexadecimal digits of SHA-256, got 'ABC'"),
+        ("frames/kernels", [10, 3], "frames: expected kernels, strides and paddings of one length"),
+        ("frames/strides", [0], "frames: expected positive kernels and strides"),
+        ("frames/paddings", [-1], "frames: expected paddings of at least 0"),
+        ("vocabulary/blank", 8, "vocabulary.blank: expected an id below 8, got 8"),
+        ("vocabulary/special", [0, 9], "vocabulary.special: expected ids below 8, got 9"),
+        ("vocabulary/word_delimiter", "/", "vocabulary.word_delimiter: '/' is not among the tokens; use null for none"),
+        ("golden/file", "gone.npz", "golden.file: 'gone.npz' is not listed in files"),
+        ("golden/tolerance", 0, "golden.tolerance: expected a positive number, got 0"),
+    ],
+)
+def test_values_that_contradict_each_other(manifest_data, place, value, message):
+    data = copy.deepcopy(manifest_data)
+    _set(data, place, value)
+    with pytest.raises(BundleError) as caught:
+        Manifest.from_json(json.dumps(data))
+    assert str(caught.value).startswith(f"edgespeech.json: {message}")
+
+
+def test_the_single_graph_must_be_there(manifest_data):
+    del manifest_data["graphs"]["single"]
+    with pytest.raises(BundleError, match="the graph 'single' is missing"):
+        Manifest.from_json(json.dumps(manifest_data))
+
+
+@pytest.mark.parametrize("report", [{"x": float("nan")}, {"x": object()}])
+def test_a_report_that_json_cannot_hold(manifest_data, report):
+    manifest = Manifest.from_json(json.dumps(manifest_data))
+    manifest.report.update(report)
+    with pytest.raises(BundleError, match="report or provenance cannot be written as JSON"):
+        manifest.to_json()
+
+
+WAV2VEC2 = Frames((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), (0,) * 7)
+
+
+@pytest.mark.parametrize(
+    ("samples", "frames"),
+    [(0, 0), (1, 0), (399, 0), (400, 1), (719, 1), (720, 2), (16000, 49), (16079, 49), (16080, 50), (160_000, 499)],
+)
+def test_frame_counts_of_wav2vec2(samples, frames):
+    # receptive field 400, hop 320: (samples - 400) // 320 + 1 from 400 on
+    assert WAV2VEC2.count(samples) == frames
+
+
+def test_frame_counts_with_an_adapter():
+    adapter = Frames((*WAV2VEC2.kernels, 3), (*WAV2VEC2.strides, 2), (*WAV2VEC2.paddings, 1))
+    assert [adapter.count(n) for n in (399, 400, 720, 1040, 16000)] == [0, 1, 1, 2, 25]
+
+
+def test_delimiter_id(manifest_data):
+    assert Manifest.from_json(json.dumps(manifest_data)).vocabulary.delimiter_id == 4
+    manifest_data["vocabulary"]["word_delimiter"] = None
+    assert Manifest.from_json(json.dumps(manifest_data)).vocabulary.delimiter_id is None
