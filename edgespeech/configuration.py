@@ -7,7 +7,8 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from types import UnionType
+from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgespeech.activations import NAMES
 from edgespeech.checkpoint.folder import read_json, resolve, write_json
@@ -15,6 +16,25 @@ from edgespeech.errors import CheckpointError, ConfigError
 
 CONFIG = "config.json"
 ConfigT = TypeVar("ConfigT", bound="Config")
+
+LEAST = {
+    "vocab_size": 1,
+    "hidden_size": 1,
+    "num_hidden_layers": 0,
+    "num_attention_heads": 1,
+    "intermediate_size": 1,
+    "conv_dim": 1,
+    "conv_kernel": 1,
+    "conv_stride": 1,
+    "num_conv_pos_embeddings": 1,
+    "num_conv_pos_embedding_groups": 1,
+    "adapter_kernel_size": 1,
+    "adapter_stride": 1,
+    "num_adapter_layers": 0,
+    "output_hidden_size": 1,
+    "adapter_attn_dim": 1,
+}
+RATES = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "layerdrop")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,10 +49,14 @@ class Config:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for entry in fields(self):  # JSON has lists where the architecture wants fixed tuples
+        hints = get_type_hints(type(self))
+        for entry in fields(self):
             value = getattr(self, entry.name)
-            if isinstance(value, list):
-                object.__setattr__(self, entry.name, tuple(value))
+            if isinstance(value, list):  # JSON has lists where the architecture wants fixed tuples
+                value = tuple(value)
+                object.__setattr__(self, entry.name, value)
+            if not _fits(value, hints[entry.name]):
+                raise ConfigError(f"{entry.name} must be {_spelled(hints[entry.name])}, got {value!r}")
         self.validate()
 
     def validate(self) -> None:
@@ -47,14 +71,17 @@ class Config:
         """Build a configuration from the content of a `config.json`; `overrides` replace fields.
 
         Raises:
-            ConfigError: the fields contradict each other.
+            ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
             CheckpointError: `model_type` is another family's.
         """
+        known = {entry.name for entry in fields(cls)} - {"extra"}
+        unknown = sorted(overrides.keys() - known - {"model_type"})
+        if unknown:
+            raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
         values = {**values, **overrides}
         found = values.pop("model_type", cls.model_type)
         if found != cls.model_type:
             raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {found!r}")
-        known = {entry.name for entry in fields(cls)} - {"extra"}
         extra = {name: value for name, value in values.items() if name not in known}
         return cls(**{name: value for name, value in values.items() if name in known}, extra=extra)
 
@@ -65,7 +92,7 @@ class Config:
         Raises:
             MissingFileError: no such folder, or it holds no `config.json`.
             CheckpointError: the file is damaged or of another family.
-            ConfigError: its fields contradict each other.
+            ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
         """
         return cls.from_dict(read_json(resolve(checkpoint) / CONFIG), **overrides)
 
@@ -82,6 +109,27 @@ class Config:
         write_json(path / CONFIG, self.to_dict())
 
 
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value from JSON is of an annotated type; a whole number will do as a float, a bool as nothing else."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, choice) for choice in arguments)
+    if origin is Literal:
+        return value in arguments
+    if origin is tuple and isinstance(value, tuple):
+        return all(_fits(item, arguments[0]) for item in value)
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, (int, float) if hint is float else origin or hint)
+
+
+def _spelled(hint: Any) -> str:
+    """Return a type as an error message names it."""
+    return hint.__name__ if get_origin(hint) is None else str(hint).replace("typing.", "")
+
+
 @dataclass(frozen=True, kw_only=True)
 class SpeechEncoderConfig(Config):
     """Architecture of the encoder that wav2vec2, HuBERT and UniSpeech share; the defaults are the base size's.
@@ -90,6 +138,8 @@ class SpeechEncoderConfig(Config):
     published defaults differ. https://arxiv.org/abs/2006.11477, https://arxiv.org/abs/2106.07447,
     https://arxiv.org/abs/2101.07597
     """
+
+    absent: ClassVar[frozenset[str]] = frozenset()  # other families' options, which must stay at their defaults
 
     vocab_size: int = 32
     hidden_size: int = 768
@@ -153,7 +203,7 @@ class SpeechEncoderConfig(Config):
 
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
-    eos_token_id: int | None = 2
+    eos_token_id: int | tuple[int, ...] | None = 2
 
     def __post_init__(self) -> None:
         if self.output_hidden_size is None:
@@ -175,19 +225,34 @@ class SpeechEncoderConfig(Config):
 
     def validate(self) -> None:
         """Check sizes and names; see `Config.validate`."""
+        self._validate_sizes()
+        if self.feat_extract_norm not in ("group", "layer"):
+            raise ConfigError(f"feat_extract_norm must be 'group' or 'layer', got {self.feat_extract_norm!r}")
+        if self.ctc_loss_reduction not in ("none", "mean", "sum"):
+            raise ConfigError(f"ctc_loss_reduction must be 'none', 'mean' or 'sum', got {self.ctc_loss_reduction!r}")
+        for name in ("hidden_act", "feat_extract_activation"):
+            if getattr(self, name) not in NAMES:
+                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown; known: {', '.join(sorted(NAMES))}")
+        for entry in fields(self):
+            if entry.name in self.absent and getattr(self, entry.name) != entry.default:
+                raise ConfigError(f"{self.model_type} models have no {entry.name}; leave it at {entry.default}")
+
+    def _validate_sizes(self) -> None:
         sizes = {len(self.conv_dim), len(self.conv_kernel), len(self.conv_stride)}
         if len(sizes) != 1 or 0 in sizes:
             raise ConfigError(
                 "conv_dim, conv_kernel and conv_stride must have one entry per layer each, got "
                 f"{len(self.conv_dim)}, {len(self.conv_kernel)} and {len(self.conv_stride)}"
             )
-        if self.feat_extract_norm not in ("group", "layer"):
-            raise ConfigError(f"feat_extract_norm must be 'group' or 'layer', got {self.feat_extract_norm!r}")
+        for name, least in LEAST.items():
+            value = getattr(self, name)
+            if value is not None and min(value if isinstance(value, tuple) else (value,)) < least:
+                raise ConfigError(f"{name} must be at least {least}, got {value}")
+        for name in RATES:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be between 0 and 1, got {getattr(self, name)}")
         for divisor in ("num_attention_heads", "num_conv_pos_embedding_groups"):
-            if getattr(self, divisor) < 1 or self.hidden_size % getattr(self, divisor):
+            if self.hidden_size % getattr(self, divisor):
                 raise ConfigError(
                     f"hidden_size {self.hidden_size} must be a multiple of {divisor} {getattr(self, divisor)}"
                 )
-        for name in ("hidden_act", "feat_extract_activation"):
-            if getattr(self, name) not in NAMES:
-                raise ConfigError(f"{name} {getattr(self, name)!r} is unknown; known: {', '.join(sorted(NAMES))}")

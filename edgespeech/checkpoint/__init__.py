@@ -1,6 +1,15 @@
 """Checkpoint folders in the Hugging Face layout: where they lie, and their JSON and weight files."""
 
-from edgespeech.checkpoint.folder import read_json, resolve, write_json
+from edgespeech.checkpoint.folder import read_json, resolve, staged, write_json
 from edgespeech.checkpoint.weights import load_into, read_adapter, read_weights, write_weights
 
-__all__ = ["load_into", "read_adapter", "read_json", "read_weights", "resolve", "write_json", "write_weights"]
+__all__ = [
+    "load_into",
+    "read_adapter",
+    "read_json",
+    "read_weights",
+    "resolve",
+    "staged",
+    "write_json",
+    "write_weights",
+]

@@ -6,17 +6,26 @@ It does not know what the files mean, nor read weights.
 import json
 import os
 import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from edgespeech.errors import CheckpointError, MissingFileError
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
-WANTED = ["*.json", "*.txt", "*.model", "*.safetensors", "*.bin"]
+SAFETENSORS = "model.safetensors"
+PICKLE = "pytorch_model.bin"
+# Hub repositories hold weights twice, and MMS over a thousand adapters: only what is asked for is downloaded.
+WANTED = ("*.json", "*.txt", "*.model", "model*.safetensors")
+ELSE_WANTED = "pytorch_model*.bin"
 
 
-def resolve(checkpoint: str | os.PathLike[str]) -> Path:
+def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
     """Return the folder of a checkpoint: a folder as it is, a hub id downloaded into the hub's cache.
+
+    `more` are patterns of files to download beside the configuration, vocabulary and weights.
 
     Raises:
         MissingFileError: there is no such folder, and it is no hub id either or the download failed.
@@ -32,10 +41,11 @@ def resolve(checkpoint: str | os.PathLike[str]) -> Path:
     name = os.fspath(checkpoint)
     if not HUB_ID.fullmatch(name) or name.startswith("."):
         raise MissingFileError(f"no checkpoint folder at {path}; check the path")
-    return _download(name)
+    folder = _download(name, [*WANTED, *more])
+    return folder if any(folder.glob("model*.safetensors")) else _download(name, [*WANTED, *more, ELSE_WANTED])
 
 
-def _download(name: str) -> Path:
+def _download(name: str, patterns: list[str]) -> Path:
     try:
         import huggingface_hub
     except ImportError:
@@ -43,12 +53,16 @@ def _download(name: str) -> Path:
             f"no checkpoint folder at {name}; if it is a hub id, run: pip install 'edgespeech[hub]'"
         ) from None
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=WANTED))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
     except Exception as error:  # the hub's client raises errors of many libraries; each is one line for the user
-        reason = str(error).strip().splitlines() or [type(error).__name__]
         raise MissingFileError(
-            f"no checkpoint folder at {name}, and the hub gave none of that id: {reason[0]}"
+            f"no checkpoint folder at {name}, and the hub gave none of that id: {first_line(error)}"
         ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of another library's error, or its kind where it says nothing."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -73,4 +87,31 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
 def write_json(path: str | os.PathLike[str], value: dict[str, Any]) -> None:
     """Write a JSON object as the reference library does: sorted keys, two spaces, a last newline."""
     text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
-    Path(path).write_text(text + "\n", encoding="utf-8")
+    path = Path(path)
+    with staged(path.parent) as stage:
+        (stage / path.name).write_text(text + "\n", encoding="utf-8")
+
+
+@contextmanager
+def staged(folder: Path) -> Iterator[Path]:
+    """Yield an empty folder whose files move into `folder`, which is made where needed, once all are written.
+
+    If writing them fails, `folder` stays as it was.
+
+    Raises:
+        CheckpointError: `folder` is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise CheckpointError(f"cannot write a checkpoint to {folder}: it is a file; give a folder")
+    made = not folder.exists()
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as stage:
+            yield Path(stage)
+            for file in Path(stage).iterdir():
+                file.replace(folder / file.name)
+    except BaseException:
+        if made:
+            with suppress(OSError):  # somebody else wrote into it meanwhile
+                folder.rmdir()
+        raise

@@ -11,11 +11,9 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgespeech.checkpoint.folder import read_json
+from edgespeech.checkpoint.folder import PICKLE, SAFETENSORS, first_line, read_json
 from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
 
-SAFETENSORS = "model.safetensors"
-PICKLE = "pytorch_model.bin"
 NAMED_AT_MOST = 5  # weights that an error message lists before it only counts
 
 
@@ -92,8 +90,8 @@ def _listed(names: list[str]) -> str:
 
 def _read_shards(index: Path) -> dict[str, Tensor]:
     table = read_json(index).get("weight_map")
-    if not isinstance(table, dict):
-        raise CheckpointError(f"{index} must hold a weight_map; fetch the checkpoint again")
+    if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
+        raise CheckpointError(f"{index} must hold a weight_map of file names; fetch the checkpoint again")
     weights: dict[str, Tensor] = {}
     for name in sorted(set(table.values())):
         shard = index.parent / name
@@ -114,8 +112,7 @@ def _read_file(path: Path) -> dict[str, Tensor]:
     except SafetensorError as error:
         raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch it again") from None
     except Exception as error:  # torch.load raises errors of pickle, zip and its own for a damaged file
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path} is not a readable weight file ({reason}); fetch it again") from None
+        raise WeightsError(f"{path} is not a readable weight file ({first_line(error)}); fetch it again") from None
     if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
         raise WeightsError(f"{path} must hold a table of tensors by name")
     return weights

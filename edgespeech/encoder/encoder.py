@@ -54,7 +54,8 @@ class SpeechEncoder(nn.Module):
         `mask_time_indices` (batch, frames) hides frames, as pre-training does.
 
         Raises:
-            InputError: the audio is shorter than the receptive field.
+            InputError: the audio is shorter than the receptive field, or `mask_time_indices` has another shape.
+            ConfigError: in training, spans to hide that are longer than the audio.
         """
         if waveform.shape[-1] < self.shortest:
             raise InputError(
@@ -87,10 +88,13 @@ class SpeechEncoder(nn.Module):
     @property
     def shortest(self) -> int:
         """Samples that the first frame needs."""
-        samples = 1
+        return self.samples(1)
+
+    def samples(self, frames: int) -> int:
+        """Return the fewest samples that give this many frames."""
         for kernel, stride, padding in reversed(self.convolutions):
-            samples = max((samples - 1) * stride + kernel - 2 * padding, 1)
-        return samples
+            frames = max((frames - 1) * stride + kernel - 2 * padding, 1)
+        return frames
 
     def frames(self, samples: Tensor) -> Tensor:
         """Return the number of output frames for each number of samples."""
@@ -109,6 +113,11 @@ class SpeechEncoder(nn.Module):
                 counts, frames, config.mask_time_prob, config.mask_time_length, config.mask_time_min_masks
             )
         if mask_time_indices is not None:
+            if mask_time_indices.shape != (batch, frames) or not hasattr(self, "masked_spec_embed"):
+                raise InputError(
+                    f"mask_time_indices must be {[batch, frames]}, got {list(mask_time_indices.shape)}, and needs a "
+                    "mask_time_prob or mask_feature_prob above 0 in the configuration"
+                )
             hide = mask_time_indices.to(x.device, torch.bool)[:, :, None]
             x = torch.where(hide, self.masked_spec_embed.to(x.dtype), x)
         if self.training and config.mask_feature_prob > 0:

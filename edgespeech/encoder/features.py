@@ -17,14 +17,15 @@ class TimeGroupNorm(nn.GroupNorm):
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Normalise x (batch, channels, frames); `lengths` (batch,) counts the real frames, None means all."""
         if lengths is None:
-            return super().forward(x)
-        mask = real(lengths, x.shape[-1])[:, None].to(x.dtype)  # (batch, 1, frames)
-        count = lengths[:, None, None].to(x.dtype)
-        mean = (x * mask).sum(-1, keepdim=True) / count
-        centred = (x - mean) * mask
-        variance = centred.square().sum(-1, keepdim=True) / count
+            return torch.instance_norm(x, self.weight, self.bias, None, None, True, 0.0, self.eps, False)
+        wide = x.to(torch.promote_types(x.dtype, torch.float32))  # sums over seconds of audio overflow in float16
+        mask = real(lengths, x.shape[-1])[:, None].to(wide.dtype)  # (batch, 1, frames)
+        count = lengths[:, None, None].to(wide.dtype)
+        mean = (wide * mask).sum(-1, keepdim=True) / count
+        centred = wide - mean
+        variance = (centred * mask).square().sum(-1, keepdim=True) / count
         scale = self.weight[:, None] * torch.rsqrt(variance + self.eps)
-        return (x - mean) * scale + self.bias[:, None]
+        return (centred * scale + self.bias[:, None]).to(x.dtype)
 
 
 class ChannelLayerNorm(nn.LayerNorm):

@@ -10,7 +10,11 @@ Length = TypeVar("Length", int, Tensor)
 
 def conv_length(length: Length, kernel: int, stride: int, padding: int = 0) -> Length:
     """Frames that a convolution gives for `length` frames, https://arxiv.org/abs/1603.07285 (relationship 6)."""
-    return (length + 2 * padding - kernel) // stride + 1
+    spread = length + 2 * padding - kernel
+    if isinstance(spread, Tensor):
+        # A legal length leaves no negative spread, so that cutting off is rounding down; graphs do it in one step.
+        return torch.div(spread, stride, rounding_mode="trunc") + 1
+    return spread // stride + 1
 
 
 def real(lengths: Tensor, frames: int) -> Tensor:

@@ -14,7 +14,8 @@ def spans(lengths: list[int], width: int, probability: float, span: int, at_leas
     """Draw spans to hide: (rows, width), true where hidden.
 
     Each row of `lengths[i]` true positions starts about `probability * length / span` spans, at least `at_least`,
-    without repetition of a start; spans may overlap. Draws from torch's generator, so `torch.manual_seed` repeats it.
+    at most as many as fit side by side in the width, without repetition of a start; spans may overlap. Draws from
+    torch's generator, so `torch.manual_seed` repeats it.
 
     Raises:
         ConfigError: a span of no length, or longer than a row is wide.
@@ -26,6 +27,6 @@ def spans(lengths: list[int], width: int, probability: float, span: int, at_leas
     for row, length in zip(hidden, lengths, strict=True):
         count = max(int(probability * length / span + generator.random()), at_least)
         starts_possible = max(length - span + 1, 0)
-        starts = generator.choice(starts_possible, min(count, starts_possible), replace=False)
+        starts = generator.choice(starts_possible, min(count, width // span, starts_possible), replace=False)
         row[starts[:, None] + np.arange(span)] = True
     return torch.from_numpy(hidden)

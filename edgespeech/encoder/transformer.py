@@ -84,14 +84,14 @@ class FeedForward(nn.Module):
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__()
         self.intermediate_dense = nn.Linear(config.hidden_size, config.intermediate_size)
-        self.activation = activation(config.hidden_act)
+        self.intermediate_act_fn = activation(config.hidden_act)
         self.intermediate_dropout = nn.Dropout(config.activation_dropout)
         self.output_dense = nn.Linear(config.intermediate_size, config.hidden_size)
         self.output_dropout = nn.Dropout(config.hidden_dropout)
 
     def forward(self, x: Tensor) -> Tensor:
         """(batch, frames, hidden) -> (batch, frames, hidden)."""
-        x = self.intermediate_dropout(self.activation(self.intermediate_dense(x)))
+        x = self.intermediate_dropout(self.intermediate_act_fn(self.intermediate_dense(x)))
         return self.output_dropout(self.output_dense(x))
 
 

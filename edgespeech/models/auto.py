@@ -31,4 +31,4 @@ class AutoModelForCTC:
         if found not in CTC_CLASSES:
             known = ", ".join(sorted(CTC_CLASSES))
             raise UnknownModelError(f"{folder / CONFIG} has model_type {found!r}; CTC models are known for: {known}")
-        return CTC_CLASSES[found].from_pretrained(folder, **options)
+        return CTC_CLASSES[found].from_pretrained(checkpoint, **options)

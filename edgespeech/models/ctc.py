@@ -38,22 +38,37 @@ class SpeechForCTC(PreTrainedModel):
         *,
         config: Config | None = None,
         target_lang: str | None = None,
+        ignore_mismatched_sizes: bool = False,
         **overrides: Any,
     ) -> CTCT:
         """Load a checkpoint; `target_lang` picks the language adapter `adapter.{target_lang}.safetensors` in it.
 
-        The vocabulary's size then follows the adapter. For the rest see `PreTrainedModel.from_pretrained`.
+        The vocabulary's size then follows the adapter: `ignore_mismatched_sizes`, by which other people's snippets ask
+        for that, changes nothing and is refused without a `target_lang`. For the rest, and the errors raised, see
+        `PreTrainedModel.from_pretrained` and `load_adapter`.
         """
-        folder = resolve(checkpoint)
-        config = config or cls.config_class.from_pretrained(folder, **overrides)
+        if ignore_mismatched_sizes and target_lang is None:
+            raise ConfigError("ignore_mismatched_sizes needs a target_lang; without one, weights must fit")
+        folder = resolve(checkpoint, *_adapter_files(target_lang))
+        config = cls._configured(folder, config, overrides)
         weights = read_weights(folder)
         if target_lang is not None:
             _require_adapters(config)
-            weights |= read_adapter(folder, target_lang)
-            config = replace(config, vocab_size=len(weights["lm_head.weight"]))  # type: ignore[call-arg]
-        model = cls._load(folder, config, weights)
+            adapter = read_adapter(folder, target_lang)
+            weights = {name: tensor for name, tensor in weights.items() if not _is_adapter(name)} | adapter
+            if "lm_head.weight" in adapter:
+                config = replace(config, vocab_size=len(adapter["lm_head.weight"]))  # type: ignore[call-arg]
+        model = cls._load(checkpoint, config, weights)
         model.target_lang = target_lang
         return model
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `PreTrainedModel.adopted`; the weights of a checkpoint without a head stand under no prefix."""
+        prefix = self.base_model_prefix + "."
+        if not any(name.startswith(prefix) for name in weights):
+            own = self.state_dict()
+            weights = {prefix + name if prefix + name in own else name: tensor for name, tensor in weights.items()}
+        return super().adopted(weights)
 
     @property
     def base_model(self) -> SpeechModel:
@@ -71,14 +86,17 @@ class SpeechForCTC(PreTrainedModel):
     ) -> CTCOutput:
         """Compute logits (batch, frames, vocabulary), and with labels (batch, tokens) the CTC loss.
 
-        Negative labels are padding. The loss is reduced as `ctc_loss_reduction` says; the blank is `pad_token_id`.
-        https://www.cs.toronto.edu/~graves/icml_2006.pdf. The encoder's arguments: see `SpeechModel.forward`.
+        Negative labels are padding, and so is the blank, which is `pad_token_id`. The loss is reduced as
+        `ctc_loss_reduction` says; an utterance with more labels than frames has the loss infinity, with
+        `ctc_zero_infinity` 0. https://www.cs.toronto.edu/~graves/icml_2006.pdf. The encoder's arguments: see
+        `SpeechModel.forward`.
 
         Raises:
-            InputError: a label beyond the vocabulary, or what the encoder refuses.
+            InputError: labels of another shape or beyond the vocabulary, or what the encoder refuses.
+            ConfigError: labels, but no `pad_token_id` within the vocabulary.
         """
-        if labels is not None and int(labels.max()) >= self.config.vocab_size:
-            raise InputError(f"labels must be below vocab_size {self.config.vocab_size}, got {int(labels.max())}")
+        if labels is not None:
+            self._check_labels(labels, len(input_values))
         output = self.base_model(
             input_values,
             attention_mask,
@@ -88,7 +106,7 @@ class SpeechForCTC(PreTrainedModel):
         logits = self.lm_head(self.dropout(output.last_hidden_state))
         loss = None
         if labels is not None:
-            lengths = sample_lengths(attention_mask, input_values)
+            lengths = sample_lengths(attention_mask, input_values, self.base_model.shortest)
             if lengths is None:
                 lengths = labels.new_full((len(input_values),), input_values.shape[1])
             loss = self._loss(logits, labels, self.base_model.frames(lengths))
@@ -96,14 +114,26 @@ class SpeechForCTC(PreTrainedModel):
 
     def logits(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary): what graphs are exported from."""
-        return self.lm_head(self.base_model.encode(waveform, lengths).last_hidden_state)  # type: ignore[no-any-return]
+        return self.lm_head(self.base_model.encode(waveform, lengths).last_hidden_state)
+
+    def _check_labels(self, labels: Tensor, batch: int) -> None:
+        size, blank = self.config.vocab_size, self.config.pad_token_id
+        if labels.ndim != 2 or len(labels) != batch or labels.is_floating_point():
+            raise InputError(
+                f"labels must be whole numbers ({batch}, tokens), got {labels.dtype} of shape {list(labels.shape)}"
+            )
+        if labels.numel() and int(labels.max()) >= size:
+            raise InputError(f"labels must be below vocab_size {size}, got {int(labels.max())}")
+        if blank is None or not 0 <= blank < size:
+            raise ConfigError(f"a loss needs pad_token_id, the blank, below vocab_size {size}; it is {blank}")
 
     def _loss(self, logits: Tensor, labels: Tensor, frames: Tensor) -> Tensor:
+        spoken = (labels >= 0) & (labels != self.config.pad_token_id)
         return F.ctc_loss(
             logits.float().log_softmax(-1).transpose(0, 1),  # (frames, batch, vocabulary)
-            labels[labels >= 0],
+            labels[spoken],
             frames,
-            (labels >= 0).sum(-1),
+            spoken.sum(-1),
             blank=self.config.pad_token_id,
             reduction=self.config.ctc_loss_reduction,
             zero_infinity=self.config.ctc_zero_infinity,
@@ -121,15 +151,21 @@ class SpeechForCTC(PreTrainedModel):
         _require_adapters(self.config)
         if self.name_or_path is None:
             raise CheckpointError("load_adapter needs a model that came from a checkpoint; call from_pretrained first")
-        adapter = read_adapter(self.name_or_path, target_lang)
-        kept = {name: tensor for name, tensor in self.state_dict().items() if not _is_adapter(name)}
-        config = replace(self.config, vocab_size=len(adapter.get("lm_head.weight", self.lm_head.weight)))
-        fresh = type(self)(config, target_lang)
-        load_into(fresh, kept | adapter, f"adapter.{target_lang} of {self.name_or_path}")
-        self.lm_head = fresh.lm_head.to(self.device, self.dtype)
-        self.config = config
-        self.load_state_dict(fresh.state_dict())
+        adapter = read_adapter(resolve(self.name_or_path, *_adapter_files(target_lang)), target_lang)
+        head = self._head_for(adapter)
+        parts = nn.ModuleDict({"lm_head": head, self.base_model_prefix: self.base_model})
+        kept = {name: tensor for name, tensor in parts.state_dict().items() if not _is_adapter(name)}
+        load_into(parts, kept | adapter, f"adapter.{target_lang} of {self.name_or_path}")
+        self.lm_head = head
+        self.config = replace(self.config, vocab_size=head.out_features)
         self.target_lang = target_lang
+
+    def _head_for(self, adapter: dict[str, Tensor]) -> nn.Linear:
+        """Return the head, a new one where the adapter's vocabulary has another size."""
+        size = len(adapter.get("lm_head.weight", self.lm_head.weight))
+        if size == self.lm_head.out_features:
+            return self.lm_head
+        return nn.Linear(self.lm_head.in_features, size, device=self.device, dtype=self.dtype)
 
     def freeze_feature_encoder(self) -> None:
         """Take the conv stack out of training."""
@@ -138,6 +174,11 @@ class SpeechForCTC(PreTrainedModel):
     def freeze_base_model(self) -> None:
         """Take the whole encoder out of training, so that only the head learns."""
         self.base_model.requires_grad_(False)
+
+
+def _adapter_files(target_lang: str | None) -> tuple[str, ...]:
+    """Patterns of the files that hold a language's adapter, for the hub."""
+    return () if target_lang is None else (f"adapter.{target_lang}.*",)
 
 
 def _is_adapter(name: str) -> bool:

@@ -12,6 +12,7 @@ class HubertConfig(SpeechEncoderConfig):
     """Configuration of a HuBERT model; the defaults are the published base size's."""
 
     model_type = "hubert"
+    absent = frozenset(("add_adapter",))
 
 
 class HubertModel(SpeechModel):

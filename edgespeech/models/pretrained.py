@@ -7,11 +7,13 @@ from typing import Any, ClassVar, TypeVar
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from edgespeech.checkpoint import load_into, read_weights, resolve, write_weights
-from edgespeech.configuration import Config, SpeechEncoderConfig
+from edgespeech.checkpoint import load_into, read_weights, resolve, staged, write_json, write_weights
+from edgespeech.configuration import CONFIG, Config, SpeechEncoderConfig
 from edgespeech.encoder.features import FeatureProjection
 from edgespeech.encoder.transformer import PositionalConv
+from edgespeech.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound="PreTrainedModel")
 
@@ -32,7 +34,7 @@ class PreTrainedModel(nn.Module):
     base_model_prefix: ClassVar[str]
 
     config: Any
-    name_or_path: Path | None = None
+    name_or_path: str | Path | None = None  # the folder or hub id that the model came from
 
     @classmethod
     def from_pretrained(
@@ -46,29 +48,58 @@ class PreTrainedModel(nn.Module):
             MissingFileError: no such folder, or a file that it must hold is not there.
             WeightsError: a weight is missing, superfluous, misshapen or unreadable.
             CheckpointError: another family's checkpoint.
+            ConfigError: a field of the configuration is wrong, or an override is no field of it.
         """
         folder = resolve(checkpoint)
-        config = config or cls.config_class.from_pretrained(folder, **overrides)
-        return cls._load(folder, config, read_weights(folder))
+        return cls._load(checkpoint, cls._configured(folder, config, overrides), read_weights(folder))
 
     @classmethod
-    def _load(cls: type[ModelT], folder: Path, config: Config, weights: dict[str, Tensor]) -> ModelT:
-        model = cls(config)
-        load_into(model, model.adopted(renamed(weights)), str(folder))
-        model.name_or_path = folder
+    def _configured(cls, folder: Path, config: Config | None, overrides: dict[str, Any]) -> Config:
+        if config is None:
+            return cls.config_class.from_pretrained(folder, **overrides)
+        if overrides:
+            raise ConfigError(
+                f"give a config or overrides of the checkpoint's, got a config and {', '.join(overrides)}"
+            )
+        if not isinstance(config, cls.config_class):
+            raise ConfigError(f"{cls.__name__} needs a {cls.config_class.__name__}, got a {type(config).__name__}")
+        return config
+
+    @classmethod
+    def _load(
+        cls: type[ModelT], checkpoint: str | os.PathLike[str], config: Config, weights: dict[str, Tensor]
+    ) -> ModelT:
+        with Undrawn():
+            model = cls(config)
+        load_into(model, model.adopted(renamed(weights)), os.fspath(checkpoint))
+        path = Path(checkpoint).expanduser()
+        model.name_or_path = path.absolute() if path.is_dir() else os.fspath(checkpoint)
         return model.eval()
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `config.json` and `model.safetensors` into a folder, which is made where needed."""
-        path = Path(folder)
-        self.config.save_pretrained(path)
-        write_weights(path, self.state_dict())
+        """Write `config.json` and `model.safetensors` into a folder, which is made where needed.
+
+        If writing them fails, the folder stays as it was.
+        """
+        about = {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
+        described = {name: value for name, value in self.config.to_dict().items() if name != "torch_dtype"}
+        with staged(Path(folder)) as stage:
+            write_json(stage / CONFIG, described | about)
+            write_weights(stage, self.state_dict())
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return a checkpoint's weights under this model's names; what the model has no use for is left out by name."""
-        own = self.state_dict()
-        unused = {name for name in weights if name.endswith("masked_spec_embed") and name not in own}
-        return {name: tensor for name, tensor in weights.items() if name not in unused}
+        """Return a checkpoint's weights under this model's names.
+
+        The vector that hides frames in training is left out where the model has none, and drawn where the checkpoint
+        has none (as in facebook/wav2vec2-base-960h): inference does not use it.
+        """
+        mine, theirs = (
+            {name: tensor for name, tensor in table.items() if name.endswith("masked_spec_embed")}
+            for table in (self.state_dict(), weights)
+        )
+        drawn = {name: torch.rand_like(tensor) for name, tensor in mine.items() if name not in theirs}
+        unused = theirs.keys() - mine.keys()
+        return {name: tensor for name, tensor in weights.items() if name not in unused} | drawn
 
     @property
     def device(self) -> torch.device:
@@ -79,6 +110,19 @@ class PreTrainedModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """The weights' type."""
         return next(self.parameters()).dtype
+
+
+class Undrawn(TorchFunctionMode):
+    """Leaves weights undrawn while a model is built whose weights come from a file: that takes longer than reading."""
+
+    SKIPPED = frozenset((Tensor.normal_, Tensor.uniform_, torch.randn_like, nn.init.uniform_, nn.init.kaiming_uniform_))
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Return the tensor itself in place of random values in its shape."""
+        kwargs = kwargs or {}
+        if func in self.SKIPPED:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def renamed(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -107,7 +151,11 @@ def draw(model: nn.Module, config: SpeechEncoderConfig) -> None:
     for module in model.modules():  # after the general rules, those that differ
         if isinstance(module, PositionalConv):
             fan = module.conv.kernel_size[0] * module.conv.in_channels
-            module.conv.weight = torch.randn_like(module.conv.weight) * (2 * math.sqrt(1 / fan))
+            weight = torch.randn_like(module.conv.weight) * (2 * math.sqrt(1 / fan))
+            if module.batch_norm is None:
+                module.conv.weight = weight  # the weight norm splits it
+            else:
+                module.conv.weight.copy_(weight)
             nn.init.zeros_(module.conv.bias)  # type: ignore[arg-type]
         elif isinstance(module, FeatureProjection):
             bound = math.sqrt(1 / module.projection.in_features)

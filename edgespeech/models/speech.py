@@ -11,7 +11,19 @@ from edgespeech.models.pretrained import PreTrainedModel, draw
 
 # Weights of heads, by their first name: an encoder leaves them in the checkpoint when it is loaded on its own.
 HEADS = frozenset(
-    "lm_head projector classifier layer_weights tdnn objective quantizer project_hid project_q ctc_proj".split()
+    (
+        "classifier",
+        "ctc_proj",
+        "feature_extractor",  # of the x-vector head; the encoder's own stands under the family's prefix
+        "layer_weights",
+        "lm_head",
+        "objective",
+        "project_hid",
+        "project_q",
+        "projector",
+        "quantizer",
+        "tdnn",
+    )
 )
 
 
@@ -41,13 +53,18 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
             output_hidden_states: return the transformer's input and each layer's output.
             output_attentions: return each layer's attention weights.
 
+        NaN in a waveform is passed through: that utterance's output is NaN, the others' is not.
+
         Raises:
-            InputError: a wrong shape, audio shorter than one frame, or a mask with padding elsewhere than at the end.
+            InputError: a wrong shape or type, no utterance at all, an utterance shorter than one frame, or a mask with
+                padding elsewhere than at the end.
         """
-        if input_values.ndim != 2:
+        if input_values.ndim != 2 or not len(input_values):
             raise InputError(f"input_values must be (batch, samples), got {list(input_values.shape)}")
+        if input_values.dtype != self.dtype:
+            raise InputError(f"input_values must be {self.dtype} like the weights, got {input_values.dtype}")
         trace = Trace([] if output_hidden_states else None, [] if output_attentions else None)
-        lengths = sample_lengths(attention_mask, input_values)
+        lengths = sample_lengths(attention_mask, input_values, self.shortest)
         result: EncoderOutput = self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
         return BaseModelOutput(
             result.last_hidden_state, result.extract_features, result.hidden_states, result.attentions
@@ -71,11 +88,12 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
         self.feature_extractor.requires_grad_(False)
 
 
-def sample_lengths(attention_mask: Tensor | None, input_values: Tensor) -> Tensor | None:
+def sample_lengths(attention_mask: Tensor | None, input_values: Tensor, shortest: int) -> Tensor | None:
     """Return the number of real samples of each utterance (batch,), None for no mask.
 
     Raises:
-        InputError: the mask has another shape than the input, or padding elsewhere than at the end.
+        InputError: the mask has another shape than the input, padding elsewhere than at the end, or fewer than
+            `shortest` real samples in a row.
     """
     if attention_mask is None:
         return None
@@ -84,7 +102,13 @@ def sample_lengths(attention_mask: Tensor | None, input_values: Tensor) -> Tenso
             f"attention_mask must have the shape of input_values {list(input_values.shape)}, "
             f"got {list(attention_mask.shape)}"
         )
-    mask = attention_mask.long()
+    mask = (attention_mask != 0).long()
     if bool((mask.diff(dim=-1) > 0).any()):
         raise InputError("attention_mask must be ones followed by zeros; pad on the right")
-    return mask.sum(-1)
+    lengths = mask.sum(-1)
+    for row in (lengths < shortest).nonzero()[:1, 0].tolist():
+        raise InputError(
+            f"audio must have at least {shortest} samples for one frame, attention_mask leaves "
+            f"{int(lengths[row])} in row {row}; pad it or leave it out"
+        )
+    return lengths

@@ -12,6 +12,7 @@ class UniSpeechConfig(SpeechEncoderConfig):
     """Configuration of a UniSpeech model; the defaults are the published base size's."""
 
     model_type = "unispeech"
+    absent = frozenset(("feat_proj_layer_norm", "conv_pos_batch_norm", "add_adapter"))
 
     ctc_loss_reduction: str = "mean"
     num_ctc_classes: int = 80

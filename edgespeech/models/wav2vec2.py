@@ -12,6 +12,7 @@ class Wav2Vec2Config(SpeechEncoderConfig):
     """Configuration of a wav2vec2 model; the defaults are the published base size's."""
 
     model_type = "wav2vec2"
+    absent = frozenset(("feat_proj_layer_norm", "conv_pos_batch_norm"))
 
 
 class Wav2Vec2Model(SpeechModel):

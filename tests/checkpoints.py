@@ -1,0 +1,133 @@
+"""Tiny checkpoints with random weights, for the tests of every package that reads one.
+
+folder = make_checkpoint(tmp_path / "tiny", "hubert", do_stable_layer_norm=True)
+"""
+
+import json
+import string
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import nn
+
+Family = Literal["wav2vec2", "hubert", "unispeech"]
+FAMILIES: tuple[Family, ...] = ("wav2vec2", "hubert", "unispeech")
+CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "unispeech": "UniSpeech"}
+
+# 2 layers of 32 channels, seven convolutions with the published kernels and strides: 320 samples a frame.
+TINY: dict[str, Any] = {
+    "vocab_size": 32,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 48,
+    "conv_dim": [24, 16, 16, 16, 16, 16, 24],
+    "num_conv_pos_embeddings": 16,
+    "num_conv_pos_embedding_groups": 4,
+    "hidden_dropout": 0.0,
+    "activation_dropout": 0.0,
+    "attention_dropout": 0.0,
+    "feat_proj_dropout": 0.0,
+    "final_dropout": 0.0,
+    "layerdrop": 0.0,
+}
+SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "|"]
+
+
+def make_checkpoint(
+    folder: str | Path,
+    family: Family = "wav2vec2",
+    *,
+    weights: Literal["transformers", "edgespeech"] = "transformers",
+    head: Literal["ForCTC", "Model"] = "ForCTC",
+    seed: int = 0,
+    **options: Any,
+) -> Path:
+    """Write a checkpoint folder and return it.
+
+    `weights` says which library draws and writes config.json and model.safetensors, `head` whether it is the encoder
+    alone; `options` are fields of the configuration. Beside them: vocab.json, tokenizer_config.json,
+    special_tokens_map.json, preprocessor_config.json.
+    """
+    folder = Path(folder)
+    make_model(family, weights=weights, head=head, seed=seed, **options).save_pretrained(folder)
+    write_processor(folder, {**TINY, **options}["vocab_size"], options.get("feat_extract_norm") == "layer")
+    return folder
+
+
+def make_model(
+    family: Family = "wav2vec2", *, weights: str = "transformers", head: str = "ForCTC", seed: int = 0, **options: Any
+) -> Any:
+    """Return the model that `make_checkpoint` writes, in evaluation mode."""
+    torch.manual_seed(seed)
+    name, options = CLASSES[family], {**TINY, **options}
+    if weights == "transformers":
+        import transformers as library
+
+        options["attn_implementation"] = "eager"
+    else:
+        import edgespeech as library  # type: ignore[no-redef]
+    model = getattr(library, name + head)(getattr(library, name + "Config")(**options)).eval()
+    enliven(model)
+    return model
+
+
+@torch.no_grad()
+def enliven(model: nn.Module) -> None:
+    """Make every weight matter: fresh biases, norms and running statistics are 0 and 1, which hides mistakes."""
+    for name, tensor in model.state_dict().items():
+        if name.endswith("num_batches_tracked"):
+            continue
+        if name.endswith("running_var"):
+            tensor.uniform_(0.5, 2.0)
+        elif tensor.ndim == 1 or name.endswith("original0"):
+            tensor.add_(torch.randn_like(tensor) * 0.2)
+        elif not name.endswith("original1"):  # large enough for attention that differs between frames
+            tensor.normal_(0.0, tensor[0].numel() ** -0.5)
+
+
+def write_processor(folder: Path, vocab_size: int, attention_mask: bool) -> None:
+    """Write the files of a character tokenizer and a feature extractor."""
+    letters = [*string.ascii_uppercase, "'", *(chr(0x4E00 + index) for index in range(vocab_size))]
+    tokens = [*SPECIAL, *letters][:vocab_size]
+    write = {
+        "vocab.json": {token: index for index, token in enumerate(tokens)},
+        "special_tokens_map.json": {
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+        },
+        "tokenizer_config.json": {
+            "bos_token": "<s>",
+            "eos_token": "</s>",
+            "pad_token": "<pad>",
+            "unk_token": "<unk>",
+            "word_delimiter_token": "|",
+            "do_lower_case": False,
+            "tokenizer_class": "Wav2Vec2CTCTokenizer",
+        },
+        "preprocessor_config.json": {
+            "do_normalize": True,
+            "feature_extractor_type": "Wav2Vec2FeatureExtractor",
+            "feature_size": 1,
+            "padding_side": "right",
+            "padding_value": 0.0,
+            "return_attention_mask": attention_mask,
+            "sampling_rate": 16000,
+        },
+    }
+    for name, content in write.items():
+        (folder / name).write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def waveforms(*lengths: int, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
+    """Random audio of these lengths, padded with zeros: (batch, samples), attention mask of that shape."""
+    generator = torch.Generator().manual_seed(seed)
+    batch = torch.zeros(len(lengths), max(lengths))
+    mask = torch.zeros(batch.shape, dtype=torch.long)
+    for row, length in enumerate(lengths):
+        batch[row, :length] = torch.randn(length, generator=generator)
+        mask[row, :length] = 1
+    return batch, mask
