@@ -122,7 +122,7 @@ def _write_golden(source: Source, folder: Path, precision: Precision) -> Golden:
     values = (normalize(waveform) if source.audio.normalize else waveform)[None]
     with torch.inference_mode():
         logits = source.model.logits(torch.from_numpy(values)).numpy()
-    np.savez_compressed(folder / GOLDEN_FILE, **{VALUES.name: values, LOGITS.name: logits})
+    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **{VALUES.name: values, LOGITS.name: logits})
     return Golden(GOLDEN_FILE, proof.tolerance(precision, float(np.abs(logits).max())))
 
 
@@ -135,7 +135,7 @@ def _write(manifest: Manifest, folder: Path) -> None:
 
 
 def _needed(source: Source, options: ExportOptions) -> int:
-    """Bytes on disk at the peak: OpenVINO is converted from an ONNX file that stands beside it, and shares at the end."""
+    """Bytes on disk at the peak: for OpenVINO, two graphs before they share weights and the ONNX file of one."""
     if options.engine == "openvino":
         return 3 * source.bytes + SPARE
     return source.bytes // (2 if options.precision == "float16" else 1) + SPARE

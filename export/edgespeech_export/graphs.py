@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from edgespeech_runtime.manifest import CONTRACTS, LENGTHS, VALUES
+from edgespeech_runtime.manifest import CONTRACTS, LENGTHS, VALUES, Vocabulary
 from edgespeech_runtime.manifest import Tensor as TensorSpec
 from edgespeech_runtime.waveform import VARIANCE_FLOOR
 from torch import Tensor, nn
@@ -52,22 +52,30 @@ class Batch(nn.Module):
 class Interchange(nn.Module):
     """Log-probabilities from raw audio: the form that other runtimes open, normalisation included.
 
-    Padded frames say blank, so that a runtime which reads past an utterance's end finds nothing there.
+    Those runtimes print every token but the blank, and may read past an utterance's end. So special tokens lend their
+    probability to the blank, and padded frames say blank.
     """
 
-    def __init__(self, model: SpeechForCTC, normalize: bool, blank: int) -> None:
+    def __init__(self, model: SpeechForCTC, normalize: bool, vocabulary: Vocabulary) -> None:
         super().__init__()
         self.model = model
         self.normalize = normalize
         padded = torch.full((model.config.vocab_size,), IMPOSSIBLE)
-        padded[blank] = 0.0
+        padded[vocabulary.blank] = 0.0
         self.register_buffer("padded", padded, persistent=False)
+        self.unprinted = sorted({vocabulary.blank, *vocabulary.special})
+        printed = torch.ones(model.config.vocab_size, dtype=torch.bool)
+        printed[self.unprinted] = False
+        self.register_buffer("printed", printed, persistent=False)
 
     def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
         """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary)."""
         if self.normalize:
             input_values = self._normalized(input_values, input_lengths)
         logprobs = self.model.logits(input_values, input_lengths).log_softmax(-1)
+        if len(self.unprinted) > 1:
+            nothing = logprobs[:, :, self.unprinted].amax(-1, keepdim=True)
+            logprobs = torch.where(self.get_buffer("printed"), logprobs, nothing + self.get_buffer("padded"))
         mask = real(self.model.base_model.frames(input_lengths), logprobs.shape[1])
         return torch.where(mask[:, :, None], logprobs, self.get_buffer("padded"))
 
@@ -86,6 +94,6 @@ def ctc_graphs(model: SpeechForCTC) -> list[GraphSource]:
     return [GraphSource(name, modules[name], *contract) for name, contract in CONTRACTS["ctc"].items()]
 
 
-def interchange_graph(model: SpeechForCTC, normalize: bool, blank: int) -> GraphSource:
+def interchange_graph(model: SpeechForCTC, normalize: bool, vocabulary: Vocabulary) -> GraphSource:
     """Return the graph that other runtimes open."""
-    return GraphSource("interchange", Interchange(model, normalize, blank), (VALUES, LENGTHS), (LOGPROBS,))
+    return GraphSource("interchange", Interchange(model, normalize, vocabulary), (VALUES, LENGTHS), (LOGPROBS,))

@@ -62,13 +62,14 @@ def token_lines(vocabulary: Vocabulary) -> str:
         elif token == vocabulary.word_delimiter:
             name = SPACE
         else:
-            name = "".join(SPACE if character.isspace() else character for character in token) or f"<{token_id}>"
+            text = token.lower() if vocabulary.lower_case else token
+            name = "".join(SPACE if character.isspace() else character for character in text) or f"<{token_id}>"
         lines.append(f"{name} {token_id}")
     return "\n".join(lines)
 
 
 def write_tables(folder: Path, vocabulary: Vocabulary, config: dict[str, Any], hop: int) -> None:
-    """Write `vocab.txt` (onnx-asr), the same as `tokens.txt` (sherpa-onnx), and `config.json` with the hop in samples."""
+    """Write `vocab.txt` (onnx-asr), the same as `tokens.txt` (sherpa-onnx), and `config.json` with the hop in it."""
     for name in ("vocab.txt", "tokens.txt"):
         (folder / name).write_text(token_lines(vocabulary), encoding="utf-8")
     write_json(folder / "config.json", {**config, "subsampling_factor": hop})

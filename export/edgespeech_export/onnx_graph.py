@@ -7,7 +7,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import onnx
 import onnxsim
@@ -22,25 +22,33 @@ from edgespeech_export.reshapes import copy_leading_dimensions
 OPSET = 20  # the first with Gelu as one operator
 # Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through.
 UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
-EXAMPLE = {"batch": 2, "samples": 3}  # sizes of the example: for samples, times the shortest input
+# Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it:
+# not in the example, and not at the least size that it may assume. The graph holds for the rest all the same.
+BATCH = 2
+FRAMES = 13
+LEAST_FRAMES = 2
 
 
-def to_onnx(source: GraphSource, shortest: int) -> onnx.ModelProto:
-    """Export, simplify and check one graph; `shortest` is the model's shortest input in samples.
+def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
+    """Export, simplify and check one graph; `samples` gives the fewest samples for a number of frames.
 
     Raises:
         ExportError: a tool in the chain refused the graph, or broke it.
     """
     try:
         with torch.no_grad(), quiet():
+            traced = torch.export.export(
+                source.module.eval(),
+                tuple(_example(spec, samples(FRAMES)) for spec in source.inputs),
+                dynamic_shapes=tuple(_dynamic_shape(spec, samples(LEAST_FRAMES)) for spec in source.inputs),
+                strict=False,
+            )
             program = torch.onnx.export(
-                source.module,
-                tuple(_example(spec, shortest) for spec in source.inputs),
+                traced,
                 dynamo=True,
                 opset_version=OPSET,
                 input_names=[spec.name for spec in source.inputs],
                 output_names=[spec.name for spec in source.outputs],
-                dynamic_shapes=tuple(_dynamic_shape(spec, shortest) for spec in source.inputs),
                 verbose=False,
             )
     except Exception as error:  # torch's exporter raises errors of many classes; the user sees one line
@@ -77,23 +85,26 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _example(spec: TensorSpec, shortest: int) -> Tensor:
-    sizes = [EXAMPLE[axis] * (shortest if axis == "samples" else 1) for axis in spec.axes]
+def _example(spec: TensorSpec, samples: int) -> Tensor:
+    sizes = [{"batch": BATCH, "samples": samples}[axis] for axis in spec.axes]
     if spec.dtype == "int64":
-        return torch.full(sizes, EXAMPLE["samples"] * shortest)
+        return torch.full(sizes, samples)
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
 
 
-def _dynamic_shape(spec: TensorSpec, shortest: int) -> dict[int, torch.export.Dim]:
-    smallest = {"batch": 1, "samples": shortest}
-    return {index: torch.export.Dim(axis, min=smallest[axis]) for index, axis in enumerate(spec.axes)}
+def _dynamic_shape(spec: TensorSpec, samples: int) -> dict[int, torch.export.Dim]:
+    least = {"batch": 1, "samples": samples}
+    return {index: torch.export.Dim(axis, min=least[axis]) for index, axis in enumerate(spec.axes)}
 
 
 def _name_axes(model: onnx.ModelProto, source: GraphSource) -> None:
-    """Give the free axes of inputs and outputs the names of the contract; a fixed size stays fixed."""
+    """Give the free axes of inputs and outputs the names of the contract; only the vocabulary has a fixed size."""
     for values, specs in ((model.graph.input, source.inputs), (model.graph.output, source.outputs)):
         found = {value.name: value for value in values}
         for spec in specs:
             for dimension, axis in zip(found[spec.name].type.tensor_type.shape.dim, spec.axes, strict=True):
-                if not dimension.HasField("dim_value"):
-                    dimension.dim_param = axis
+                if axis == "vocabulary":
+                    continue
+                if dimension.HasField("dim_value"):
+                    raise ExportError(f"the graph {source.name!r} came out with a fixed {axis} axis; report this")
+                dimension.dim_param = axis

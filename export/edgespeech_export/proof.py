@@ -34,7 +34,7 @@ class Parity:
 
 
 def golden_waveform(sampling_rate: int, shortest: int) -> Waveform:
-    """Return the sound of the golden input: a voice-like buzz of gliding pitch in a little noise, float32 in [-1, 1]."""
+    """Return the golden input: a voice-like buzz of gliding pitch in a little noise, float32 in [-1, 1]."""
     return _buzz(max(int(GOLDEN_SECONDS * sampling_rate), shortest), sampling_rate, seed=0)
 
 

@@ -30,12 +30,12 @@ class Written:
 def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
     """Write thin `.onnx` files over one file of weights: the runtime's graphs, and the one for other runtimes."""
     store = WeightStore(folder / WEIGHTS_FILE)
-    foreign = interchange_graph(source.model, source.audio.normalize, source.vocabulary.blank)
+    foreign = interchange_graph(source.model, source.audio.normalize, source.vocabulary)
     files = {"interchange": "model.onnx"}
     written = {}
     for graph in [*ctc_graphs(source.model), foreign]:
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.audio.shortest)
+        model = to_onnx(graph, source.model.base_model.samples)
         if graph is foreign:
             interchange.make_lengths_optional(model)
         store_as(model, precision)
@@ -50,7 +50,7 @@ def write_openvino(source: Source, folder: Path, precision: Precision, note: Not
     written, graphs = {}, []
     for graph in ctc_graphs(source.model):
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.audio.shortest)
+        model = to_onnx(graph, source.model.base_model.samples)
         note(f"OpenVINO graph {graph.name}")
         xml = folder / OPENVINO_FILES[graph.name]
         store = WeightStore(folder / f"{graph.name}.data")
