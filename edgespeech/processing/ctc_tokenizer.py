@@ -74,11 +74,11 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
     def __init__(
         self,
         vocab_file: str | os.PathLike[str],
-        bos_token: str | None = "<s>",  # noqa: S107
-        eos_token: str | None = "</s>",  # noqa: S107
-        unk_token: str | None = "<unk>",  # noqa: S107
-        pad_token: str | None = "<pad>",  # noqa: S107
-        word_delimiter_token: str | None = "|",  # noqa: S107
+        bos_token: str | None = "<s>",
+        eos_token: str | None = "</s>",
+        unk_token: str | None = "<unk>",
+        pad_token: str | None = "<pad>",
+        word_delimiter_token: str | None = "|",
         replace_word_delimiter_char: str = " ",
         do_lower_case: bool = False,
         target_lang: str | None = None,

@@ -77,7 +77,7 @@ def export(
     """
     options = options or ExportOptions()
     target = absolute(bundle)
-    folder = resolve(checkpoint)
+    folder = resolve(checkpoint, *([f"adapter.{options.target_lang}.*"] if options.target_lang else []))
     check_target(target, options.force, keep=folder)
     progress("reading the checkpoint")
     source = read(folder, options.target_lang)

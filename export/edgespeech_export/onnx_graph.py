@@ -14,6 +14,7 @@ import onnxsim
 import torch
 from edgespeech_runtime.manifest import Tensor as TensorSpec
 from torch import Tensor
+from torch.export import Dim
 
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
@@ -22,11 +23,9 @@ from edgespeech_export.reshapes import copy_leading_dimensions
 OPSET = 20  # the first with Gelu as one operator
 # Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through.
 UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
-# Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it:
-# not in the example, and not at the least size that it may assume. The graph holds for the rest all the same.
+# Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it.
 BATCH = 2
 FRAMES = 13
-LEAST_FRAMES = 2
 
 
 def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
@@ -40,7 +39,7 @@ def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
             traced = torch.export.export(
                 source.module.eval(),
                 tuple(_example(spec, samples(FRAMES)) for spec in source.inputs),
-                dynamic_shapes=tuple(_dynamic_shape(spec, samples(LEAST_FRAMES)) for spec in source.inputs),
+                dynamic_shapes=tuple(dict.fromkeys(range(len(spec.axes)), Dim.DYNAMIC) for spec in source.inputs),
                 strict=False,
             )
             program = torch.onnx.export(
@@ -90,11 +89,6 @@ def _example(spec: TensorSpec, samples: int) -> Tensor:
     if spec.dtype == "int64":
         return torch.full(sizes, samples)
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
-
-
-def _dynamic_shape(spec: TensorSpec, samples: int) -> dict[int, torch.export.Dim]:
-    least = {"batch": 1, "samples": samples}
-    return {index: torch.export.Dim(axis, min=least[axis]) for index, axis in enumerate(spec.axes)}
 
 
 def _name_axes(model: onnx.ModelProto, source: GraphSource) -> None:

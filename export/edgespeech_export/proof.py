@@ -14,6 +14,7 @@ from edgespeech.models.ctc import SpeechForCTC
 from edgespeech_export.errors import ProofError
 
 Waveform = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
 
 GOLDEN_SECONDS = 2.0
 FLOAT32_TOLERANCE = 1e-4  # on logits
@@ -25,7 +26,7 @@ FLOAT16_RELATIVE = 2e-2  # of the largest logit: weights are rounded to 11 bits
 class Parity:
     """What was compared and how it came out: the largest difference of any logit from the reference model's."""
 
-    lengths: list[int]  # samples of each utterance
+    frames: list[int]  # of each utterance
     single: float
     batch: float
     largest_logit: float
@@ -50,10 +51,22 @@ def prove(bundle: Path, model: SpeechForCTC, precision: Precision) -> Parity:
         expected = [_reference(model, waveform, facts.normalize) for waveform in waveforms]
         alone = [runtime.logits(waveform) for waveform in waveforms]
         together = runtime.logits(waveforms, batch_size=len(waveforms))
+        parity = _compared(expected, alone, together, precision)
+        for name in ("single", "batch"):
+            found = getattr(parity, name)
+            if not found <= parity.tolerance:  # NaN is no pass
+                raise ProofError(
+                    f"the graph {name!r} differs from the reference model by {found:.2g} where {parity.tolerance:.2g} "
+                    "is allowed; no bundle was written"
+                )
         runtime.self_check()
+    return parity
+
+
+def _compared(expected: list[Logits], alone: list[Logits], together: list[Logits], precision: Precision) -> Parity:
     largest = max(float(np.abs(logits).max()) for logits in expected)
-    parity = Parity(
-        lengths=[len(waveform) for waveform in waveforms],
+    return Parity(
+        frames=[len(logits) for logits in expected],
         single=_difference(expected, alone),
         batch=_difference(expected, together),
         largest_logit=largest,
@@ -62,14 +75,6 @@ def prove(bundle: Path, model: SpeechForCTC, precision: Precision) -> Parity:
             np.array_equal(a.argmax(-1), b.argmax(-1)) for a, b in zip(expected * 2, alone + together, strict=True)
         ),
     )
-    for name in ("single", "batch"):
-        found = getattr(parity, name)
-        if not found <= parity.tolerance:  # NaN is no pass
-            raise ProofError(
-                f"the graph {name!r} differs from the reference model by {found:.2g} where {parity.tolerance:.2g} is "
-                "allowed; no bundle was written"
-            )
-    return parity
 
 
 def tolerance(precision: Precision, largest_logit: float) -> float:
@@ -90,14 +95,14 @@ def _waveforms(rate: int, shortest: int, hop: int) -> list[Waveform]:
     return [long, *(_buzz(length, rate, seed) for seed, length in enumerate(edges, start=1))]
 
 
-def _reference(model: SpeechForCTC, waveform: Waveform, normalized: bool) -> Waveform:
+def _reference(model: SpeechForCTC, waveform: Waveform, normalized: bool) -> Logits:
     values = torch.from_numpy(normalize(waveform) if normalized else waveform)
     with torch.inference_mode():
-        logits: Waveform = model.logits(values[None])[0].numpy()
+        logits: Logits = model.logits(values[None])[0].numpy()
     return logits
 
 
-def _difference(expected: list[Waveform], found: list[Waveform]) -> float:
+def _difference(expected: list[Logits], found: list[Logits]) -> float:
     for a, b in zip(expected, found, strict=True):
         if a.shape != b.shape:
             raise ProofError(f"the bundle gives logits {list(b.shape)} where the reference model gives {list(a.shape)}")

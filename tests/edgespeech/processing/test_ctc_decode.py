@@ -1,4 +1,3 @@
-# ruff: noqa: S106  (tokens of a vocabulary, not passwords)
 import random
 from itertools import product
 

@@ -1,4 +1,3 @@
-# ruff: noqa: S105  (tokens of a vocabulary, not passwords)
 import logging
 import random
 import string

@@ -1,4 +1,3 @@
-# ruff: noqa: S105, S106  (tokens of a vocabulary, not passwords)
 import json
 
 import pytest
