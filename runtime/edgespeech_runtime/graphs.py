@@ -1,6 +1,7 @@
 """The graphs of a bundle: "single" is loaded at once, any other when it is first run."""
 
 import threading
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,13 @@ from .errors import EngineError
 class Graphs:
     """Runs the bundle's graphs by name. Many threads may use one of these."""
 
-    def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._bundle, self._engine = bundle, engine
+    def __init__(self, bundle: Bundle, engine: Engine, examples: Mapping[str, Arrays]) -> None:
+        """`examples` are inputs for each graph, of an ordinary shape: what a graph is first run on.
+
+        OpenVINO 2026.4 fixes its kernels on the first call. Were that call one of a single frame, all longer ones
+        after it would come out wrong.
+        """
+        self._bundle, self._engine, self._examples = bundle, engine, examples
         self._loaded: dict[str, Graph] = {}
         self._lock = threading.Lock()
         self._is_closed = False
@@ -45,5 +51,7 @@ class Graphs:
                 spec = self._bundle.manifest.graphs[name]
                 weights = self._bundle.path(spec.weights) if spec.weights else None
                 file = self._bundle.path(spec.file)
-                self._loaded[name] = self._engine.load(file, weights, spec.inputs, spec.outputs)
+                graph = self._engine.load(file, weights, spec.inputs, spec.outputs)
+                graph.run(self._examples[name])
+                self._loaded[name] = graph
             return self._loaded[name]

@@ -17,7 +17,9 @@ from edgespeech_runtime.manifest import Tensor
 
 @pytest.fixture
 def graphs(tiny_bundle, engine):
-    return Graphs(open_bundle(tiny_bundle(engine)), open_engine(engine, "cpu", 1))
+    single = {"input_values": np.zeros((1, 720), np.float32)}
+    examples = {"single": single, "batch": {**single, "input_lengths": np.array([720])}}
+    return Graphs(open_bundle(tiny_bundle(engine)), open_engine(engine, "cpu", 1), examples)
 
 
 def test_engines_compute_the_golden_logits(tiny_bundle, engine, graphs):

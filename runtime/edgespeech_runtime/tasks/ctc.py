@@ -36,7 +36,11 @@ class CtcModel:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._bundle = bundle
-        self._graphs = Graphs(bundle, engine)
+        facts = bundle.manifest.audio
+        samples = facts.shortest + facts.hop  # two frames
+        values, lengths = np.zeros((1, samples), np.float32), np.array([samples])
+        single = {VALUES.name: values}
+        self._graphs = Graphs(bundle, engine, {"single": single, "batch": {**single, LENGTHS.name: lengths}})
 
     @property
     def manifest(self) -> Manifest:

@@ -1,0 +1,56 @@
+"""What the contenders work on: a seeded random checkpoint and a seeded waveform."""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+import edgespeech
+
+Size = Literal["base", "tiny"]
+
+SEED = 0
+RATE = 16000  # Hz
+TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
+SIZES: dict[Size, dict[str, Any]] = {
+    "base": {},  # the published wav2vec2-base: 12 layers of 768 channels, 94 million weights
+    "tiny": {
+        "hidden_size": 32,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 4,
+        "intermediate_size": 48,
+        "conv_dim": (24, 16, 16, 16, 16, 16, 24),
+        "num_conv_pos_embeddings": 16,
+        "num_conv_pos_embedding_groups": 4,
+    },
+}
+
+
+def waveform(seconds: float) -> npt.NDArray[np.float32]:
+    """Noise, float32 `[samples]`: how long a model takes does not depend on what is said."""
+    noise = np.random.default_rng(SEED).standard_normal(round(seconds * RATE))
+    return (0.1 * noise).astype(np.float32)
+
+
+def write_checkpoint(folder: Path, size: Size) -> None:
+    """Write a wav2vec2 CTC checkpoint with random weights; same seed, same weights."""
+    torch.manual_seed(SEED)
+    model = edgespeech.Wav2Vec2ForCTC(edgespeech.Wav2Vec2Config(vocab_size=len(TOKENS), **SIZES[size]))
+    vary(model)
+    model.save_pretrained(folder)
+    vocabulary = folder / "vocab.json"
+    vocabulary.write_text(json.dumps({token: index for index, token in enumerate(TOKENS)}), encoding="utf-8")
+    tokenizer = edgespeech.Wav2Vec2CTCTokenizer(vocabulary)
+    edgespeech.Wav2Vec2Processor(edgespeech.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(folder)
+
+
+@torch.no_grad()
+def vary(model: nn.Module) -> None:
+    """Draw biases and norm weights too: fresh ones are 0 and 1, and a graph simplifier drops what adds 0."""
+    for tensor in model.parameters():
+        if tensor.ndim == 1:
+            tensor.add_(0.2 * torch.randn_like(tensor))

@@ -1,0 +1,5 @@
+"""`python -m edgespeech.cli`."""
+
+from edgespeech.cli.app import main
+
+main()

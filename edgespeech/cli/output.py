@@ -1,0 +1,47 @@
+"""What commands print: text and JSON to stdout, tables, sizes. Progress is not here; see `progress`."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+UNITS = ("bytes", "kB", "MB", "GB", "TB")
+INDENT = "  "
+
+
+def write(text: str) -> None:
+    """Write text to stdout, which shows it at once."""
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def say(line: str = "") -> None:
+    """Write one line to stdout."""
+    write(line + "\n")
+
+
+def to_json(value: Any, indent: int | None = None) -> str:
+    """JSON text; letters beyond ASCII as they are where stdout can show them, else escaped."""
+    encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
+    return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
+
+
+def table(rows: Iterable[tuple[str, str]], indent: str = INDENT) -> list[str]:
+    """Lines of labels and values, the values in one column."""
+    rows = list(rows)
+    width = max((len(label) for label, _ in rows), default=0)
+    return [f"{indent}{label:<{width}}  {value}".rstrip() for label, value in rows]
+
+
+def size(count: float) -> str:
+    """A number of bytes as people read it, in powers of 1000."""
+    for unit in UNITS:
+        if count < 1000 or unit == UNITS[-1]:
+            break
+        count /= 1000
+    return f"{count:.0f} {unit}" if unit == "bytes" else f"{count:.1f} {unit}"
+
+
+def number(count: int, noun: str) -> str:
+    """`1 file`, `1 200 files`."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " ")

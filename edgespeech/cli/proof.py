@@ -1,0 +1,73 @@
+"""Running an export, and saying in words what its proof measured."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgespeech.cli.interrupts import Interrupted
+from edgespeech.cli.output import number, size
+from edgespeech.cli.progress import Steps
+
+if TYPE_CHECKING:
+    from edgespeech_runtime.manifest import Manifest
+
+ENGINES = ("onnx", "openvino")  # edgespeech_runtime.manifest.EngineName; not imported, because it comes with numpy
+PRECISIONS = ("float32", "float16")  # likewise Precision
+ENGINE_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
+
+
+def run_export(checkpoint: str | os.PathLike[str], bundle: Path, quiet: bool = False, **options: Any) -> "Manifest":
+    """Export with progress on stderr; `options` are those of `ExportOptions`.
+
+    Raises what `edgespeech_export.export` raises, and Interrupted.
+    """
+    try:
+        with Steps(quiet) as step:
+            from edgespeech_export import ExportOptions, export
+
+            return export(checkpoint, bundle, ExportOptions(**options), progress=step)
+    except Interrupted as stop:
+        stop.outcome = "; nothing was written"
+        raise
+
+
+def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Labels and values of a manifest's report: what was compared, how it came out, sizes, speed.
+
+    A report is free in its form: what it lacks is left out.
+    """
+    rows = []
+    parity, speed = _part(report, "parity"), _part(report, "speed")
+    if found := _numbers(parity, "single", "batch", "tolerance"):
+        alone, together, allowed = found
+        rows.append(
+            ("largest difference", f"{alone:.1e} alone, {together:.1e} in a padded batch; {allowed:.1e} is allowed")
+        )
+    if found := _numbers(parity, "largest_logit"):
+        rows.append(("largest logit", f"{found[0]:.1f}"))
+    if isinstance(same := parity.get("same_tokens"), bool):
+        rows.append(("tokens", "the same in every frame" if same else "not the same in every frame"))
+    frames = parity.get("frames")
+    if isinstance(frames, list) and frames and all(isinstance(count, int) for count in frames):
+        rows.append(("compared on", f"{number(len(frames), 'input')} of {min(frames)} to {max(frames)} frames"))
+    if found := _numbers(report, "bytes"):
+        whole = _numbers(report, "checkpoint_bytes_float32")
+        against = f"; the checkpoint's weights in float32 are {size(whole[0])}" if whole else ""
+        rows.append(("size", size(found[0]) + against))
+    if found := _numbers(speed, "audio_seconds", "seconds"):
+        audio, seconds = found
+        rows.append(("speed", f"{audio:g} s of audio in {seconds:.3f} s, {audio / max(seconds, 1e-9):.0f} x real time"))
+        rows.append(("measured on", str(speed.get("machine", "an unknown machine"))))
+    return rows
+
+
+def _part(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = report.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _numbers(part: Mapping[str, Any], *names: str) -> list[float]:
+    """The values under these names; empty unless all are numbers."""
+    values = [value for value in map(part.get, names) if isinstance(value, int | float)]
+    return values if len(values) == len(names) else []

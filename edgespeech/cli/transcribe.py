@@ -1,0 +1,82 @@
+"""`edgespeech transcribe`: sound files to text, JSON or subtitles."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edgespeech.cli.errors import CommandError
+from edgespeech.cli.progress import Counter
+from edgespeech.cli.recognition import transcripts
+from edgespeech.cli.recordings import SUFFIXES as SOUND_SUFFIXES
+from edgespeech.cli.recordings import find, targets
+from edgespeech.cli.results import SUBTITLES, SUFFIXES, Form, Sink
+
+BATCH_SIZE = 8  # edgespeech_runtime's own default; not imported, because it comes with numpy
+SOME_FAILED, ALL_FAILED = 1, 2
+
+HELP = f"""Transcribe AUDIO with the model in the folder BUNDLE.
+
+AUDIO are sound files and folders; of a folder, the sound files in it are taken, sorted by name. The text goes to
+stdout, behind the file's name and a tab where there are several. Subtitles of several files are written beside them,
+or into the --output folder, which takes every other form too (.txt, .json).
+
+A file that cannot be read is named on stderr; the others are transcribed all the same, and the exit code is
+{SOME_FAILED}, or {ALL_FAILED} where none is left.
+
+Sound files in a folder are those that end in {" ".join(SOUND_SUFFIXES)}; hidden ones are left out.
+"""
+
+
+@click.command(help=HELP, short_help="Transcribe sound files: text, times, JSON, subtitles.")
+@click.argument("bundle", type=click.Path(path_type=Path))
+@click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--timestamps", type=click.Choice(["word", "char"]), help="Print words or characters with their times.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file, with words and times.")
+@click.option("--srt", is_flag=True, help="Write SubRip subtitles.")
+@click.option("--vtt", is_flag=True, help="Write WebVTT subtitles.")
+@click.option("--output", type=click.Path(path_type=Path), help="Write a file for each sound file into this folder.")
+@click.option("--force", is_flag=True, help="Replace files that are there.")
+@click.option("--recursive", is_flag=True, help="Take the sound files in the folders below a folder too.")
+@click.option("--device", default="cpu", show_default=True, help="Where to run: cpu, or auto for the best there is.")
+@click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine; its own choice if not given.")
+@click.option(
+    "--batch-size", type=click.IntRange(min=1), default=BATCH_SIZE, show_default=True, help="Files that run together."
+)
+@click.option("--quiet", is_flag=True, help="Show no progress.")
+@click.pass_context
+def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], recursive: bool, **options: Any) -> None:
+    """See HELP."""
+    form = _form(options)
+    recordings = find(audio, recursive)
+    paths = [recording.path for recording in recordings]
+    several = len(paths) > 1 or any(path.is_dir() for path in audio)
+    files = None
+    if options["output"] is not None or (several and form in SUBTITLES):
+        files = targets(recordings, options["output"], SUFFIXES[form], options["force"])
+    sink = Sink(form, options["timestamps"], several, files)
+
+    import edgespeech_runtime
+
+    with (
+        edgespeech_runtime.load(bundle, options["device"], options["threads"]) as model,
+        Counter(len(paths), options["quiet"]) as counter,
+    ):
+        for index, result in transcripts(model, paths, options["timestamps"], options["batch_size"]):
+            with counter.one_more():
+                sink.put(index, paths[index], result)
+    if sink.failed:
+        ctx.exit(SOME_FAILED if sink.failed < len(paths) else ALL_FAILED)
+
+
+def _form(options: Mapping[str, Any]) -> Form:
+    """The one form that was asked for. Raises CommandError for options that contradict each other."""
+    flags: dict[Form, bool] = {"json": options["as_json"], "srt": options["srt"], "vtt": options["vtt"]}
+    asked: list[Form] = [form for form, wanted in flags.items() if wanted]
+    if len(asked) > 1:
+        raise CommandError(f"--{asked[0]} and --{asked[1]} exclude each other; run once for each")
+    form: Form = asked[0] if asked else "text"
+    if options["timestamps"] is not None and form in SUBTITLES:
+        raise CommandError(f"--timestamps and --{form} exclude each other; subtitles have times of their own")
+    return form

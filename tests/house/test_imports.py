@@ -1,0 +1,106 @@
+"""Imports run one way through the packages. What the runtime may import and load at all is held by
+tests/runtime/test_package.py.
+"""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HOMES = {
+    "edgespeech_runtime": ROOT / "runtime" / "edgespeech_runtime",
+    "edgespeech": ROOT / "edgespeech",
+    "edgespeech_export": ROOT / "export" / "edgespeech_export",
+    "edgespeech_calib": ROOT / "calib" / "edgespeech_calib",
+}
+ORDER = (*HOMES, "edgespeech.cli")  # each may import those to its left
+FOREIGN = {
+    "benchmarks",
+    "examples",
+    "tests",
+    "transformers",
+    "jiwer",
+    "onnx_asr",
+    "sherpa_onnx",
+}  # no package's business
+
+
+def modules():
+    """Every module of the packages: dotted name, file."""
+    for package, home in HOMES.items():
+        for file in sorted(home.rglob("*.py")):
+            parts = [package, *file.relative_to(home).with_suffix("").parts]
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
+
+
+def imported(module, file):
+    """Dotted names of all that a module imports, wherever in its code, relative imports resolved."""
+    base = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join(
+                [*base[: len(base) - node.level + 1], *filter(None, [node.module])] if node.level else [node.module]
+            )
+            yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def place(name):
+    """Place in the order of the package that a dotted name belongs to; None for everybody else's."""
+    if name == "edgespeech.cli" or name.startswith("edgespeech.cli."):
+        return ORDER.index("edgespeech.cli")
+    package = name.split(".")[0]
+    return ORDER.index(package) if package in ORDER else None
+
+
+@pytest.mark.parametrize(("module", "file"), [pytest.param(*pair, id=pair[0]) for pair in modules()])
+def test_nothing_imports_to_its_right(module, file):
+    own = place(module)
+    wrong = [name for name in imported(module, file) if (other := place(name)) is not None and other > own]
+    assert not wrong, f"{module} imports {', '.join(wrong)}; imports run {' <- '.join(ORDER)}"
+    foreign = [name for name in imported(module, file) if name.split(".")[0] in FOREIGN]
+    assert not foreign, f"{module} imports {', '.join(foreign)}, which are for development only"
+
+
+def test_the_scan_sees_every_way_to_import(tmp_path):
+    file = tmp_path / "auto.py"
+    file.write_text(
+        "import os.path, edgespeech_calib\n"
+        "from edgespeech import cli\n"
+        "from . import ctc\n"
+        "from ..errors import InputError\n"
+        "def later():\n    from edgespeech_export.export import export\n"
+    )
+    found = list(imported("edgespeech.models.auto", file))
+    assert found == [
+        "os.path",
+        "edgespeech_calib",
+        "edgespeech.cli",
+        "edgespeech.models.ctc",
+        "edgespeech.errors.InputError",
+        "edgespeech_export.export.export",
+    ]
+    assert [place(name) for name in found] == [None, 3, 4, 1, 1, 2]
+
+
+def loaded(code):
+    """Top-level names of all modules loaded after `code` ran in a fresh interpreter."""
+    code += "\nimport json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True, timeout=120)
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_importing_edgespeech_loads_no_torch():
+    assert not loaded("import edgespeech; edgespeech.__version__; dir(edgespeech)") & {
+        "torch",
+        "numpy",
+        "onnxruntime",
+        "openvino",
+        "transformers",
+    }

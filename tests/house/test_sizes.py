@@ -1,0 +1,56 @@
+"""Modules and functions small enough to read at once, and a repository small enough to clone."""
+
+import ast
+
+import pytest
+
+MODULE = 450  # lines
+FUNCTION = 70
+WEIGHTS = 16_000_000  # bytes, all weight files together
+BINARY = {".safetensors", ".onnx", ".bin", ".npz", ".data", ".pt", ".pth", ".npy"}
+
+
+@pytest.fixture(scope="session")
+def sources(root, tracked):
+    """Python files that are in git, and those that would be."""
+    folders = ("edgespeech", "export", "calib", "runtime", "tests", "benchmarks", "examples")
+    return sorted({*tracked, *(file for folder in folders for file in (root / folder).rglob("*.py"))})
+
+
+def long_functions(text):
+    """Name and lines of each function that is too long, its decorators and docstring counted."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+            lines = node.end_lineno - first + 1
+            if lines > FUNCTION:
+                yield node.name, lines
+
+
+def test_no_module_is_too_long(sources, root):
+    lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in sources if file.suffix == ".py"}
+    assert len(lines) > 100
+    wrong = [f"{file.relative_to(root)} has {count} lines" for file, count in lines.items() if count > MODULE]
+    assert not wrong, f"more than {MODULE} lines; split by what changes together: {'; '.join(wrong)}"
+
+
+def test_no_function_is_too_long(sources, root):
+    wrong = [
+        f"{name} in {file.relative_to(root)} has {lines} lines"
+        for file in sources
+        if file.suffix == ".py"
+        for name, lines in long_functions(file.read_text(encoding="utf-8"))
+    ]
+    assert not wrong, f"more than {FUNCTION} lines; name the steps: {'; '.join(wrong)}"
+
+
+@pytest.mark.parametrize(("lines", "found"), [(FUNCTION, []), (FUNCTION + 1, [("f", FUNCTION + 1)])])
+def test_lines_of_a_function_are_counted_from_its_decorator(lines, found):
+    text = "\n".join(["class C:", "    @property", "    def f(self):", *["        pass"] * (lines - 2)])
+    assert list(long_functions(text)) == found
+
+
+def test_weights_in_git_stay_small(tracked, root):
+    sizes = {file: file.stat().st_size for file in tracked if file.suffix in BINARY}
+    listed = ", ".join(f"{file.relative_to(root)} {size:,}" for file, size in sizes.items())
+    assert sum(sizes.values()) <= WEIGHTS, f"more than {WEIGHTS:,} bytes of weights: {listed}"
