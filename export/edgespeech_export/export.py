@@ -9,6 +9,7 @@ from typing import get_args
 import numpy as np
 import torch
 from edgespeech_runtime.bundle import sha256
+from edgespeech_runtime.engines import open_engine
 from edgespeech_runtime.manifest import (
     LOGITS,
     MANIFEST_FILE,
@@ -74,11 +75,13 @@ def export(
         TargetExistsError: the bundle's folder exists and is not to be replaced.
         ProofError: the bundle does not compute what the checkpoint computes.
         ExportError: the disk is full, or a tool refused the graph.
+        EnginePackageError: the engine is not installed.
     """
     options = options or ExportOptions()
     target = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{options.target_lang}.*"] if options.target_lang else []))
     check_target(target, options.force, keep=folder)
+    open_engine(options.engine, "cpu", None)  # the proof will need it; better to hear now that it is not installed
     progress("reading the checkpoint")
     source = read(folder, options.target_lang)
     check_space(target, _needed(source, options))

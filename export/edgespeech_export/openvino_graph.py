@@ -19,12 +19,10 @@ def to_openvino(onnx_file: Path, xml: Path, precision: Precision) -> None:
     """Convert an ONNX file to an IR; writes `xml` and the `.bin` beside it.
 
     Raises:
-        ExportError: OpenVINO is not installed, or refused the graph.
+        ExportError: OpenVINO refused the graph.
     """
-    try:
-        import openvino
-    except ImportError as error:
-        raise ExportError("the engine openvino is not installed: pip install 'edgespeech[openvino]'") from error
+    from edgespeech_runtime.engines.openvino import openvino  # imported as the runtime does, without its telemetry
+
     try:
         model = openvino.convert_model(onnx_file)
         openvino.save_model(model, xml, compress_to_fp16=precision == "float16")

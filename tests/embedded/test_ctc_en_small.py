@@ -16,6 +16,7 @@ import pytest
 import torch
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, read_audio
+from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed
 
 from edgespeech import Wav2Vec2ForCTC, Wav2Vec2Processor
 
@@ -23,7 +24,6 @@ CHECKPOINTS = Path(__file__).parents[2] / "edgespeech" / "checkpoints"
 CHECKPOINT = CHECKPOINTS / "ctc-en-small"
 SPEECH = Path(os.environ.get("EDGESPEECH_SPEECH", Path(__file__).parents[3] / "shared" / "speech"))
 ENGINES = ("onnx", "openvino")
-RATE = 16000  # Hz
 
 Row = dict[str, str]
 
@@ -79,6 +79,14 @@ def test_the_runtime_hears_what_the_reference_model_hears(model: CtcModel) -> No
         with torch.inference_mode():
             ids = reference(values).logits.argmax(-1)
         assert model.transcribe(audio).text == processor.batch_decode(ids)[0]
+
+
+def test_other_runtimes_hear_the_same(bundles: dict[str, Path]) -> None:
+    waveforms = [read_audio(CHECKPOINTS / "samples" / row["path"], RATE) for row in samples()]
+    with edgespeech_runtime.load(bundles["onnx"]) as model:
+        expected = [squeezed(transcript.text) for transcript in model.transcribe(waveforms)]
+    assert sherpa_texts(bundles["onnx"], waveforms) == expected
+    assert onnx_asr_texts(bundles["onnx"], waveforms) == (expected, expected)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The export as a whole: what stops it, and that nothing is left behind when it stops."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export, proof, writers
 from edgespeech_export.onnx_graph import to_onnx
 from edgespeech_export.weight_store import WeightStore, store_as
+from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
 
 from edgespeech.errors import CheckpointError, MissingFileError
@@ -114,3 +116,20 @@ def test_a_weight_beyond_float16_is_refused() -> None:
     values = np.full((40, 50), 7e4, np.float32)
     with pytest.raises(ExportError, match="weight w exceeds 65504"):
         store_as(graph_with(values), "float16")
+
+
+def test_an_engine_that_is_not_installed_is_named_before_the_work(
+    checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "edgespeech_runtime.engines.openvino", raising=False)
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    steps: list[str] = []
+    with pytest.raises(EnginePackageError, match="openvino is not installed"):
+        export(
+            checkpoint_of("wav2vec2-group"),
+            tmp_path / "bundle",
+            ExportOptions(engine="openvino"),
+            progress=steps.append,
+        )
+    assert steps == []
+    assert written(tmp_path) == []
