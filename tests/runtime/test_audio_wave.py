@@ -146,7 +146,7 @@ def test_compressed_sound_is_named(tmp_path):
         (b"RIFX" + riff(fmt())[4:], "RIFX files are not supported"),
         (b"RIFF\0\0\0\0AVI ", r"not a WAVE file, it starts with b'RIFF\x00\x00\x00\x00AVI '"),
         (b"once upon a time", r"not a WAVE file, it starts with b'once upon a '"),
-        (b"", "not a WAVE file, it starts with b''"),
+        (b"", "the file is empty"),
     ],
 )
 def test_bad_files_are_named(write, content, message):

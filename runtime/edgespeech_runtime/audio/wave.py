@@ -43,6 +43,8 @@ def read_wave(path: str | os.PathLike[str]) -> tuple[npt.NDArray[np.float32], in
     """
     with Path(path).open("rb") as stream:
         header = stream.read(12)
+        if not header:
+            raise AudioError(f"{path}: the file is empty")
         magic, kind = header[:4], header[8:]
         if magic in (b"RF64", b"BW64", b"RIFX"):
             raise AudioError(f"{path}: {magic.decode()} files are not supported: convert it to plain WAVE or FLAC")
