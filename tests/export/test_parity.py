@@ -11,6 +11,7 @@ from kinds import ENGINES, KINDS
 
 LOGITS = 1e-4
 SECONDS = 16000  # samples
+MOST_FRAMES = 1000  # in one batch: attention takes memory by their square
 
 
 def sounds(lengths: list[int]) -> list[np.ndarray]:
@@ -42,7 +43,8 @@ def test_a_padded_batch_gives_each_utterance_what_it_gets_alone(case_of: Any, ki
     case = case_of(kind, engine)
     with edgespeech_runtime.load(case.bundle) as runtime:
         shortest, hop = runtime.manifest.audio.shortest, runtime.manifest.audio.hop
-        waveforms = sounds([20 * SECONDS, shortest, shortest + hop, 5 * SECONDS + 1, shortest + hop - 1])
+        longest = min(20 * SECONDS, MOST_FRAMES * hop)
+        waveforms = sounds([longest, shortest, shortest + hop, longest // 4 + 1, shortest + hop - 1])
         values, lengths = pad([normalize(waveform) for waveform in waveforms])
         together = runtime._graphs.run("batch", {"input_values": values, "input_lengths": lengths})["logits"]
         frames = [runtime.manifest.frames.count(int(length)) for length in lengths]
