@@ -1,4 +1,4 @@
-"""The conv stack with channels last: each strided convolution as a reshape and one matrix product.
+"""The conv stack with channels last: each convolution as one matrix product over windows of its input.
 
 It computes what `edgespeech.encoder.features` computes. Engines whose convolutions run below the speed of their matrix
 products gain by it; which do is decided in `writers`, from measurements.
@@ -16,7 +16,7 @@ from edgespeech.models.ctc import SpeechForCTC
 
 
 def with_channels_last(model: SpeechForCTC) -> SpeechForCTC:
-    """Return a copy of a model whose conv stack has its channels last, from the second layer on."""
+    """Return a copy of a model whose conv stack has its channels last."""
     model = copy.deepcopy(model)
     encoder = model.base_model
     encoder.feature_extractor = ChannelsLastExtractor(encoder.feature_extractor)  # type: ignore[assignment]
@@ -24,21 +24,46 @@ def with_channels_last(model: SpeechForCTC) -> SpeechForCTC:
 
 
 class ChannelsLastExtractor(nn.Module):
-    """Takes the place of `FeatureExtractor`. The first layer, with its one input channel, stays a convolution."""
+    """Takes the place of `FeatureExtractor`."""
 
     def __init__(self, stack: FeatureExtractor) -> None:
         super().__init__()
         first, *rest = stack.conv_layers
-        self.first = first
+        self.first = PatchMatMul(first)  # type: ignore[arg-type]
         self.rest = nn.ModuleList(StridedMatMul(layer) for layer in rest)  # type: ignore[arg-type]
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames."""
         x, lengths = self.first(waveform[:, None], lengths)
-        x = x.transpose(1, 2)  # (batch, frames, channels)
         for layer in self.rest:
             x, lengths = layer(x, lengths)
         return x, lengths
+
+
+class PatchMatMul(nn.Module):
+    """The first convolution, of one input channel: patches of the waveform, then a matrix product."""
+
+    def __init__(self, layer: ConvLayer) -> None:
+        super().__init__()
+        conv = layer.conv
+        self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
+        self.register_buffer("identity", torch.eye(self.kernel)[:, None], persistent=False)
+        self.weight = nn.Parameter(conv.weight[:, 0].contiguous())  # (channels, kernel)
+        self.bias = conv.bias
+        self.layer_norm = layer.layer_norm
+        self.activation = layer.activation
+
+    def forward(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """(batch, 1, samples) -> (batch, frames, channels), with the lengths of both."""
+        patches = F.conv1d(waveform, self.get_buffer("identity"), stride=self.stride)  # (batch, kernel, frames)
+        if lengths is not None:
+            lengths = conv_length(lengths, self.kernel, self.stride)
+        x = self.weight @ patches  # (batch, channels, frames)
+        if self.bias is not None:
+            x = x + self.bias[:, None]
+        if self.layer_norm is not None:
+            x = self.layer_norm(x, lengths)
+        return self.activation(x).transpose(1, 2), lengths
 
 
 class StridedMatMul(nn.Module):

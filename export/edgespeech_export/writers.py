@@ -8,6 +8,7 @@ import onnx
 from edgespeech_runtime.manifest import EngineName, Graph, Precision
 
 from edgespeech_export import interchange
+from edgespeech_export.channels_last import with_channels_last
 from edgespeech_export.graphs import GraphSource, ctc_graphs, interchange_graph
 from edgespeech_export.onnx_graph import to_onnx
 from edgespeech_export.openvino_graph import share_weights, to_openvino
@@ -46,9 +47,12 @@ def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -
 
 
 def write_openvino(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
-    """Write IRs over one `.bin`, each converted from the ONNX form of its graph."""
+    """Write IRs over one `.bin`, each converted from the ONNX form of its graph.
+
+    The conv stack has its channels last here: OpenVINO runs it faster so, ONNX Runtime does not (docs/architecture.md).
+    """
     written, graphs = {}, []
-    for graph in ctc_graphs(source.model):
+    for graph in ctc_graphs(with_channels_last(source.model)):
         note(f"ONNX graph {graph.name}")
         model = to_onnx(graph, source.model.base_model.samples)
         note(f"OpenVINO graph {graph.name}")
