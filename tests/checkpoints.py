@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 Family = Literal["wav2vec2", "hubert", "unispeech"]
@@ -32,6 +33,9 @@ TINY: dict[str, Any] = {
     "final_dropout": 0.0,
     "layerdrop": 0.0,
 }
+# As MMS: adapters in each layer, a vocabulary of its own for each language; the last one's weights are pickled.
+MULTILINGUAL: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "adapter_attn_dim": 6}
+LANGUAGES = {"eng": 32, "fra": 40, "zsm-script_latin": 21, "deu": 32}  # sizes of the vocabularies
 SPECIAL = ["<pad>", "<s>", "</s>", "<unk>", "|"]
 
 
@@ -87,12 +91,45 @@ def enliven(model: nn.Module) -> None:
             tensor.normal_(0.0, tensor[0].numel() ** -0.5)
 
 
+def make_multilingual(folder: Path, family: Family = "wav2vec2") -> Path:
+    """Write a checkpoint folder with the adapters of several languages and a nested vocabulary, and return it."""
+    make_checkpoint(folder, family, **MULTILINGUAL)
+    for seed, (language, size) in enumerate(LANGUAGES.items()):
+        weights = language_weights(folder, size, seed)
+        if language == "deu":
+            torch.save(weights, folder / f"adapter.{language}.bin")
+        else:
+            save_file(weights, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
+    nested = {
+        language: {token: index for index, token in enumerate(tokens(size))} for language, size in LANGUAGES.items()
+    }
+    (folder / "vocab.json").write_text(json.dumps(nested), encoding="utf-8")
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    (folder / "tokenizer_config.json").write_text(json.dumps({**settings, "target_lang": "eng"}), encoding="utf-8")
+    return folder
+
+
+def language_weights(folder: Path, size: int, seed: int) -> dict[str, torch.Tensor]:
+    """Draw the weights of one language's adapters and head."""
+    torch.manual_seed(seed)
+    own = {
+        name: torch.randn_like(tensor) * 0.3
+        for name, tensor in load_file(folder / "model.safetensors").items()
+        if ".adapter_layer." in name
+    }
+    return own | {"lm_head.weight": torch.randn(size, 32) * 0.3, "lm_head.bias": torch.randn(size)}
+
+
+def tokens(vocab_size: int) -> list[str]:
+    """Special tokens, letters, and signs for the rest."""
+    letters = [*string.ascii_uppercase, "'", *(chr(0x4E00 + index) for index in range(vocab_size))]
+    return [*SPECIAL, *letters][:vocab_size]
+
+
 def write_processor(folder: Path, vocab_size: int, attention_mask: bool) -> None:
     """Write the files of a character tokenizer and a feature extractor."""
-    letters = [*string.ascii_uppercase, "'", *(chr(0x4E00 + index) for index in range(vocab_size))]
-    tokens = [*SPECIAL, *letters][:vocab_size]
     write = {
-        "vocab.json": {token: index for index, token in enumerate(tokens)},
+        "vocab.json": {token: index for index, token in enumerate(tokens(vocab_size))},
         "special_tokens_map.json": {
             "bos_token": "<s>",
             "eos_token": "</s>",

@@ -5,56 +5,39 @@ from typing import Any
 
 import pytest
 import torch
-from checkpoints import CLASSES, FAMILIES, Family, make_checkpoint, waveforms
-from safetensors.torch import load_file, save_file
+from checkpoints import (
+    CLASSES,
+    FAMILIES,
+    LANGUAGES,
+    Family,
+    language_weights,
+    make_checkpoint,
+    make_multilingual,
+    waveforms,
+)
+from safetensors.torch import save_file
 from transformers import Wav2Vec2ForCTC as Reference
 
 import edgespeech
 from edgespeech.errors import CheckpointError, ConfigError, MissingFileError, WeightsError
 
-OPTIONS: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "adapter_attn_dim": 6}
-VOCABULARIES = {"eng": 32, "fra": 40, "zsm-script_latin": 21, "deu": 32}  # the last is pickled
 
-
-def language_weights(folder: Path, size: int, seed: int) -> dict[str, torch.Tensor]:
-    """Draw the weights of one language's adapters and head."""
-    torch.manual_seed(seed)
-    own = {
-        name: torch.randn_like(tensor) * 0.3
-        for name, tensor in load_file(folder / "model.safetensors").items()
-        if ".adapter_layer." in name
-    }
-    return own | {"lm_head.weight": torch.randn(size, 32) * 0.3, "lm_head.bias": torch.randn(size)}
-
-
-def multilingual(folder: Path, family: Family = "wav2vec2") -> Path:
-    """Make a checkpoint with adapters for four languages."""
-    make_checkpoint(folder, family, **OPTIONS)
-    for seed, (language, size) in enumerate(VOCABULARIES.items()):
-        weights = language_weights(folder, size, seed)
-        if language == "deu":
-            torch.save(weights, folder / f"adapter.{language}.bin")
-        else:
-            save_file(weights, folder / f"adapter.{language}.safetensors", metadata={"format": "pt"})
-    return folder
-
-
-@pytest.mark.parametrize("language", VOCABULARIES)
+@pytest.mark.parametrize("language", LANGUAGES)
 @torch.no_grad()
 def test_target_lang_and_load_adapter_give_what_transformers_gives(tmp_path: Path, language: str) -> None:
-    folder = multilingual(tmp_path)
+    folder = make_multilingual(tmp_path)
     theirs = Reference.from_pretrained(folder).eval()
     theirs.load_adapter(language)
     audio, _ = waveforms(8000)
     expected = theirs(audio).logits
-    assert expected.shape[-1] == VOCABULARIES[language]
+    assert expected.shape[-1] == LANGUAGES[language]
     model = edgespeech.Wav2Vec2ForCTC.from_pretrained(folder, target_lang=language, ignore_mismatched_sizes=True)
     switched = edgespeech.AutoModelForCTC.from_pretrained(folder)
     switched.load_adapter("fra")
     switched.load_adapter(language)
     for ours in (model, switched):
         torch.testing.assert_close(ours(audio).logits, expected)
-        assert ours.config.vocab_size == VOCABULARIES[language]
+        assert ours.config.vocab_size == LANGUAGES[language]
         assert ours.target_lang == language
     model.save_pretrained(tmp_path / "one")
     torch.testing.assert_close(edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path / "one")(audio).logits, expected)
@@ -63,7 +46,7 @@ def test_target_lang_and_load_adapter_give_what_transformers_gives(tmp_path: Pat
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
 def test_every_family_has_language_adapters(tmp_path: Path, family: Family) -> None:
-    folder = multilingual(tmp_path, family)
+    folder = make_multilingual(tmp_path, family)
     kind = getattr(edgespeech, CLASSES[family] + "ForCTC")
     switched = kind.from_pretrained(folder)
     switched.load_adapter("fra")
@@ -72,7 +55,7 @@ def test_every_family_has_language_adapters(tmp_path: Path, family: Family) -> N
 
 
 def test_load_adapter_keeps_training_as_it_was(tmp_path: Path) -> None:
-    model = edgespeech.Wav2Vec2ForCTC.from_pretrained(multilingual(tmp_path)).train()
+    model = edgespeech.Wav2Vec2ForCTC.from_pretrained(make_multilingual(tmp_path)).train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     model.freeze_feature_encoder()
     model.load_adapter("fra")
@@ -83,7 +66,7 @@ def test_load_adapter_keeps_training_as_it_was(tmp_path: Path) -> None:
 
 
 def test_a_language_that_is_not_there(tmp_path: Path) -> None:
-    folder = multilingual(tmp_path)
+    folder = make_multilingual(tmp_path)
     message = r"no adapter for 'spa' in .*; it holds: deu, eng, fra, zsm-script_latin$"
     with pytest.raises(MissingFileError, match=message):
         edgespeech.Wav2Vec2ForCTC.from_pretrained(folder, target_lang="spa")
@@ -109,7 +92,7 @@ def test_a_language_that_is_not_there(tmp_path: Path) -> None:
     ],
 )
 def test_broken_adapters(tmp_path: Path, change: Any, message: str) -> None:
-    folder = multilingual(tmp_path)
+    folder = make_multilingual(tmp_path)
     weights = language_weights(folder, 40, 9)
     change(weights)
     save_file(weights, folder / "adapter.fra.safetensors")
