@@ -26,17 +26,20 @@ RATE = 16000  # Hz
 torch.set_num_threads(1)  # the models are tiny
 
 
-@pytest.fixture(scope="session", autouse=True)
+TRACED: dict[tuple[str, str], onnx.ModelProto] = {}  # by name and by form of the conv stack
+
+
+@pytest.fixture(scope="module", autouse=True)
 def traced_once() -> Iterator[None]:
     """Keep the graphs of the tiny checkpoint, the only one that these tests export to the end."""
-    kept: dict[str, onnx.ModelProto] = {}
     trace = writers.to_onnx
 
-    def to_onnx(source: Any, shortest: int) -> onnx.ModelProto:
-        if source.name not in kept:
-            kept[source.name] = trace(source, shortest)
+    def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
+        key = source.name, type(source.module.model.base_model.feature_extractor).__name__
+        if key not in TRACED:
+            TRACED[key] = trace(source, samples)
         model = onnx.ModelProto()
-        model.CopyFrom(kept[source.name])
+        model.CopyFrom(TRACED[key])
         return model
 
     with pytest.MonkeyPatch.context() as patch:
