@@ -15,12 +15,14 @@ from onnx import TensorProto, helper, numpy_helper
 from edgespeech_export.errors import PrecisionError
 
 EXTERNAL_FROM = 1024  # bytes; smaller tensors stay inside their graph
-ALIGNMENT = 4096  # bytes, a page: engines map the file into memory
+PAGE = 4096  # bytes; engines map the file into memory, so that a large tensor begins a page
+LARGE = 16 * PAGE
+ALIGNMENT = 64  # bytes, a cache line, for the others
 FLOAT16_MAX = float(np.finfo(np.float16).max)
 
 
 class WeightStore:
-    """Writes tensors to one file, in pages, and remembers where each lies."""
+    """Writes tensors to one file and remembers where each lies."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +40,7 @@ class WeightStore:
     def _move(self, tensor: TensorProto, content: bytes, stream: BinaryIO) -> None:
         key = hashlib.sha256(content).digest()
         if key not in self._offsets:
-            stream.write(b"\0" * (-stream.tell() % ALIGNMENT))
+            stream.write(b"\0" * (-stream.tell() % (PAGE if len(content) >= LARGE else ALIGNMENT)))
             self._offsets[key] = stream.tell()
             stream.write(content)
         for name in ("raw_data", "float_data", "int32_data", "int64_data"):

@@ -53,9 +53,8 @@ def test_onnx_graphs_share_one_file_of_weights(case_of: Any) -> None:
         external = [t for t in graph(case, name).graph.initializer if external_data_helper.uses_external_data(t)]
         assert {external_data_helper.ExternalDataInfo(t).location for t in external} == {"weights.data"}
         assert (case.bundle / name).stat().st_size < 60_000
-    pages = 4096 * len(list(case.model.parameters()))  # each tensor begins a page
     size = 4 * sum(p.numel() for p in case.model.parameters())
-    assert (case.bundle / "weights.data").stat().st_size < size + pages
+    assert (case.bundle / "weights.data").stat().st_size < 1.1 * size
 
 
 def test_openvino_graphs_share_one_file_of_weights(case_of: Any) -> None:
