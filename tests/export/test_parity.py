@@ -63,7 +63,7 @@ def test_float16_halves_the_weights_and_keeps_the_result_close(case_of: Any, eng
     with edgespeech_runtime.load(half.bundle) as runtime:
         difference = np.abs(runtime.logits(waveform) - expected).max()
         weights = runtime.manifest.graphs["single"].weights
-    assert 1e-6 < difference < 0.02 * np.abs(expected).max()
+    assert 1e-6 < difference < 5e-3 * np.abs(expected).max()
     assert (half.bundle / weights).stat().st_size < 0.7 * (whole.bundle / weights).stat().st_size
 
 
