@@ -2,17 +2,30 @@
 
 from edgespeech.processing.added_tokens import AddedToken
 from edgespeech.processing.auto import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
+from edgespeech.processing.backend_tokenizer import PreTrainedTokenizerFast
 from edgespeech.processing.batch import BatchFeature
 from edgespeech.processing.ctc_tokenizer import Wav2Vec2CTCTokenizer, Wav2Vec2CTCTokenizerOutput
 from edgespeech.processing.feature_extractor import Wav2Vec2FeatureExtractor
-from edgespeech.processing.processor import Wav2Vec2Processor
+from edgespeech.processing.mbart_tokenizers import MBart50Tokenizer, MBartTokenizer
+from edgespeech.processing.processor import Speech2Text2Processor, Wav2Vec2Processor
+from edgespeech.processing.speech2text2_tokenizer import Speech2Text2Tokenizer
+from edgespeech.processing.text_tokenizers import BartTokenizer, BertTokenizer, GPT2Tokenizer, RobertaTokenizer
 
 __all__ = [
     "AddedToken",
     "AutoFeatureExtractor",
     "AutoProcessor",
     "AutoTokenizer",
+    "BartTokenizer",
     "BatchFeature",
+    "BertTokenizer",
+    "GPT2Tokenizer",
+    "MBart50Tokenizer",
+    "MBartTokenizer",
+    "PreTrainedTokenizerFast",
+    "RobertaTokenizer",
+    "Speech2Text2Processor",
+    "Speech2Text2Tokenizer",
     "Wav2Vec2CTCTokenizer",
     "Wav2Vec2CTCTokenizerOutput",
     "Wav2Vec2FeatureExtractor",

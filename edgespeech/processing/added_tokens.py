@@ -75,6 +75,12 @@ class AddedTokens:
         self.ids[token.content] = token_id
         self._pattern = None
 
+    def replace(self, tokens: Mapping[int, AddedToken]) -> None:
+        """Hold these tokens, by id, and no others."""
+        self.by_id, self.ids, self._pattern = {}, {}, None
+        for token_id, token in tokens.items():
+            self.put(token_id, token)
+
     def remove(self, token_id: int) -> None:
         """Take out the token of an id, if there is one."""
         token = self.by_id.pop(token_id, None)

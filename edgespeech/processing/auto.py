@@ -14,15 +14,33 @@ from edgespeech.processing.feature_extractor import read_feature_extractor, requ
 from edgespeech.processing.folder import (
     MODEL_CONFIG,
     PROCESSOR_CONFIG,
+    SENTENCE_PIECES,
     TOKENIZER_CONFIG,
+    TOKENIZER_FILE,
     VOCABULARY,
+    WORD_PIECES,
     locate,
     read_optional,
 )
 
 FEATURE_EXTRACTORS = {"Wav2Vec2FeatureExtractor": "edgespeech.processing.feature_extractor"}
-TOKENIZERS = {"Wav2Vec2CTCTokenizer": "edgespeech.processing.ctc_tokenizer"}
-PROCESSORS = {"Wav2Vec2Processor": "edgespeech.processing.processor"}
+TOKENIZERS = {
+    "Wav2Vec2CTCTokenizer": "edgespeech.processing.ctc_tokenizer",
+    "PreTrainedTokenizerFast": "edgespeech.processing.backend_tokenizer",
+    "TokenizersBackend": "edgespeech.processing.backend_tokenizer",
+    "BertTokenizer": "edgespeech.processing.text_tokenizers",
+    "GPT2Tokenizer": "edgespeech.processing.text_tokenizers",
+    "BartTokenizer": "edgespeech.processing.text_tokenizers",
+    "RobertaTokenizer": "edgespeech.processing.text_tokenizers",
+    "MBartTokenizer": "edgespeech.processing.mbart_tokenizers",
+    "MBart50Tokenizer": "edgespeech.processing.mbart_tokenizers",
+    "Speech2Text2Tokenizer": "edgespeech.processing.speech2text2_tokenizer",
+}
+PROCESSORS = {
+    "Wav2Vec2Processor": "edgespeech.processing.processor",
+    "Speech2Text2Processor": "edgespeech.processing.processor",
+}
+SERIALIZED = "PreTrainedTokenizerFast"  # reads any tokenizer.json
 
 
 class Parts(NamedTuple):
@@ -34,7 +52,17 @@ class Parts(NamedTuple):
 
 
 SPEECH = Parts("Wav2Vec2Processor", "Wav2Vec2FeatureExtractor", "Wav2Vec2CTCTokenizer")
-MODEL_TYPES = {"wav2vec2": SPEECH, "hubert": SPEECH, "unispeech": SPEECH}
+MODEL_TYPES = {
+    "wav2vec2": SPEECH,
+    "hubert": SPEECH,
+    "unispeech": SPEECH,
+    "speech-encoder-decoder": Parts("Wav2Vec2Processor"),
+    "bert": Parts(tokenizer="BertTokenizer"),
+    "gpt2": Parts(tokenizer="GPT2Tokenizer"),
+    "bart": Parts(tokenizer="BartTokenizer"),
+    "mbart": Parts(tokenizer="MBartTokenizer"),
+    "speech_to_text_2": Parts(tokenizer="Speech2Text2Tokenizer"),
+}
 
 
 class AutoFeatureExtractor:
@@ -107,11 +135,17 @@ def _feature_extractor(folder: Path) -> str | None:
 
 
 def _tokenizer(folder: Path) -> str | None:
-    for file in (TOKENIZER_CONFIG, MODEL_CONFIG):
-        name = read_optional(folder / file).get("tokenizer_class")
-        if isinstance(name, str):
-            return name.removesuffix("Fast")
-    return _parts(folder, "decoder").tokenizer
+    """Return the class that the files name, or else that of the model type; one only `tokenizer.json` can stand for."""
+    config = read_optional(folder / MODEL_CONFIG)
+    inner = config.get("decoder")
+    sources = [read_optional(folder / TOKENIZER_CONFIG), config, inner if isinstance(inner, dict) else {}]
+    named = [source["tokenizer_class"] for source in sources if isinstance(source.get("tokenizer_class"), str)]
+    name = named[0] if named else _parts(folder, "decoder").tokenizer
+    if name is not None and name not in TOKENIZERS:
+        name = name.removesuffix("Fast")
+    if name not in TOKENIZERS and (folder / TOKENIZER_FILE).is_file():
+        return SERIALIZED
+    return name
 
 
 def _processor(folder: Path) -> str | None:
@@ -120,7 +154,8 @@ def _processor(folder: Path) -> str | None:
     for source in sources:
         if isinstance(source.get("processor_class"), str):
             return str(source["processor_class"])
-    has_both = _feature_extractor(folder) is not None and (folder / VOCABULARY).is_file()
+    files = (VOCABULARY, WORD_PIECES, SENTENCE_PIECES, TOKENIZER_FILE)
+    has_both = _feature_extractor(folder) is not None and any((folder / file).is_file() for file in files)
     return _parts(folder).processor if has_both else None
 
 

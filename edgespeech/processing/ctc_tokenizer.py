@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 from edgespeech_runtime.manifest import Vocabulary
+from edgespeech_runtime.text import Detokenizer, Step
 
 from edgespeech.checkpoint import read_json, write_json
 from edgespeech.errors import CheckpointError, ProcessingError
@@ -254,6 +255,27 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
             replace_word_delimiter=self.replace_word_delimiter_char,
             special=tuple(sorted(token_id for token_id in special if token_id is not None and token_id < size)),
             lower_case=self.do_lower_case,
+        )
+
+    def detokenizer_facts(self, size: int | None = None) -> Detokenizer:
+        """Return what a device needs to turn the ids of a decoder into text: as labels, so repeats do not merge.
+
+        Args:
+            size: how many ids the model puts out; the unknown token stands for those without a token. None: as many as
+                there are tokens.
+        """
+        by_id = {token_id: token.content for token_id, token in self.added_tokens} | self.decoder
+        size = max(by_id) + 1 if size is None else size
+        delimiter, unknown = self.word_delimiter_token, self.unk_token_id
+        special = {*self.all_special_tokens} - {delimiter}
+        texts = {"blank": self.pad_token, "delimiter": delimiter, "replacement": self.replace_word_delimiter_char}
+        steps = [Step("characters", texts), Step("trim"), *([Step("lower")] if self.do_lower_case else [])]
+        return Detokenizer(
+            tokens=tuple(by_id.get(token_id) for token_id in range(size)),
+            steps=tuple(steps),
+            special=tuple(token_id for token_id in range(size) if by_id.get(token_id) in special),
+            unknown=unknown if unknown is not None and unknown < size else None,
+            clean_up=self.clean_up_tokenization_spaces,
         )
 
     @classmethod

@@ -15,6 +15,10 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 ADDED_TOKENS = "added_tokens.json"
 VOCABULARY = "vocab.json"
+MERGES = "merges.txt"
+WORD_PIECES = "vocab.txt"
+SENTENCE_PIECES = "sentencepiece.bpe.model"
+TOKENIZER_FILE = "tokenizer.json"
 
 # Options of `from_pretrained` that say where to fetch from, not how a processor is set.
 HUB_OPTIONS = {"cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token"}

@@ -126,3 +126,7 @@ class Wav2Vec2Processor:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.feature_extractor!r}, {self.tokenizer!r})"
+
+
+class Speech2Text2Processor(Wav2Vec2Processor):
+    """The same under the name that Speech2Text2 checkpoints have for it."""

@@ -46,6 +46,7 @@ class TokenTable(ABC):
         settings: content of `tokenizer_config.json`: special tokens and how text is split. What is unknown is kept.
     """
 
+    is_fast = False  # whether the `tokenizers` library runs it
     SPECIAL_TOKENS = ("bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token")
 
     bos_token, bos_token_id = SpecialToken(), SpecialTokenId()
@@ -149,11 +150,14 @@ class TokenTable(ABC):
     def add_special_tokens(self, special_tokens_dict: Mapping[str, Any]) -> int:
         """Set special tokens by name (`pad_token`, or a list of `extra_special_tokens`); return how many are new."""
         added = 0
-        for name, value in special_tokens_dict.items():
+        given = dict(special_tokens_dict)
+        if "additional_special_tokens" in given and not given.get("extra_special_tokens"):
+            given["extra_special_tokens"] = given.pop("additional_special_tokens")  # the older name; they come last
+        for name, value in given.items():
             if name in self.SPECIAL_TOKENS:
                 self.special_tokens[name] = AddedToken.of(value).content
                 added += self.add_tokens(value, special_tokens=True)
-            elif name in ("extra_special_tokens", "additional_special_tokens"):
+            elif name == "extra_special_tokens":
                 self.extra_special_tokens = [AddedToken.of(token).content for token in value]
                 added += self.add_tokens(value, special_tokens=True)
             else:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
+from edgespeech_runtime.text import clean_up
 
 from edgespeech.errors import ProcessingError
 from edgespeech.processing.batch import (
@@ -24,10 +25,6 @@ UNLIMITED = 10**20  # a model_max_length above this means that there is none
 NO_LIMIT = int(1e30)  # what files say for it, with the rounding of a float
 TruncationStrategy = Literal["longest_first", "only_first", "only_second", "do_not_truncate"]
 
-# Spaces that some texts have before punctuation and contractions, in the order in which they are taken out.
-CONTRACTIONS = ("n't", "'m", "'s", "'ve", "'re")
-CLEAN_UP = [*((f" {mark}", mark) for mark in ".?!,"), (" ' ", "'"), *((f" {end}", end) for end in CONTRACTIONS)]
-
 
 class Tokenizer(TokenTable):
     """Text to ids and back; see the subclasses.
@@ -45,7 +42,7 @@ class Tokenizer(TokenTable):
             "padding_side", settings.get("padding_side", "right"), PaddingSide
         )
         self.truncation_side = check_choice("truncation_side", settings.get("truncation_side", "right"), PaddingSide)
-        self.model_max_length = int(settings.get("model_max_length") or NO_LIMIT)
+        self.model_max_length = int(settings.get("model_max_length") or settings.get("max_len") or NO_LIMIT)
         self.clean_up_tokenization_spaces = bool(settings.get("clean_up_tokenization_spaces", False))
         self.model_input_names = list(settings.get("model_input_names", self.model_input_names))
 
@@ -82,7 +79,7 @@ class Tokenizer(TokenTable):
             return_token_type_ids: whether `token_type_ids`, all 0, come along.
             return_special_tokens_mask: whether a mask (1 = a token that was put in) comes along.
             return_length: whether the number of tokens, `length`, comes along.
-            add_special_tokens: whether tokens such as a start are put in; a CTC tokenizer has none to put in.
+            add_special_tokens: whether tokens such as a start are put in, where the tokenizer has any to put in.
             verbose: taken for compatibility.
 
         Raises:
@@ -90,24 +87,36 @@ class Tokenizer(TokenTable):
         """
         if text is not None and text_target is not None:
             options = (padding, truncation, max_length, pad_to_multiple_of, padding_side, return_tensors)
-            labels = self(None, text_target, *options)["input_ids"]
+            labels = self(None, text_target, *options, add_special_tokens=add_special_tokens)["input_ids"]
         given = text_target if text is None else text
         limit = self._truncation_limit(truncation, padding, max_length)
-        rows = [self._cut(self._ids(entry), limit) for entry in _texts(given)]
-        columns: dict[str, Any] = {"input_ids": rows}
-        if "token_type_ids" in self.model_input_names if return_token_type_ids is None else return_token_type_ids:
-            columns["token_type_ids"] = [[0] * len(row) for row in rows]
-        if return_special_tokens_mask:
-            columns["special_tokens_mask"] = [[0] * len(row) for row in rows]
+        columns: dict[str, Any] = self._encode(_texts(given), limit, add_special_tokens, is_target=text is None)
+        rows = columns["input_ids"]
+        if not ("token_type_ids" in self.model_input_names if return_token_type_ids is None else return_token_type_ids):
+            del columns["token_type_ids"]
+        if not return_special_tokens_mask:
+            del columns["special_tokens_mask"]
         batch = self.pad(columns, padding, max_length, pad_to_multiple_of, padding_side, return_attention_mask)
         if return_length:
-            batch["length"] = [len(row) for row in (batch["input_ids"] if isinstance(given, str) else rows)]
+            is_padded = self.is_fast or isinstance(given, str)
+            batch["length"] = [len(row) for row in (batch["input_ids"] if is_padded else rows)]
         if isinstance(given, str) and return_tensors is None:
-            batch.data = {name: column[0] for name, column in batch.items()}
+            batch.data = {k: v if self.is_fast and k == "length" else v[0] for k, v in batch.items()}
         batch.convert_to_tensors(return_tensors)
         if text is not None and text_target is not None:
             batch["labels"] = labels
         return batch
+
+    def _encode(
+        self, texts: list[str], limit: int | None, add_special_tokens: bool, is_target: bool
+    ) -> dict[str, list[list[int]]]:
+        """Return `input_ids`, `token_type_ids` and `special_tokens_mask`, cut to `limit`; here no tokens are put in."""
+        rows = [self._cut(self._ids(text), limit) for text in texts]
+        return {
+            "input_ids": rows,
+            "token_type_ids": [[0] * len(row) for row in rows],
+            "special_tokens_mask": [[0] * len(row) for row in rows],
+        }
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self)} tokens, {self.special_tokens_map})"
@@ -183,9 +192,7 @@ class Tokenizer(TokenTable):
     @staticmethod
     def clean_up_tokenization(text: str) -> str:
         """Take out the spaces before punctuation and English contractions."""
-        for spaced, tight in CLEAN_UP:
-            text = text.replace(spaced, tight)
-        return text
+        return clean_up(text)
 
     def _truncation_limit(
         self, truncation: bool | str | None, padding: bool | str, max_length: int | None

@@ -2,6 +2,7 @@ import json
 import string
 
 import pytest
+import text_vocabularies
 import transformers
 
 import edgespeech.processing as ours
@@ -73,3 +74,24 @@ def write(tmp_path):
         return folder
 
     return build
+
+
+@pytest.fixture(scope="session", params=text_vocabularies.CHECKPOINTS)
+def text_checkpoint(request, tmp_path_factory):
+    """A folder with a text tokenizer in its slow files."""
+    return text_vocabularies.write_checkpoint(tmp_path_factory.mktemp("slow"), request.param)
+
+
+@pytest.fixture(scope="session")
+def serialized_checkpoint(text_checkpoint, tmp_path_factory):
+    """The same tokenizer with tokenizer.json, as the reference writes it."""
+    folder = tmp_path_factory.mktemp("serialized")
+    transformers.AutoTokenizer.from_pretrained(text_checkpoint).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session", params=["slow files", "tokenizer.json"])
+def text_pair(request, text_checkpoint, serialized_checkpoint):
+    """Our tokenizer and the reference's, loaded from one folder."""
+    folder = text_checkpoint if request.param == "slow files" else serialized_checkpoint
+    return ours.AutoTokenizer.from_pretrained(folder), transformers.AutoTokenizer.from_pretrained(folder)
