@@ -1,0 +1,12 @@
+"""Generating token ids with a text decoder: greedy, beams and sampling, over a step function."""
+
+from .decoder import Decoder, Ids, Logits
+from .distribution import distribution
+from .limits import check_vocabulary, lengths
+from .loop import generate
+from .options import GenerationOptions
+from .results import Hypothesis, sequences
+from .search import OnTokens
+
+__all__ = ["Decoder", "GenerationOptions", "Hypothesis", "Ids", "Logits", "OnTokens"]
+__all__ += ["check_vocabulary", "distribution", "generate", "lengths", "sequences"]

@@ -1,0 +1,67 @@
+"""The one place where options meet the model: its vocabulary, its position table and the length of the prompt."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from ..errors import ArgumentError
+from .options import NEW_TOKENS, GenerationOptions, as_tuple
+
+
+class Lengths(NamedTuple):
+    """Tokens of a sequence, its prompt included."""
+
+    prompt: int
+    shortest: int
+    longest: int
+
+
+def lengths(options: GenerationOptions, prompt: int, limit: int | None = None) -> Lengths:
+    """What the options make of a prompt of so many tokens and a decoder of at most `limit` positions (None: no limit).
+
+    Without any option at most 20 tokens follow the prompt. Raises ArgumentError where a length that was asked for is
+    above `limit`, below the shortest length that was asked for, or leaves no room for a token.
+    """
+    given = options.given or frozenset()
+    if options.max_new_tokens is not None:
+        name, longest = "max_new_tokens", prompt + options.max_new_tokens
+    elif options.max_length is not None:
+        name, longest = "max_length", options.max_length
+    else:
+        name, longest = "max_length", prompt + NEW_TOKENS
+    if limit is not None and longest > limit:
+        if name in given:
+            raise ArgumentError(f"{name}: sequences of {longest} tokens are above the {limit} positions of the decoder")
+        longest = limit
+    if longest <= prompt:
+        raise ArgumentError(f"{name}: at most {longest} tokens leave no room after a prompt of {prompt}")
+    least, shortest = "min_length", options.min_length
+    if options.min_new_tokens is not None:
+        least, shortest = "min_new_tokens", prompt + options.min_new_tokens
+    if least in given and shortest > longest:
+        raise ArgumentError(f"{least}: at least {shortest} tokens cannot be had of at most {longest}")
+    return Lengths(prompt, shortest, longest)
+
+
+def check_vocabulary(options: GenerationOptions, vocabulary: int) -> None:
+    """Raise ArgumentError for a token id in `options` that a decoder of so many tokens does not have.
+
+    An end, start or padding token passes unless it was asked for: configurations name some that no model has.
+    """
+    for name, token in _tokens(options):
+        if token >= vocabulary:
+            raise ArgumentError(f"{name}: there is no token {token}: the decoder's vocabulary has {vocabulary}")
+
+
+def _tokens(options: GenerationOptions) -> Iterator[tuple[str, int]]:
+    for name in ("forced_bos_token_id", "forced_eos_token_id", "suppress_tokens", "begin_suppress_tokens"):
+        for token in as_tuple(getattr(options, name)):
+            yield name, token
+    for word in options.bad_words_ids or ():
+        for token in word:
+            yield "bad_words_ids", token
+    for word, _ in options.sequence_bias or ():
+        for token in word:
+            yield "sequence_bias", token
+    for name in ("eos_token_id", "pad_token_id", "bos_token_id", "decoder_start_token_id"):
+        for token in as_tuple(getattr(options, name)) if name in (options.given or ()) else ():
+            yield name, token
