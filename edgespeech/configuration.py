@@ -1,14 +1,16 @@
-"""Configurations: frozen dataclasses that read and write `config.json`.
+"""Configurations: dataclasses that read and write `config.json`, and are checked whenever a field changes.
 
-What a file holds beyond the fields of its class is kept in `extra` and written back.
+What a file holds beyond the fields of its class is kept in `extra` and written back; it is read and assigned like a
+field, unchecked.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from difflib import get_close_matches
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgespeech.activations import NAMES
 from edgespeech.checkpoint.folder import read_json, resolve, write_json
@@ -16,6 +18,8 @@ from edgespeech.errors import CheckpointError, ConfigError
 
 CONFIG = "config.json"
 ConfigT = TypeVar("ConfigT", bound="Config")
+SLIP = 0.93  # likeness, as difflib measures it, from which an unknown name is taken for a misspelt field
+HINTS: dict[Any, dict[str, Any]] = {}  # of the classes met so far; they take long to work out
 
 LEAST = {
     "vocab_size": 1,
@@ -37,7 +41,7 @@ LEAST = {
 RATES = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "layerdrop")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Config:
     """What all configurations share: the way from and to a file.
 
@@ -49,15 +53,55 @@ class Config:
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(type(self))
         for entry in fields(self):
-            value = getattr(self, entry.name)
-            if isinstance(value, list):  # JSON has lists where the architecture wants fixed tuples
-                value = tuple(value)
-                object.__setattr__(self, entry.name, value)
-            if not _fits(value, hints[entry.name]):
-                raise ConfigError(f"{entry.name} must be {_spelled(hints[entry.name])}, got {value!r}")
+            object.__setattr__(self, entry.name, self._checked(entry.name, getattr(self, entry.name)))
         self.validate()
+        object.__setattr__(self, "_complete", True)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Assign a field, checked as on construction; any other name goes to `extra`.
+
+        Raises:
+            ConfigError: the value has the wrong type or contradicts the other fields, which then stay as they were, or
+                the name is a field's but for a slip.
+        """
+        if name not in _hints(type(self)):
+            self._assign_other(name, value)
+        elif "_complete" not in self.__dict__:  # the generated constructor is at work; all is checked at its end
+            object.__setattr__(self, name, value)
+        else:
+            before = getattr(self, name)
+            object.__setattr__(self, name, self._checked(name, value))
+            try:
+                self.validate()
+            except ConfigError:
+                object.__setattr__(self, name, before)
+                raise
+
+    if not TYPE_CHECKING:  # a type checker shall still know a slip
+
+        def __getattr__(self, name: str) -> Any:
+            extra = self.__dict__.get("extra", {})
+            if name not in extra:
+                raise AttributeError(f"{type(self).__name__} has no {name}")
+            return extra[name]
+
+    def _assign_other(self, name: str, value: Any) -> None:
+        if name.startswith("_") or hasattr(type(self), name):  # a property says itself whether it can be set
+            object.__setattr__(self, name, value)
+            return
+        slips = [] if name in self.extra else get_close_matches(name, _hints(type(self)), 1, SLIP)
+        if slips:
+            raise ConfigError(f"{type(self).__name__} has no {name}; did you mean {slips[0]}?")
+        object.__setattr__(self, "extra", {**self.extra, name: value})
+
+    def _checked(self, name: str, value: Any) -> Any:
+        hint = _hints(type(self))[name]
+        if isinstance(value, list) and not _fits(value, hint):  # JSON has lists where fixed tuples are wanted
+            value = tuple(value)
+        if not _fits(value, hint):
+            raise ConfigError(f"{name} must be {_spelled(hint)}, got {value!r}")
+        return value
 
     def validate(self) -> None:
         """Check that the fields fit each other; subclasses say how.
@@ -109,6 +153,14 @@ class Config:
         write_json(path / CONFIG, self.to_dict())
 
 
+def _hints(kind: type) -> dict[str, Any]:
+    """Return the types of a configuration class's fields by their names."""
+    if kind not in HINTS:
+        hints = get_type_hints(kind)
+        HINTS[kind] = {entry.name: hints[entry.name] for entry in fields(kind)}
+    return HINTS[kind]
+
+
 def _fits(value: Any, hint: Any) -> bool:
     """Whether a value from JSON is of an annotated type; a whole number will do as a float, a bool as nothing else."""
     origin, arguments = get_origin(hint), get_args(hint)
@@ -130,7 +182,7 @@ def _spelled(hint: Any) -> str:
     return hint.__name__ if get_origin(hint) is None else str(hint).replace("typing.", "")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class SpeechEncoderConfig(Config):
     """Architecture of the encoder that wav2vec2, HuBERT and UniSpeech share; the defaults are the base size's.
 

@@ -7,7 +7,7 @@ from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.speech import SpeechModel
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class HubertConfig(SpeechEncoderConfig):
     """Configuration of a HuBERT model; the defaults are the published base size's."""
 

@@ -45,3 +45,53 @@ class CTCOutput(ModelOutput):
     logits: Tensor
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class CausalLMOutput(ModelOutput):
+    """Of a text decoder: `loss` (a scalar, with labels) and `logits` (batch, length, vocabulary).
+
+    `hidden_states`: the embeddings and each layer's output (batch, length, size), the last one after the final norm;
+    `attentions` and `cross_attentions`: each layer's weights over tokens (batch, heads, length, length) and over an
+    encoder's frames (batch, heads, length, frames).
+    """
+
+    loss: Tensor | None
+    logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class Seq2SeqLMOutput(ModelOutput):
+    """Of a speech encoder-decoder.
+
+    `loss` (a scalar, with labels); `logits` (batch, tokens, vocabulary); of the decoder each layer's states (batch,
+    tokens, hidden), self-attention (batch, heads, tokens, tokens) and cross-attention (batch, heads, tokens, frames);
+    `encoder_last_hidden_state` (batch, frames, size) as the decoder sees it, projected where sizes differ; the
+    encoder's states and attentions as in `BaseModelOutput`.
+    """
+
+    loss: Tensor | None
+    logits: Tensor
+    decoder_hidden_states: tuple[Tensor, ...] | None = None
+    decoder_attentions: tuple[Tensor, ...] | None = None
+    cross_attentions: tuple[Tensor, ...] | None = None
+    encoder_last_hidden_state: Tensor | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    encoder_attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class GenerateOutput(ModelOutput):
+    """Of `generate` with `return_dict_in_generate`.
+
+    `sequences` (batch * num_return_sequences, length): start token, tokens, padding. `sequences_scores` (batch *
+    num_return_sequences,): the scores by which hypotheses were ranked. `token_logprobs`: for each sequence the
+    log-probabilities of its generated tokens.
+    """
+
+    sequences: Tensor
+    sequences_scores: Tensor | None = None
+    token_logprobs: list[Tensor] | None = None

@@ -71,7 +71,8 @@ class PreTrainedModel(nn.Module):
     ) -> ModelT:
         with Undrawn():
             model = cls(config)
-        load_into(model, model.adopted(renamed(weights)), os.fspath(checkpoint))
+        source = os.fspath(checkpoint)
+        load_into(model, model.completed(model.adopted(renamed(weights)), source), source)
         path = Path(checkpoint).expanduser()
         model.name_or_path = path.absolute() if path.is_dir() else os.fspath(checkpoint)
         return model.eval()
@@ -85,7 +86,13 @@ class PreTrainedModel(nn.Module):
         described = {name: value for name, value in self.config.to_dict().items() if name != "torch_dtype"}
         with staged(Path(folder)) as stage:
             write_json(stage / CONFIG, described | about)
-            write_weights(stage, self.state_dict())
+            for name, content in self.extra_files().items():
+                write_json(stage / name, content)
+            write_weights(stage, self.stored())
+
+    def extra_files(self) -> dict[str, dict[str, Any]]:
+        """Return the content of the JSON files, by their names, that the model writes beside `config.json`."""
+        return {}
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """Return a checkpoint's weights under this model's names.
@@ -101,6 +108,16 @@ class PreTrainedModel(nn.Module):
         unused = theirs.keys() - mine.keys()
         return {name: tensor for name, tensor in weights.items() if name not in unused} | drawn
 
+    def completed(self, weights: dict[str, Tensor], source: str) -> dict[str, Tensor]:
+        """Return the weights with those added that the checkpoint called `source` may lack; here there are none."""
+        return weights
+
+    def stored(self) -> dict[str, Tensor]:
+        """Return what a checkpoint holds: the state, in which weights with several names stand under the first."""
+        names = {name for name, _ in self.named_parameters(remove_duplicate=False)}
+        again = names - {name for name, _ in self.named_parameters()}
+        return {name: tensor for name, tensor in self.state_dict().items() if name not in again}
+
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
@@ -115,7 +132,12 @@ class PreTrainedModel(nn.Module):
 class Undrawn(TorchFunctionMode):
     """Leaves weights undrawn while a model is built whose weights come from a file: that takes longer than reading."""
 
-    SKIPPED = frozenset((Tensor.normal_, Tensor.uniform_, torch.randn_like, nn.init.uniform_, nn.init.kaiming_uniform_))
+    SKIPPED = frozenset(
+        (
+            *(Tensor.normal_, Tensor.uniform_, torch.randn_like),
+            *(nn.init.normal_, nn.init.uniform_, nn.init.kaiming_uniform_),
+        )
+    )
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         """Return the tensor itself in place of random values in its shape."""

@@ -59,16 +59,26 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
             InputError: a wrong shape or type, no utterance at all, an utterance shorter than one frame, or a mask with
                 padding elsewhere than at the end.
         """
+        trace = Trace([] if output_hidden_states else None, [] if output_attentions else None)
+        result = self.encode_masked(input_values, attention_mask, mask_time_indices, trace)
+        return BaseModelOutput(
+            result.last_hidden_state, result.extract_features, result.hidden_states, result.attentions
+        )
+
+    def encode_masked(
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None,
+        mask_time_indices: Tensor | None = None,
+        trace: Trace | None = None,
+    ) -> EncoderOutput:
+        """Do what `forward` does, with its arguments and errors; the result knows the frames of each utterance."""
         if input_values.ndim != 2 or not len(input_values):
             raise InputError(f"input_values must be (batch, samples), got {list(input_values.shape)}")
         if input_values.dtype != self.dtype:
             raise InputError(f"input_values must be {self.dtype} like the weights, got {input_values.dtype}")
-        trace = Trace([] if output_hidden_states else None, [] if output_attentions else None)
         lengths = sample_lengths(attention_mask, input_values, self.shortest)
-        result: EncoderOutput = self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
-        return BaseModelOutput(
-            result.last_hidden_state, result.extract_features, result.hidden_states, result.attentions
-        )
+        return self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `PreTrainedModel.adopted`; the weights of a checkpoint with a head stand under the family's prefix."""

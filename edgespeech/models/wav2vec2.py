@@ -7,7 +7,7 @@ from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.speech import SpeechModel
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Wav2Vec2Config(SpeechEncoderConfig):
     """Configuration of a wav2vec2 model; the defaults are the published base size's."""
 

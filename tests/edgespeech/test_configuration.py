@@ -1,7 +1,9 @@
 """Configurations: defaults, files as they are published, round trips, and values that are refused."""
 
+import copy
 import json
-from dataclasses import FrozenInstanceError
+import pickle
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -111,8 +113,42 @@ def test_mapping_of_fields() -> None:
     assert config.to_dict()["eos_token_id"] == [2, 3]
     assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
     assert config.inputs_to_logits_ratio == 4
-    with pytest.raises(FrozenInstanceError):
-        config.hidden_size = 3  # type: ignore[misc]
+
+
+def test_assignment_is_checked_like_construction() -> None:
+    config = Wav2Vec2Config()
+    config.conv_bias = True
+    config.eos_token_id = [2, 3]  # type: ignore[assignment]  # as JSON and callers have it
+    assert (config.conv_bias, config.eos_token_id, config.to_dict()["eos_token_id"]) == (True, (2, 3), [2, 3])
+    for name, value, message in [
+        ("hidden_size", "abc", "hidden_size must be int, got 'abc'"),
+        ("hidden_size", 770, "hidden_size 770 must be a multiple of num_attention_heads 12"),
+        ("conv_dim", [3], "one entry per layer each, got 1, 7 and 7"),
+        ("conv_pos_batch_norm", True, "wav2vec2 models have no conv_pos_batch_norm"),
+        ("hiden_size", 3, "Wav2Vec2Config has no hiden_size; did you mean hidden_size"),
+    ]:
+        before = config.to_dict()
+        with pytest.raises(ConfigError, match=message):
+            setattr(config, name, value)
+        assert config.to_dict() == before
+    with pytest.raises(AttributeError):
+        config.output_size = 3  # type: ignore[misc]
+
+
+def test_other_names_may_be_assigned_and_are_kept(tmp_path: Path) -> None:
+    """As snippets do: `model.config.max_length = 64`; the file then holds them, as with the reference library."""
+    config = Wav2Vec2Config.from_dict({"spare": 1})
+    assert config.spare == 1  # type: ignore[attr-defined]
+    config.task_specific = {"a": [1]}  # type: ignore[attr-defined]
+    config.save_pretrained(tmp_path)
+    again = Wav2Vec2Config.from_pretrained(tmp_path)
+    assert again == config
+    assert again.extra == {"spare": 1, "task_specific": {"a": [1]}}
+    assert not hasattr(config, "absent_name")
+    for twin in (copy.deepcopy(config), replace(config), pickle.loads(pickle.dumps(config))):  # noqa: S301
+        assert twin == config
+        twin.spare = 2  # type: ignore[attr-defined]
+        assert config.spare == 1  # type: ignore[attr-defined]
 
 
 def test_output_size() -> None:

@@ -1,0 +1,84 @@
+"""Whole sequences: what is a legal one, and which tokens and frames each token sees."""
+
+import torch
+from torch import Tensor
+
+from edgespeech.decoder.configuration import Architecture
+from edgespeech.errors import InputError
+
+
+def hidden_score(dtype: torch.dtype) -> float:
+    """Return what is added to the score of what is hidden.
+
+    Scores vanish in it, so that a token that sees nothing (padding before a sequence) attends to all alike; half of the
+    type's range, so that the sum stays finite.
+    """
+    return torch.finfo(dtype).min / 2
+
+
+def causal_bias(tokens: Tensor, attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor:
+    """Return the bias (batch or 1, 1, length, length) by which each token sees itself and the real ones before it."""
+    length = tokens.shape[1]
+    seen = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()[None, None]
+    if attention_mask is not None:
+        seen = seen & (attention_mask != 0)[:, None, None].to(tokens.device)
+    return (~seen).to(dtype) * hidden_score(dtype)
+
+
+def padding_bias(mask: Tensor | None, states: Tensor) -> Tensor | None:
+    """Return the bias (batch, 1, 1, frames) that hides padded frames, None for no mask.
+
+    Raises:
+        InputError: the mask has another shape than (batch, frames).
+    """
+    if mask is None:
+        return None
+    if mask.shape != states.shape[:2]:
+        raise InputError(
+            f"encoder_attention_mask must be (batch, frames) {list(states.shape[:2])}, got {list(mask.shape)}"
+        )
+    return (mask == 0)[:, None, None].to(states.dtype) * hidden_score(states.dtype)
+
+
+def check_sequences(
+    architecture: Architecture,
+    tokens: Tensor,
+    attention_mask: Tensor | None,
+    positions: Tensor | None,
+    labels: Tensor | None,
+) -> None:
+    """Check what `TextDecoder.forward` was given.
+
+    Raises:
+        InputError: see there.
+    """
+    if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
+        raise InputError(f"input_ids must be whole numbers (batch, length), got {tokens.dtype} {list(tokens.shape)}")
+    size, longest = architecture.vocab_size, architecture.longest
+    if int(tokens.min()) < 0 or int(tokens.max()) >= size:
+        raise InputError(f"input_ids must be below vocab_size {size}, got {int(tokens.min())} to {int(tokens.max())}")
+    if positions is not None and (int(positions.min()) < 0 or int(positions.max()) >= longest):
+        raise InputError(f"position_ids must be below {longest}, got {int(positions.min())} to {int(positions.max())}")
+    for name, given in (("attention_mask", attention_mask), ("labels", labels)):
+        if given is not None and given.shape != tokens.shape:
+            raise InputError(f"{name} must have the shape of input_ids {list(tokens.shape)}, got {list(given.shape)}")
+    if labels is not None and int(labels.max()) >= size:
+        raise InputError(f"labels must be below vocab_size {size}, got {int(labels.max())}")
+
+
+def check_states(architecture: Architecture, states: Tensor, batch: int) -> None:
+    """Check what `TextDecoder.forward` was given of an encoder.
+
+    Raises:
+        InputError: not of the shape (batch, frames, size).
+    """
+    if states.ndim != 3 or len(states) != batch or states.shape[2] != architecture.size:
+        raise InputError(
+            f"encoder_hidden_states must be (batch, frames, size) ({batch}, frames, {architecture.size}), "
+            f"got {list(states.shape)}"
+        )
+
+
+def traced(entries: list[Tensor] | None) -> tuple[Tensor, ...] | None:
+    """Return what was traced as an output holds it."""
+    return None if entries is None else tuple(entries)
