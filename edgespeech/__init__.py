@@ -7,14 +7,31 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from edgespeech.generation_config import GenerationConfig
     from edgespeech.models.auto import AutoModelForCTC
+    from edgespeech.models.bart import BartConfig, BartForCausalLM
+    from edgespeech.models.bert import BertConfig, BertLMHeadModel
+    from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
+    from edgespeech.models.encoder_decoder_config import SpeechEncoderDecoderConfig
+    from edgespeech.models.gpt2 import GPT2Config, GPT2LMHeadModel
     from edgespeech.models.hubert import HubertConfig, HubertForCTC, HubertModel
+    from edgespeech.models.mbart import MBartConfig, MBartForCausalLM
+    from edgespeech.models.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
     from edgespeech.models.unispeech import UniSpeechConfig, UniSpeechForCTC, UniSpeechModel
     from edgespeech.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
     from edgespeech.processing import (
         AutoFeatureExtractor,
         AutoProcessor,
         AutoTokenizer,
+        BartTokenizer,
+        BertTokenizer,
+        GPT2Tokenizer,
+        MBart50Tokenizer,
+        MBartTokenizer,
+        PreTrainedTokenizerFast,
+        RobertaTokenizer,
+        Speech2Text2Processor,
+        Speech2Text2Tokenizer,
         Wav2Vec2CTCTokenizer,
         Wav2Vec2FeatureExtractor,
         Wav2Vec2Processor,
@@ -27,9 +44,31 @@ __all__ = [
     "AutoModelForCTC",
     "AutoProcessor",
     "AutoTokenizer",
+    "BartConfig",
+    "BartForCausalLM",
+    "BartTokenizer",
+    "BertConfig",
+    "BertLMHeadModel",
+    "BertTokenizer",
+    "GPT2Config",
+    "GPT2LMHeadModel",
+    "GPT2Tokenizer",
+    "GenerationConfig",
     "HubertConfig",
     "HubertForCTC",
     "HubertModel",
+    "MBart50Tokenizer",
+    "MBartConfig",
+    "MBartForCausalLM",
+    "MBartTokenizer",
+    "PreTrainedTokenizerFast",
+    "RobertaTokenizer",
+    "Speech2Text2Config",
+    "Speech2Text2ForCausalLM",
+    "Speech2Text2Processor",
+    "Speech2Text2Tokenizer",
+    "SpeechEncoderDecoderConfig",
+    "SpeechEncoderDecoderModel",
     "UniSpeechConfig",
     "UniSpeechForCTC",
     "UniSpeechModel",
@@ -42,13 +81,23 @@ __all__ = [
 ]
 
 _HOMES = {
+    "edgespeech.generation_config": ("GenerationConfig",),
     "edgespeech.models.auto": ("AutoModelForCTC",),
+    "edgespeech.models.bart": ("BartConfig", "BartForCausalLM"),
+    "edgespeech.models.bert": ("BertConfig", "BertLMHeadModel"),
+    "edgespeech.models.gpt2": ("GPT2Config", "GPT2LMHeadModel"),
+    "edgespeech.models.mbart": ("MBartConfig", "MBartForCausalLM"),
+    "edgespeech.models.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
+    "edgespeech.models.encoder_decoder": ("SpeechEncoderDecoderModel",),
+    "edgespeech.models.encoder_decoder_config": ("SpeechEncoderDecoderConfig",),
     "edgespeech.models.hubert": ("HubertConfig", "HubertForCTC", "HubertModel"),
     "edgespeech.models.unispeech": ("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechModel"),
     "edgespeech.models.wav2vec2": ("Wav2Vec2Config", "Wav2Vec2ForCTC", "Wav2Vec2Model"),
     "edgespeech.processing": (
         *("AutoFeatureExtractor", "AutoProcessor", "AutoTokenizer"),
         *("Wav2Vec2CTCTokenizer", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor"),
+        *("BartTokenizer", "BertTokenizer", "GPT2Tokenizer", "MBart50Tokenizer", "MBartTokenizer"),
+        *("PreTrainedTokenizerFast", "RobertaTokenizer", "Speech2Text2Processor", "Speech2Text2Tokenizer"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
