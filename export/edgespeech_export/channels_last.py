@@ -5,6 +5,7 @@ products gain by it; which do is decided in `writers`, from measurements.
 """
 
 import copy
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -12,14 +13,17 @@ from torch.nn import functional as F
 
 from edgespeech.encoder.features import ChannelLayerNorm, ConvLayer, FeatureExtractor
 from edgespeech.encoder.lengths import conv_length
-from edgespeech.models.ctc import SpeechForCTC
+from edgespeech.models.speech import SpeechModel
+
+ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
-def with_channels_last(model: SpeechForCTC) -> SpeechForCTC:
-    """Return a copy of a model whose conv stack has its channels last."""
-    model = copy.deepcopy(model)
-    encoder = model.base_model
-    encoder.feature_extractor = ChannelsLastExtractor(encoder.feature_extractor)  # type: ignore[assignment]
+def with_channels_last(model: ModelT, encoder: SpeechModel) -> ModelT:
+    """Return a copy of a model whose conv stack, in `encoder`, has its channels last."""
+    memo: dict[int, Any] = {}
+    model = copy.deepcopy(model, memo)
+    copied: SpeechModel = memo[id(encoder)]
+    copied.feature_extractor = ChannelsLastExtractor(copied.feature_extractor)  # type: ignore[assignment]
     return model
 
 

@@ -7,27 +7,17 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-import torch
 from edgespeech_runtime.bundle import sha256
 from edgespeech_runtime.engines import open_engine
-from edgespeech_runtime.manifest import (
-    LOGITS,
-    MANIFEST_FILE,
-    VALUES,
-    EngineName,
-    File,
-    Golden,
-    Manifest,
-    Precision,
-)
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, Golden, Manifest, Precision
 
 from edgespeech.checkpoint import resolve
-from edgespeech_export import interchange, proof
+from edgespeech_export import proof
 from edgespeech_export.errors import ExportError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
 from edgespeech_export.provenance import operators, provenance, speed
-from edgespeech_export.source import Source, read
+from edgespeech_export.reading import read
+from edgespeech_export.source import Source
 from edgespeech_export.writers import WRITERS, Written
 
 GOLDEN_FILE = "golden.npz"
@@ -87,19 +77,19 @@ def export(
     check_space(target, _needed(source, options))
     with written_whole(target, options.force) as partial:
         written = WRITERS[options.engine](source, partial, options.precision, progress)
-        interchange.write_tables(partial, source.vocabulary, source.model.config.to_dict(), source.audio.hop)
+        source.write_files(partial)
         golden = _write_golden(source, partial, options.precision)
         manifest = Manifest(
-            task="ctc",
+            task=source.task,
             engine=options.engine,
             precision=options.precision,
             audio=source.audio,
             graphs={name: entry.graph for name, entry in written.items()},
             files=_listing(partial),
             frames=source.frames,
-            vocabulary=source.vocabulary,
             golden=golden,
             provenance=provenance(folder, options.engine),
+            **source.facts,
         )
         _write(manifest, partial)
         progress("proving the bundle against the checkpoint")
@@ -109,9 +99,8 @@ def export(
 
 
 def _report(folder: Path, source: Source, precision: Precision, written: dict[str, Written]) -> dict[str, object]:
-    parity = proof.prove(folder, source.model, precision)
     return {
-        "parity": proof.report(parity),
+        "parity": source.prove(folder, precision),
         "bytes": sum(path.stat().st_size for path in folder.iterdir()),
         "checkpoint_bytes_float32": source.bytes,
         "operators": {name: operators(entry.model) for name, entry in written.items()},
@@ -121,12 +110,9 @@ def _report(folder: Path, source: Source, precision: Precision, written: dict[st
 
 def _write_golden(source: Source, folder: Path, precision: Precision) -> Golden:
     """Write a short input and the reference model's output for it."""
-    waveform = proof.golden_waveform(source.audio.sampling_rate, source.audio.shortest)
-    values = (normalize(waveform) if source.audio.normalize else waveform)[None]
-    with torch.inference_mode():
-        logits = source.model.logits(torch.from_numpy(values)).numpy()
-    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **{VALUES.name: values, LOGITS.name: logits})
-    return Golden(GOLDEN_FILE, proof.tolerance(precision, float(np.abs(logits).max())))
+    arrays, largest = source.golden()
+    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
+    return Golden(GOLDEN_FILE, proof.tolerance(precision, largest))
 
 
 def _listing(folder: Path) -> dict[str, File]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-from edgespeech_runtime.manifest import LENGTHS, VALUES, Vocabulary
+from edgespeech_runtime.contracts import LENGTHS, VALUES
+from edgespeech_runtime.manifest import Vocabulary
 from onnx import helper, numpy_helper
 
 from edgespeech.checkpoint import write_json

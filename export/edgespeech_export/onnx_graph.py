@@ -7,12 +7,15 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from inspect import signature
+from typing import Any
 
 import onnx
 import onnxsim
 import torch
-from edgespeech_runtime.manifest import Tensor as TensorSpec
+from edgespeech_runtime.contracts import LENGTHS
+from edgespeech_runtime.contracts import Tensor as TensorSpec
 from torch import Tensor
 from torch.export import Dim
 
@@ -26,6 +29,7 @@ UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_ba
 # Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it.
 BATCH = 2
 FRAMES = 13
+FREE = {"batch": BATCH, "new": 3, "slots": 5, "columns": 8, "frames": FRAMES}
 
 
 def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
@@ -38,8 +42,8 @@ def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
         with torch.no_grad(), quiet():
             traced = torch.export.export(
                 source.module.eval(),
-                tuple(_example(spec, samples(FRAMES)) for spec in source.inputs),
-                dynamic_shapes=tuple(dict.fromkeys(range(len(spec.axes)), Dim.DYNAMIC) for spec in source.inputs),
+                tuple(_example(spec, source.fixed, samples(FRAMES)) for spec in source.inputs),
+                dynamic_shapes=_dynamic_shapes(source),
                 strict=False,
             )
             program = torch.onnx.export(
@@ -84,20 +88,31 @@ def quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def _example(spec: TensorSpec, samples: int) -> Tensor:
-    sizes = [{"batch": BATCH, "samples": samples}[axis] for axis in spec.axes]
+def _dynamic_shapes(source: GraphSource) -> tuple[Any, ...]:
+    """Which axes are free, as torch.export wants them: of a module that takes `*columns`, those are one more tuple."""
+    axes = [
+        {index: Dim.DYNAMIC for index, axis in enumerate(spec.axes) if axis not in source.fixed}
+        for spec in source.inputs
+    ]
+    named = [p for p in signature(source.module.forward).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    return (*axes[: len(named)], tuple(axes[len(named) :])) if len(axes) > len(named) else tuple(axes)
+
+
+def _example(spec: TensorSpec, fixed: Mapping[str, int], samples: int) -> Tensor:
+    known = {**FREE, "samples": samples, **fixed}
+    sizes = [known[axis] for axis in spec.axes]
     if spec.dtype == "int64":
-        return torch.full(sizes, samples)
+        return torch.full(sizes, samples if spec == LENGTHS else 0)
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
 
 
 def _name_axes(model: onnx.ModelProto, source: GraphSource) -> None:
-    """Give the free axes of inputs and outputs the names of the contract; only the vocabulary has a fixed size."""
+    """Give the free axes of inputs and outputs the names of the contract."""
     for values, specs in ((model.graph.input, source.inputs), (model.graph.output, source.outputs)):
         found = {value.name: value for value in values}
         for spec in specs:
             for dimension, axis in zip(found[spec.name].type.tensor_type.shape.dim, spec.axes, strict=True):
-                if axis == "vocabulary":
+                if axis in source.fixed:
                     continue
                 if dimension.HasField("dim_value"):
                     raise ExportError(f"the graph {source.name!r} came out with a fixed {axis} axis; report this")

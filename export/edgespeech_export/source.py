@@ -1,57 +1,82 @@
-"""What an export starts from: a CTC checkpoint's model, and what its processor says about audio and tokens."""
+"""What an export starts from, whatever the task: a checkpoint's model, and what must be said of it.
 
+A task is a subclass: it knows its graphs, the files beside them, and how to prove a bundle. `reading` picks it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
-from edgespeech_runtime.manifest import Audio, Frames, Vocabulary
+import numpy as np
+import numpy.typing as npt
+from edgespeech_runtime.contracts import Task
+from edgespeech_runtime.manifest import Audio, EngineName, Frames, Precision
 from torch.nn.utils import parametrize
 
-from edgespeech.checkpoint import resolve
-from edgespeech.models.auto import AutoModelForCTC
-from edgespeech.models.ctc import SpeechForCTC
-from edgespeech.processing import Wav2Vec2CTCTokenizer, Wav2Vec2FeatureExtractor
+from edgespeech.models.pretrained import PreTrainedModel
+from edgespeech.models.speech import SpeechModel
+from edgespeech.processing import Wav2Vec2FeatureExtractor
+from edgespeech_export.graphs import GraphSource
+
+Arrays = Mapping[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(ABC):
     """A checkpoint, loaded: the model with its weight norm folded, and the facts that the manifest wants."""
 
+    task: ClassVar[Task]
+
     folder: Path
-    model: SpeechForCTC
+    model: PreTrainedModel
+    encoder: SpeechModel
     audio: Audio
     frames: Frames
-    vocabulary: Vocabulary
 
     @property
     def bytes(self) -> int:
         """Size of the weights in float32."""
         return 4 * sum(parameter.numel() for parameter in self.model.parameters())
 
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Fields of the manifest that this task alone has."""
 
-def read(checkpoint: Path, target_lang: str | None) -> Source:
-    """Load a checkpoint; `target_lang` picks the adapter and the vocabulary of one language where there are several.
+    @abstractmethod
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """Return the graphs in the form that suits the engine."""
+
+    @abstractmethod
+    def write_files(self, folder: Path) -> None:
+        """Write the files that stand beside the graphs."""
+
+    @abstractmethod
+    def golden(self) -> tuple[Arrays, float]:
+        """Return a short input with the reference model's output for it, and the largest logit in that."""
+
+    @abstractmethod
+    def prove(self, bundle: Path, precision: Precision) -> dict[str, object]:
+        """Compare a bundle with the model and return the report.
+
+        Raises:
+            ProofError: a difference beyond the tolerance.
+        """
+
+
+def hearing(folder: Path, encoder: SpeechModel) -> tuple[Audio, Frames]:
+    """Return what the manifest says of a model's input; folds the weight norm of the encoder's positional convolution.
 
     Raises:
-        CheckpointError: a file is missing, damaged or of an unknown family.
+        CheckpointError: the feature extractor's file is missing or damaged.
     """
-    folder = resolve(checkpoint)
-    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang)
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    language = {} if target_lang is None else {"target_lang": target_lang}
-    tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder, **language)
-    encoder = model.base_model
     positional = encoder.encoder.pos_conv_embed.conv
     if parametrize.is_parametrized(positional, "weight"):
         parametrize.remove_parametrizations(positional, "weight")
     kernels, strides, paddings = zip(*encoder.convolutions, strict=True)
-    frames = Frames(kernels, strides, paddings)
-    hop = 1
-    for stride in strides:
-        hop *= stride
-    return Source(
-        folder=folder,
-        model=model.requires_grad_(False),
-        audio=Audio(extractor.sampling_rate, extractor.do_normalize, hop, encoder.shortest),
-        frames=frames,
-        vocabulary=tokenizer.vocabulary_facts(size=model.config.vocab_size),
-    )
+    hop = int(np.prod(strides))
+    audio = Audio(extractor.sampling_rate, extractor.do_normalize, hop, encoder.shortest)
+    return audio, Frames(kernels, strides, paddings)

@@ -8,8 +8,7 @@ import onnx
 from edgespeech_runtime.manifest import EngineName, Graph, Precision
 
 from edgespeech_export import interchange
-from edgespeech_export.channels_last import with_channels_last
-from edgespeech_export.graphs import GraphSource, ctc_graphs, interchange_graph
+from edgespeech_export.graphs import GraphSource
 from edgespeech_export.onnx_graph import to_onnx
 from edgespeech_export.openvino_graph import share_weights, to_openvino
 from edgespeech_export.source import Source
@@ -17,6 +16,7 @@ from edgespeech_export.weight_store import WeightStore, store_as
 
 Note = Callable[[str], None]
 WEIGHTS_FILE = "weights.data"
+ONNX_FILES = {"interchange": "model.onnx"}  # the others are called after their graphs
 OPENVINO_FILES = {"single": "openvino_model.xml", "batch": "openvino_batch.xml"}
 
 
@@ -31,16 +31,14 @@ class Written:
 def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
     """Write thin `.onnx` files over one file of weights: the runtime's graphs, and the one for other runtimes."""
     store = WeightStore(folder / WEIGHTS_FILE)
-    foreign = interchange_graph(source.model, source.audio.normalize, source.vocabulary)
-    files = {"interchange": "model.onnx"}
     written = {}
-    for graph in [*ctc_graphs(source.model), foreign]:
+    for graph in source.graphs("onnx"):
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.model.base_model.samples)
-        if graph is foreign:
+        model = to_onnx(graph, source.encoder.samples)
+        if graph.name == "interchange":
             interchange.make_lengths_optional(model)
         store_as(model, precision)
-        file = files.get(graph.name, f"{graph.name}.onnx")
+        file = ONNX_FILES.get(graph.name, f"{graph.name}.onnx")
         store.save(model, folder / file)
         written[graph.name] = _entry(graph, file, WEIGHTS_FILE, model)
     return written
@@ -52,11 +50,11 @@ def write_openvino(source: Source, folder: Path, precision: Precision, note: Not
     The conv stack has its channels last here: OpenVINO runs it faster so, ONNX Runtime does not (docs/architecture.md).
     """
     written, graphs = {}, []
-    for graph in ctc_graphs(with_channels_last(source.model)):
+    for graph in source.graphs("openvino"):
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.model.base_model.samples)
+        model = to_onnx(graph, source.encoder.samples)
         note(f"OpenVINO graph {graph.name}")
-        xml = folder / OPENVINO_FILES[graph.name]
+        xml = folder / OPENVINO_FILES.get(graph.name, f"{graph.name}.xml")
         store = WeightStore(folder / f"{graph.name}.data")
         store.save(model, folder / f"{graph.name}.onnx")
         to_openvino(folder / f"{graph.name}.onnx", xml, precision)

@@ -4,9 +4,9 @@ from .audio import read_audio
 from .errors import EdgeSpeechRuntimeError
 from .loading import load
 from .subtitles import to_srt, to_vtt
-from .tasks import CtcModel
+from .tasks import CtcModel, EncoderDecoderModel
 from .transcript import Character, Transcript, Word
 
 __version__ = "0.1.0"
-__all__ = ["Character", "CtcModel", "EdgeSpeechRuntimeError", "Transcript", "Word"]
+__all__ = ["Character", "CtcModel", "EdgeSpeechRuntimeError", "EncoderDecoderModel", "Transcript", "Word"]
 __all__ += ["load", "read_audio", "to_srt", "to_vtt"]

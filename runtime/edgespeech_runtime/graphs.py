@@ -1,4 +1,4 @@
-"""The graphs of a bundle: "single" is loaded at once, any other when it is first run."""
+"""The graphs of a bundle: those that the task requires are loaded at once, any other when it is first run."""
 
 import threading
 from collections.abc import Mapping
@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 from .bundle import Bundle
-from .engines import Arrays, Engine, Graph
+from .contracts import REQUIRED
+from .engines import Arrays, Binding, Engine, Graph
 from .errors import EngineError
 
 
@@ -24,7 +25,8 @@ class Graphs:
         self._loaded: dict[str, Graph] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-        self._graph("single")
+        for name in REQUIRED[bundle.manifest.task]:
+            self._graph(name)
 
     def __contains__(self, name: str) -> bool:
         return name in self._bundle.manifest.graphs
@@ -34,6 +36,10 @@ class Graphs:
         types = {tensor.name: tensor.dtype for tensor in self._bundle.manifest.graphs[name].inputs}
         given = {key: np.ascontiguousarray(value, types[key]) for key, value in inputs.items()}
         return {key: np.asarray(value, np.float32) for key, value in self._graph(name).run(given).items()}
+
+    def bind(self, name: str) -> Binding:
+        """Prepare a series of calls of the graph `name`."""
+        return self._graph(name).bind()
 
     def close(self) -> None:
         """Let go of the engine's memory; running a graph afterwards is an EngineError."""

@@ -12,35 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
+from .contracts import REQUIRED, Contract, Decoder, Task, Tensor, contract
 from .errors import BundleError
 from .schema import build
 
 FORMAT = 1
 MANIFEST_FILE = "edgespeech.json"
 
-Task = Literal["ctc"]
 EngineName = Literal["onnx", "openvino"]
 Precision = Literal["float32", "float16"]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """One input or output of a graph: its name, its numpy type and the meaning of its axes."""
-
-    name: str
-    dtype: str
-    axes: tuple[str, ...]
-
-
-VALUES = Tensor("input_values", "float32", ("batch", "samples"))
-LENGTHS = Tensor("input_lengths", "int64", ("batch",))
-LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
-
-# What each task's graphs take and give. "single" must be there; it serves one utterance, or several of one length.
-# "batch" serves padded batches; without it the runtime runs utterances of different lengths one by one.
-CONTRACTS: dict[Task, dict[str, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]] = {
-    "ctc": {"single": ((VALUES,), (LOGITS,)), "batch": ((VALUES, LENGTHS), (LOGITS,))},
-}
 
 
 @dataclass(frozen=True)
@@ -137,7 +117,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Golden:
-    """A numpy file (.npz) with an input of "single" and its expected output, and the largest difference allowed."""
+    """A numpy file (.npz) with a short input and the logits expected for it, and the largest difference allowed."""
 
     file: str
     tolerance: float
@@ -149,7 +129,10 @@ class Golden:
 
 @dataclass(frozen=True)
 class Manifest:
-    """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON."""
+    """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON.
+
+    `vocabulary` is there for the task "ctc", `decoder` for "encoder-decoder".
+    """
 
     task: Task
     engine: EngineName
@@ -158,8 +141,9 @@ class Manifest:
     graphs: dict[str, Graph]
     files: dict[str, File]
     frames: Frames
-    vocabulary: Vocabulary
     golden: Golden
+    vocabulary: Vocabulary | None = None
+    decoder: Decoder | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
@@ -167,6 +151,7 @@ class Manifest:
     def __post_init__(self) -> None:
         for name in self.files:
             _check_path(name)
+        self._check_task()
         self._check_graphs()
         _require(self.golden.file in self.files, f"golden.file: {self.golden.file!r} is not listed in files")
         hop = math.prod(self.frames.strides)
@@ -174,12 +159,25 @@ class Manifest:
         is_enough = self.frames.count(self.audio.shortest) >= 1
         _require(is_enough, f"audio.shortest: {self.audio.shortest} samples give no frame by the layers in frames")
 
+    @property
+    def contract(self) -> Contract:
+        """What the graphs of this model take and give."""
+        return contract(self.task, self.decoder)
+
+    def _check_task(self) -> None:
+        facts: dict[Task, object] = {"ctc": self.vocabulary, "encoder-decoder": self.decoder}
+        name = {"ctc": "vocabulary", "encoder-decoder": "decoder"}[self.task]
+        _require(facts[self.task] is not None, f"{name}: a bundle of the task {self.task!r} must have it")
+        if self.task == "encoder-decoder" and self.decoder is not None:
+            _require(self.decoder.text in self.files, f"decoder.text: {self.decoder.text!r} is not listed in files")
+
     def _check_graphs(self) -> None:
-        _require("single" in self.graphs, "graphs: the graph 'single' is missing")
+        for name in REQUIRED[self.task]:
+            _require(name in self.graphs, f"graphs: the graph {name!r} is missing")
         for name, graph in self.graphs.items():
             for file in (graph.file, graph.weights):
                 _require(file is None or file in self.files, f"graphs.{name}: {file!r} is not listed in files")
-        for name, (inputs, outputs) in CONTRACTS[self.task].items():
+        for name, (inputs, outputs) in self.contract.items():
             if name in self.graphs:
                 _check_names(f"graphs.{name}.inputs", self.graphs[name].inputs, inputs)
                 _check_names(f"graphs.{name}.outputs", self.graphs[name].outputs, outputs)

@@ -29,6 +29,10 @@ TITLES = [
 ]
 
 
+def kept(folder):
+    return models(folder, {"size": "tiny"}, lambda place: write_checkpoint(place, "tiny"))
+
+
 def speed(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "benchmarks.speed", "--size", "tiny", "--runs", "1", "--threads", "1"]
     return subprocess.run([*command, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=900)
@@ -93,21 +97,23 @@ def test_bad_arguments_are_one_line_and_exit_2(arguments, said):
 
 def test_kept_models_are_used_again_until_something_changes(tmp_path):
     folder = tmp_path / "kept"
-    with models(folder, "tiny") as place:
+    with kept(folder) as place:
         assert place == folder
         written = (place / "checkpoint" / "model.safetensors").stat().st_mtime_ns
-    with models(folder, "tiny") as place:
+    with kept(folder) as place:
         assert (place / "checkpoint" / "model.safetensors").stat().st_mtime_ns == written
+    with pytest.raises(StaleModelsError, match="delete it"), models(folder, {"size": "base"}, pytest.fail):
+        pass
     made_by = json.loads((folder / MADE_BY).read_text(encoding="utf-8"))
     made_by["versions"]["torch"] = "1.0"
     (folder / MADE_BY).write_text(json.dumps(made_by), encoding="utf-8")
-    with pytest.raises(StaleModelsError, match="delete it"), models(folder, "tiny"):
+    with pytest.raises(StaleModelsError, match="delete it"), kept(folder):
         pass
     assert (folder / "checkpoint" / "model.safetensors").exists()
 
 
 def test_temporary_models_go_away():
-    with models(None, "tiny") as place:
+    with kept(None) as place:
         assert (place / "checkpoint" / "config.json").exists()
     assert not place.exists()
 

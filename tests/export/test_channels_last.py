@@ -18,7 +18,7 @@ STACKS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("stack", STACKS)
 def test_features_are_those_of_the_reference(stack: dict[str, Any]) -> None:
     model = make_model("wav2vec2", weights="edgespeech", **stack)
-    other = with_channels_last(model)
+    other = with_channels_last(model, model.base_model)
     shortest = model.base_model.shortest
     for length in (shortest, shortest + 1, 2 * shortest, 8000):
         audio, _ = waveforms(length)
@@ -34,7 +34,7 @@ def test_lengths_are_those_of_the_reference() -> None:
     lengths = torch.tensor([8000, 400, 5000])
     with torch.inference_mode():
         expected, frames = model.base_model.feature_extractor(audio, lengths)
-        found, found_frames = with_channels_last(model).base_model.feature_extractor(audio, lengths)
+        found, found_frames = with_channels_last(model, model.base_model).base_model.feature_extractor(audio, lengths)
     assert frames.tolist() == found_frames.tolist()
     for row, other, count in zip(expected, found, frames.tolist(), strict=True):
         torch.testing.assert_close(other[:count], row[:count], atol=1e-5, rtol=1e-5)

@@ -61,7 +61,11 @@ def test_a_format_that_is_none(manifest_data, found):
 
 @pytest.mark.parametrize(
     ("field", "value", "known"),
-    [("task", "telepathy", "ctc"), ("engine", "abacus", "onnx, openvino"), ("precision", "int3", "float32, float16")],
+    [
+        ("task", "telepathy", "ctc, encoder-decoder"),
+        ("engine", "abacus", "onnx, openvino"),
+        ("precision", "int3", "float32, float16"),
+    ],
 )
 def test_unknown_names_list_the_known(manifest_data, field, value, known):
     manifest_data[field] = value
@@ -69,11 +73,20 @@ def test_unknown_names_list_the_known(manifest_data, field, value, known):
         Manifest.from_json(json.dumps(manifest_data))
 
 
-@pytest.mark.parametrize("field", ["task", "engine", "audio", "graphs", "files", "frames", "vocabulary", "golden"])
+@pytest.mark.parametrize("field", ["task", "engine", "audio", "graphs", "files", "frames", "golden"])
 def test_a_missing_field_is_named(manifest_data, field):
     del manifest_data[field]
     with pytest.raises(BundleError, match=rf"the field {field} is missing: export the bundle again"):
         Manifest.from_json(json.dumps(manifest_data))
+
+
+def test_a_ctc_bundle_must_have_its_vocabulary(manifest_data):
+    for lacking in (
+        manifest_data | {"vocabulary": None},
+        {k: v for k, v in manifest_data.items() if k != "vocabulary"},
+    ):
+        with pytest.raises(BundleError, match="vocabulary: a bundle of the task 'ctc' must have it"):
+            Manifest.from_json(json.dumps(lacking))
 
 
 @pytest.mark.parametrize(

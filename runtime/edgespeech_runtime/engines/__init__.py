@@ -11,8 +11,9 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy.typing as npt
 
+from ..contracts import Tensor
 from ..errors import ArgumentError, BundleError, DeviceError
-from ..manifest import EngineName, Tensor
+from ..manifest import EngineName
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -25,6 +26,22 @@ class Graph(Protocol):
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, in arrays that belong to the caller. Raises EngineError."""
+        ...
+
+    def bind(self) -> "Binding":
+        """Prepare a series of calls that share most of their inputs."""
+        ...
+
+
+class Binding(Protocol):
+    """A series of calls of one graph, for one thread at a time. Inputs are read where they lie, without a copy."""
+
+    def set(self, inputs: Arrays) -> None:
+        """Bind contiguous, writable arrays to these inputs; what is written into them later is seen."""
+        ...
+
+    def run(self) -> dict[str, npt.NDArray[Any]]:
+        """All outputs by name, in arrays that hold until the next call. Raises EngineError."""
         ...
 
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy.typing as npt
 
+from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
-from ..manifest import Tensor
 from . import Arrays, Port, check_ports, one_line
 
 try:
@@ -54,6 +54,30 @@ class Graph:
         except Exception as error:
             raise EngineError(f"onnxruntime failed in {self._name}: {one_line(error)}") from error
         return dict(zip(self._outputs, values, strict=True))
+
+    def bind(self) -> "Binding":
+        """Prepare a series of calls."""
+        return Binding(self._name, self._session, self._outputs)
+
+
+class Binding:
+    """Inputs as onnxruntime's own values over the caller's memory, so that a call converts nothing."""
+
+    def __init__(self, name: str, session: Any, outputs: list[str]) -> None:
+        self._name, self._session, self._outputs = name, session, outputs
+        self._inputs: dict[str, Any] = {}
+
+    def set(self, inputs: Arrays) -> None:
+        """Bind arrays to inputs."""
+        self._inputs.update((name, onnxruntime.OrtValue.ortvalue_from_numpy(array)) for name, array in inputs.items())
+
+    def run(self) -> dict[str, npt.NDArray[Any]]:
+        """All outputs by name."""
+        try:
+            values = self._session.run_with_ort_values(self._outputs, self._inputs)
+        except Exception as error:
+            raise EngineError(f"onnxruntime failed in {self._name}: {one_line(error)}") from error
+        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
 
 
 def _port(node: Any) -> Port:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
-from ..manifest import Tensor
 from . import Arrays, Port, check_ports, one_line
 
 TELEMETRY = "openvino_telemetry"
@@ -81,6 +81,33 @@ class Graph:
             raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
         self._idle.append(request)
         return outputs
+
+    def bind(self) -> "Binding":
+        """Prepare a series of calls."""
+        return Binding(self._name, self._compiled.create_infer_request(), self._outputs)
+
+
+class Binding:
+    """An infer request of its own, whose input tensors are the caller's memory."""
+
+    def __init__(self, name: str, request: Any, outputs: list[str]) -> None:
+        self._name, self._request, self._outputs = name, request, outputs
+        self._kept: dict[str, Any] = {}  # a request holds an address, but does not keep what lies there alive
+
+    def set(self, inputs: Arrays) -> None:
+        """Bind arrays to inputs."""
+        for name, array in inputs.items():
+            self._kept[name] = tensor = openvino.Tensor(array, shared_memory=True)
+            self._request.set_tensor(name, tensor)
+
+    def run(self) -> dict[str, npt.NDArray[Any]]:
+        """All outputs by name, as views of the request's own memory."""
+        try:
+            self._request.start_async()
+            self._request.wait()
+            return {name: self._request.get_tensor(name).data for name in self._outputs}
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
 
 
 def _port(port: Any) -> Port:

@@ -1,0 +1,96 @@
+"""Speech encoder-decoder checkpoints as the source of an export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from edgespeech_runtime.contracts import NEXT_LOGITS, TOKENS, VALUES, Decoder
+from edgespeech_runtime.errors import ArgumentError
+from edgespeech_runtime.generation import GenerationOptions
+from edgespeech_runtime.generation.options import NAMES
+from edgespeech_runtime.manifest import EngineName, Precision
+from edgespeech_runtime.text import DETOKENIZER_FILE, Detokenizer
+from edgespeech_runtime.waveform import normalize
+
+from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
+from edgespeech.processing import AutoTokenizer
+from edgespeech_export import encoder_decoder_proof
+from edgespeech_export.channels_last import with_channels_last
+from edgespeech_export.encoder_decoder_graphs import encoder_decoder_graphs
+from edgespeech_export.errors import ExportError
+from edgespeech_export.graphs import GraphSource
+from edgespeech_export.proof import golden_waveform
+from edgespeech_export.source import Arrays, Source, hearing
+
+GOLDEN_TOKENS = 4  # whose logits the golden output holds: a vocabulary may have 250 000 tokens
+
+
+@dataclass(frozen=True)
+class EncoderDecoderSource(Source):
+    """A speech encoder-decoder checkpoint, loaded."""
+
+    task = "encoder-decoder"
+
+    model: SpeechEncoderDecoderModel
+    decoder: Decoder
+    detokenizer: Detokenizer
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Source.facts`."""
+        return {"decoder": self.decoder}
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`."""
+        model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
+        return encoder_decoder_graphs(model, self.decoder)
+
+    def write_files(self, folder: Path) -> None:
+        """See `Source.write_files`: the table that makes text of ids."""
+        (folder / DETOKENIZER_FILE).write_text(self.detokenizer.to_json(), encoding="utf-8")
+
+    def golden(self) -> tuple[Arrays, float]:
+        """See `Source.golden`: logits after each of the first tokens that the model itself says."""
+        waveform = golden_waveform(self.audio.sampling_rate, self.audio.shortest)
+        values = (normalize(waveform) if self.audio.normalize else waveform)[None]
+        tokens = encoder_decoder_proof.said(self.model, values, self.decoder, GOLDEN_TOKENS)
+        logits = encoder_decoder_proof.reference(self.model, values, tokens)[None]
+        return {VALUES.name: values, TOKENS.name: tokens, NEXT_LOGITS.name: logits}, float(np.abs(logits).max())
+
+    def prove(self, bundle: Path, precision: Precision) -> dict[str, object]:
+        """See `Source.prove`."""
+        return encoder_decoder_proof.prove(bundle, self.model, self.decoder, precision)
+
+
+def read(folder: Path) -> EncoderDecoderSource:
+    """Load a speech encoder-decoder checkpoint.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family.
+        ExportError: its configuration does not say how generation begins, or contradicts itself.
+    """
+    model = SpeechEncoderDecoderModel.from_pretrained(folder).requires_grad_(False)
+    audio, frames = hearing(folder, model.encoder)
+    size = model.decoder.vocab_size
+    detokenizer = AutoTokenizer.from_pretrained(folder).detokenizer_facts(size)
+    model.generation_config.require_known_strategies()
+    values = model.generation_config.to_dict()
+    generation = {name: value for name, value in values.items() if name in NAMES and value is not None}
+    try:
+        start = GenerationOptions.from_defaults(generation).prompt(1)
+    except ArgumentError as error:
+        raise ExportError(f"{folder.name} cannot generate: {error}") from error
+    if start.max() >= size:
+        raise ExportError(f"{folder.name}: the start token {start.max()} is not below the vocabulary's size {size}")
+    geometry = model.decoder.geometry
+    decoder = Decoder(
+        layers=geometry.layers,
+        heads=geometry.heads,
+        head_dim=geometry.head_dim,
+        vocabulary_size=size,
+        longest=model.decoder.longest,
+        text=DETOKENIZER_FILE,
+        generation=generation,
+    )
+    return EncoderDecoderSource(folder, model, model.encoder, audio, frames, decoder, detokenizer)

@@ -1,0 +1,105 @@
+"""The contract of each task's graphs: names, types and axes of their inputs and outputs.
+
+The exporter writes from it, the bundle records it, the runtime reads it. It knows no engine and no file.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from .errors import BundleError
+
+Task = Literal["ctc", "encoder-decoder"]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """One input or output of a graph: its name, its numpy type and the meaning of its axes."""
+
+    name: str
+    dtype: str
+    axes: tuple[str, ...]
+
+
+Contract: TypeAlias = dict[str, tuple[tuple[Tensor, ...], tuple[Tensor, ...]]]
+
+
+@dataclass(frozen=True)
+class Decoder:
+    """What the runtime must know of a text decoder: the shape of its cache, its vocabulary and how it begins.
+
+    Attributes:
+        layers, heads, head_dim: of each key and value in the cache.
+        vocabulary_size: logits of each position.
+        longest: tokens that a sequence may have, the start token included; None for any number.
+        text: name of the file that says how ids become text.
+        generation: defaults of the decoding loop, by the names of `GenerationOptions`; the start token among them.
+    """
+
+    layers: int
+    heads: int
+    head_dim: int
+    vocabulary_size: int
+    longest: int | None
+    text: str
+    generation: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for name in ("layers", "heads", "head_dim", "vocabulary_size"):
+            _require(getattr(self, name) > 0, f"decoder.{name}: expected at least 1, got {getattr(self, name)}")
+
+
+VALUES = Tensor("input_values", "float32", ("batch", "samples"))
+LENGTHS = Tensor("input_lengths", "int64", ("batch",))
+LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
+
+TOKENS = Tensor("tokens", "int64", ("batch", "new"))
+POSITIONS = Tensor("positions", "int64", ("batch", "new"))
+BIAS = Tensor("bias", "float32", ("batch", "new", "columns"))  # the cache's slots, then the new tokens
+CROSS_BIAS = Tensor("cross_bias", "float32", ("batch", "frames"))
+NEXT_LOGITS = Tensor("logits", "float32", ("batch", "new", "vocabulary"))
+
+# The graphs that a bundle must have. The others serve padded batches; without them utterances of different lengths run
+# one by one.
+REQUIRED: dict[Task, tuple[str, ...]] = {"ctc": ("single",), "encoder-decoder": ("encoder", "decoder")}
+
+
+def contract(task: Task, decoder: Decoder | None = None) -> Contract:
+    """What each of the task's graphs takes and gives: (inputs, outputs) by the graph's name.
+
+    "ctc": `single` serves one utterance, or several of one length; `batch` serves padded batches.
+    "encoder-decoder": `encoder` and `encoder_batch` likewise give what all layers of the decoder attend to; `decoder`
+    reads new tokens. Keys are (batch, heads, head_dim, length) and values (batch, heads, length, head_dim): so each
+    is the right factor of a matrix product as it lies in memory.
+    """
+    if task == "ctc":
+        return {"single": ((VALUES,), (LOGITS,)), "batch": ((VALUES, LENGTHS), (LOGITS,))}
+    if decoder is None:
+        raise BundleError("edgespeech.json: decoder: a bundle of the task 'encoder-decoder' must have it")
+    cross = columns("cross", "frames", decoder.layers)
+    past = columns("cache", "slots", decoder.layers)
+    return {
+        "encoder": ((VALUES,), cross),
+        "encoder_batch": ((VALUES, LENGTHS), cross),
+        "decoder": (
+            (TOKENS, POSITIONS, BIAS, CROSS_BIAS, *past, *cross),
+            (NEXT_LOGITS, *columns("new", "new", decoder.layers)),
+        ),
+    }
+
+
+def columns(prefix: str, length: str, layers: int) -> tuple[Tensor, ...]:
+    """Keys and values of all layers, key before value, whose columns are counted by the axis `length`."""
+    axes = {
+        "key": ("batch", "heads", "head_dim", length),
+        "value": ("batch", "heads", length, "head_dim"),
+    }
+    return tuple(
+        Tensor(f"{prefix}.{layer}.{kind}", "float32", axes[kind])
+        for layer in range(layers)
+        for kind in ("key", "value")
+    )
+
+
+def _require(holds: bool, message: str) -> None:
+    if not holds:
+        raise BundleError(f"edgespeech.json: {message}")

@@ -1,0 +1,238 @@
+"""Speech encoder-decoders: waveforms to what the decoder attends to, computed once, and tokens one after the other."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+
+from ..audio import AudioInput
+from ..bundle import Bundle
+from ..cached_decoder import CachedDecoder
+from ..contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, columns
+from ..engines import Arrays, Engine
+from ..errors import ArgumentError, BundleError, EngineError
+from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
+from ..text import Detokenizer
+from ..transcript import Transcript
+from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform, largest_difference
+
+Cross = dict[str, npt.NDArray[np.float32]]
+
+
+class EncoderDecoderModel(Model):
+    """A loaded bundle of a speech encoder-decoder; what `audio` may be and how batches run: see `Model`.
+
+    `options` are those of `GenerationOptions` (num_beams, max_new_tokens, do_sample, ...), over the bundle's own
+    defaults. `language` is the name of the language to write, where the vocabulary has languages.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        if bundle.manifest.decoder is None:
+            raise BundleError("edgespeech.json: decoder: an encoder-decoder must have it")
+        self._decoder: Decoder = bundle.manifest.decoder
+        self.detokenizer = Detokenizer.from_json(bundle.path(self._decoder.text).read_bytes())
+        super().__init__(bundle, engine)
+
+    def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
+        sizes = {"batch": 1, "new": 2, "slots": 2, "columns": 4, "frames": 2}
+        sizes |= {"heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
+        inputs = self._bundle.manifest.contract["decoder"][0]
+        decoder = {spec.name: np.zeros([sizes[axis] for axis in spec.axes], spec.dtype) for spec in inputs}
+        encoder = {VALUES.name: values}
+        return {"encoder": encoder, "encoder_batch": {**encoder, LENGTHS.name: lengths}, "decoder": decoder}
+
+    @overload
+    def transcribe(
+        self,
+        audio: AudioInput,
+        *,
+        sampling_rate: float | None = ...,
+        timestamps: None = ...,
+        batch_size: int = ...,
+        language: str | None = ...,
+        on_text: OnText | None = ...,
+        **options: Any,
+    ) -> Transcript: ...
+    @overload
+    def transcribe(
+        self,
+        audio: AudioList,
+        *,
+        sampling_rate: float | None = ...,
+        timestamps: None = ...,
+        batch_size: int = ...,
+        language: str | None = ...,
+        on_text: OnText | None = ...,
+        **options: Any,
+    ) -> list[Transcript]: ...
+    def transcribe(
+        self,
+        audio: AudioInput | AudioList,
+        *,
+        sampling_rate: float | None = None,
+        timestamps: None = None,
+        batch_size: int = BATCH_SIZE,
+        language: str | None = None,
+        on_text: OnText | None = None,
+        **options: Any,
+    ) -> Transcript | list[Transcript]:
+        """The text that the decoder writes: one Transcript, or a list in the order of the inputs.
+
+        The transcripts have no words with times: this kind of model does not say when something was said, and
+        `timestamps` is refused. `on_text` takes a single input and is called with each piece of text as soon as nothing
+        can change it any more; spaces around the whole are not taken off there. Raises AudioError, which names the item
+        of a list, and ArgumentError for an unknown option or language, and for options that contradict each other or
+        the model.
+        """
+        if timestamps is not None:
+            raise ArgumentError(f"timestamps: an encoder-decoder gives none, got {timestamps!r}: leave it out")
+        chosen = self.options(language, **{"num_return_sequences": 1, **options})
+        waveforms = self._waveforms(audio, sampling_rate)
+        stream = self.detokenizer.stream()
+        on_tokens = None
+        if on_text is not None:
+            if len(waveforms) != 1:
+                raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
+            on_tokens = _pieces(lambda tokens: stream.push(tokens), on_text)
+        found = self._generate(waveforms, batch_size, chosen, on_tokens)
+        if on_text is not None and (rest := stream.flush()):
+            on_text(rest)
+        rate = self.manifest.audio.sampling_rate
+        transcripts = [
+            Transcript(self.detokenizer.decode(best.tokens).strip(), duration=len(samples) / rate)
+            for (best, *_), samples in zip(found, waveforms, strict=True)
+        ]
+        return transcripts if isinstance(audio, list | tuple) else transcripts[0]
+
+    def generate(
+        self,
+        audio: AudioInput | AudioList,
+        *,
+        sampling_rate: float | None = None,
+        batch_size: int = BATCH_SIZE,
+        language: str | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """Token ids with the start token, `[tokens]`: for one input, or a list of them in the order of the inputs.
+
+        With `num_return_sequences` above 1 each input gives a list of so many. Nothing is padded. Errors: see
+        `transcribe`.
+        """
+        chosen = self.options(language, **options)
+        waveforms = self._waveforms(audio, sampling_rate)
+        start = chosen.prompt(1)[0].tolist()
+        results = [
+            [[*start, *hypothesis.tokens] for hypothesis in found]
+            for found in self._generate(waveforms, batch_size, chosen)
+        ]
+        flat = [found[0] if chosen.num_return_sequences == 1 else found for found in results]
+        return flat if isinstance(audio, list | tuple) else flat[0]
+
+    def hypotheses(
+        self,
+        audio: AudioInput | AudioList,
+        *,
+        sampling_rate: float | None = None,
+        batch_size: int = BATCH_SIZE,
+        language: str | None = None,
+        **options: Any,
+    ) -> list[Any]:
+        """What `generate` finds, with scores and log-probabilities: a list of `num_return_sequences` for an input.
+
+        Their tokens are without the start token. A list of inputs gives a list of such lists. Errors: see `transcribe`.
+        """
+        chosen = self.options(language, **options)
+        found = self._generate(self._waveforms(audio, sampling_rate), batch_size, chosen)
+        return found if isinstance(audio, list | tuple) else found[0]
+
+    def options(self, language: str | None = None, **options: Any) -> GenerationOptions:
+        """What a call with these options runs with. Raises ArgumentError as `transcribe` does, without any audio."""
+        if language is not None:
+            if "forced_bos_token_id" in options:
+                raise ArgumentError("language and forced_bos_token_id both name the first token: leave one out")
+            options = {**options, "forced_bos_token_id": self.detokenizer.language_id(language)}
+        chosen = GenerationOptions.from_defaults(self._decoder.generation, **options)
+        lengths(chosen, chosen.prompt(1).shape[1], self._decoder.longest)
+        check_vocabulary(chosen, self._decoder.vocabulary_size)
+        return chosen
+
+    def self_check(self) -> float:
+        """Run the bundle's golden input here and return the largest difference from the logits expected.
+
+        Raises SelfCheckError where it exceeds the manifest's tolerance: then this device, or this build of the
+        engine, computes wrongly.
+        """
+        values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
+        cross = self._graphs.run("encoder", {VALUES.name: values})
+        found = self._read_tokens(self._cached(cross, [values.shape[1]]), tokens)
+        return largest_difference(found, expected, self.manifest.golden.tolerance)
+
+    def step_logits(
+        self, audio: AudioList, tokens: npt.ArrayLike, *, sampling_rate: float | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Logits after each token, `[inputs, tokens, vocabulary]`, of `tokens` `[inputs, tokens]`.
+
+        They are read one by one over the cache, as generation does it, all inputs in one batch.
+        """
+        given = np.asarray(tokens, np.int64)
+        waveforms = self._waveforms(audio, sampling_rate)
+        if given.ndim != 2 or len(given) != len(waveforms) or not given.size:
+            raise ArgumentError(f"tokens: expected [{len(waveforms)}, tokens], got {list(given.shape)}")
+        values, lengths = self._padded(waveforms)
+        return self._read_tokens(self._cached(self._encode(values, lengths), lengths), given)
+
+    @staticmethod
+    def _read_tokens(decoder: CachedDecoder, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+        """(batch, tokens) -> (batch, tokens, vocabulary)."""
+        rows = [decoder.start(tokens[:, :1])[:, None]]
+        only = np.zeros((len(tokens), 1), np.int64)
+        rows += [decoder.extend(tokens[:, i : i + 1], only) for i in range(1, tokens.shape[1])]
+        return np.concatenate(rows, axis=1)
+
+    def _generate(
+        self,
+        waveforms: Sequence[Waveform],
+        batch_size: int,
+        options: GenerationOptions,
+        on_tokens: OnTokens | None = None,
+    ) -> list[list[Hypothesis]]:
+        def run(batch: list[Waveform]) -> list[list[Hypothesis]]:
+            values, lengths = self._padded(batch)
+            if len(batch) > 1 and "encoder_batch" not in self._graphs:
+                return [found for samples in batch for found in run([samples])]
+            decoder = self._cached(self._encode(values, lengths), lengths)
+            return generate(
+                decoder, options.prompt(len(batch)), options, limit=self._decoder.longest, on_tokens=on_tokens
+            )
+
+        return self._batched(waveforms, batch_size, run)
+
+    def _encode(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> Cross:
+        """(batch, samples), true samples (batch,) -> what all layers of the decoder attend to."""
+        if lengths.min() == lengths.max():
+            return self._graphs.run("encoder", {VALUES.name: values})
+        return self._graphs.run("encoder_batch", {VALUES.name: values, LENGTHS.name: lengths})
+
+    def _cached(self, cross: Cross, lengths: Sequence[int] | npt.NDArray[np.int64]) -> CachedDecoder:
+        frames = [self.manifest.frames.count(int(length)) for length in lengths]
+        sizes = {"batch": len(frames), "frames": max(frames)}
+        sizes |= {"heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
+        for spec in columns("cross", "frames", self._decoder.layers):
+            expected = tuple(sizes[axis] for axis in spec.axes)
+            if cross[spec.name].shape != expected:
+                raise EngineError(
+                    f"expected {spec.name} {list(expected)} by the manifest, got {list(cross[spec.name].shape)}: "
+                    "export the bundle again"
+                )
+        return CachedDecoder(self._decoder, self._graphs.bind("decoder"), cross, frames)
+
+
+def _pieces(push: Callable[[list[int]], str], on_text: OnText) -> OnTokens:
+    """Turn tokens into pieces of text for `on_text`; a piece that is empty is passed over."""
+
+    def on_tokens(utterance: int, tokens: list[int]) -> None:
+        if piece := push(tokens):
+            on_text(piece)
+
+    return on_tokens

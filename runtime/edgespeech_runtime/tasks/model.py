@@ -1,0 +1,99 @@
+"""What the models of all tasks share: audio in, padded batches, the self-check's comparison, the end of their life."""
+
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Any, TypeAlias, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..audio import AudioInput, to_waveforms
+from ..batching import plan
+from ..bundle import Bundle
+from ..engines import Arrays, Engine
+from ..errors import ArgumentError, SelfCheckError
+from ..graphs import Graphs
+from ..manifest import Manifest
+from ..waveform import normalize, pad
+
+AudioList: TypeAlias = Sequence[AudioInput]  # a list or a tuple
+Waveform = npt.NDArray[np.float32]
+OnText = Callable[[str], None]
+ModelT = TypeVar("ModelT", bound="Model")
+ResultT = TypeVar("ResultT")
+
+BATCH_SIZE = 8
+
+
+class Model:
+    """A loaded bundle. It may be called from many threads at once.
+
+    Everywhere `audio` is a path, an array, or a list of those. Arrays are `[samples]` or `[samples, channels]` at
+    `sampling_rate` Hz (default: the model's own): floats in [-1, 1], or integers, which are scaled by their type.
+    Files bring their own rate. Utterances of different lengths run in padded batches of at most `batch_size`, which
+    changes no result beyond float rounding.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        self._bundle = bundle
+        facts = bundle.manifest.audio
+        samples = facts.shortest + facts.hop  # two frames
+        examples = self._examples(np.zeros((1, samples), np.float32), np.array([samples]))
+        self._graphs = Graphs(bundle, engine, examples)
+
+    def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
+        """Inputs of an ordinary shape for each graph, made from a short batch of one."""
+        raise NotImplementedError
+
+    @property
+    def manifest(self) -> Manifest:
+        """Every fact about the model."""
+        return self._bundle.manifest
+
+    def close(self) -> None:
+        """Let go of the engine's memory. The model cannot be used afterwards; closing again does nothing."""
+        self._graphs.close()
+
+    def __enter__(self: ModelT) -> ModelT:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _waveforms(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[Waveform]:
+        items: AudioList = audio if isinstance(audio, list | tuple) else [audio]  # type: ignore[list-item]  # not a list
+        facts = self.manifest.audio
+        return to_waveforms(items, sampling_rate, facts.sampling_rate, facts.shortest)
+
+    def _padded(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, npt.NDArray[np.int64]]:
+        """One batch as the graphs take it, (batch, samples) and true lengths (batch,)."""
+        return pad([normalize(w) if self.manifest.audio.normalize else w for w in waveforms])
+
+    def _batched(
+        self, waveforms: Sequence[Waveform], batch_size: int, run: Callable[[list[Waveform]], Sequence[ResultT]]
+    ) -> list[ResultT]:
+        """Results of `run` in the order of the waveforms, which it gets in batches of at most `batch_size`."""
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ArgumentError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
+        results: dict[int, ResultT] = {}
+        for indices in plan([len(samples) for samples in waveforms], batch_size):
+            results.update(zip(indices, run([waveforms[i] for i in indices]), strict=True))
+        return [results[i] for i in range(len(waveforms))]
+
+    def _golden(self, *names: str) -> list[npt.NDArray[Any]]:
+        return self._bundle.arrays(self.manifest.golden.file, *names)
+
+
+def largest_difference(found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], tolerance: float) -> float:
+    """The largest difference of any logit. Raises SelfCheckError where it exceeds `tolerance`, or shapes differ."""
+    if found.shape != expected.shape:
+        raise SelfCheckError(f"self-check: expected logits {list(expected.shape)}, got {list(found.shape)}")
+    difference = float(np.max(np.abs(found - expected)))
+    if not difference <= tolerance:  # NaN is no pass
+        raise SelfCheckError(
+            f"self-check: the logits differ by {difference:.3g} where {tolerance:.3g} is allowed: "
+            "do not trust this device, or this version of the engine, with this bundle"
+        )
+    return difference
