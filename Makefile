@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 
 .PHONY: demo test lint bench clean
 demo: $(READY)
-	$(BIN)/edgespeech demo --output build/demo-ctc --force
+	$(BIN)/edgespeech demo --output build --force
 
 test: $(READY)
 	$(BIN)/python -m pytest
@@ -18,6 +18,7 @@ lint: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks.speed --json build/bench.json
+	$(BIN)/python -m benchmarks.decoding --json build/bench-decoding.json
 
 $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

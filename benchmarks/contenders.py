@@ -7,23 +7,22 @@ timed. To add one, write its loader and give it a line in `contenders`.
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import edgespeech_runtime
 import numpy as np
 import numpy.typing as npt
 import torch
-from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import written_whole
 from edgespeech_export.onnx_graph import quiet
-from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, Precision
+from edgespeech_runtime import CtcModel
+from edgespeech_runtime.manifest import EngineName, Precision
 from edgespeech_runtime.waveform import normalize
 from torch import Tensor, nn
 
 import edgespeech
-from benchmarks.workload import RATE
+from benchmarks.loading import ENGINES, bundle_model, transformers_model
+from benchmarks.workload import RATE, SHORTEST
 
 Logits = npt.NDArray[np.float32]
 Call = Callable[[], Logits]
@@ -31,8 +30,6 @@ Kind = Literal["eager", "plain", "bundle"]  # torch itself, transformers' model 
 
 PRECISIONS: tuple[Precision, ...] = ("float32", "float16")
 PLAIN_FILE = "model.onnx"
-SHORTEST = 400  # samples, the receptive field of one frame
-ENGINES: dict[EngineName, str] = {"onnx": "onnxruntime", "openvino": "OpenVINO"}
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ def contenders(task: Task) -> list[Contender]:
 
 def load_transformers(task: Task) -> Call:
     """Transformers' model as `from_pretrained` gives it, in torch's eager mode."""
-    model, values = _transformers_model(task.checkpoint), task.values
+    model, values = transformers_model("Wav2Vec2ForCTC", task.checkpoint), task.values
 
     def call() -> Logits:
         with torch.inference_mode():
@@ -108,7 +105,7 @@ def export_plainly(task: Task) -> Path:
         axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=SHORTEST)}
         with torch.no_grad(), quiet():
             program = torch.onnx.export(
-                LogitsOnly(_transformers_model(task.checkpoint)),
+                LogitsOnly(transformers_model("Wav2Vec2ForCTC", task.checkpoint)),
                 (torch.randn(2, RATE),),
                 dynamo=True,
                 input_names=["input_values"],
@@ -162,10 +159,7 @@ def load_openvino(file: Path, task: Task) -> Call:
 
 def load_bundle(task: Task, engine: EngineName, precision: Precision) -> Call:
     """Our bundle in our runtime, from the raw waveform: normalisation is part of the work."""
-    bundle = task.folder / f"{engine}-{precision}"
-    if not (bundle / MANIFEST_FILE).exists():
-        export(task.checkpoint, bundle, ExportOptions(engine=engine, precision=precision))
-    model = edgespeech_runtime.load(bundle, threads=task.threads)
+    model = bundle_model(CtcModel, task.checkpoint, task.folder, engine, precision, task.threads)
     return lambda: model.logits(task.waveform)
 
 
@@ -173,11 +167,3 @@ def _bundle(task: Task, engine: EngineName, precision: Precision) -> Contender:
     return Contender(
         f"bundle {precision}", ENGINES[engine], "bundle", precision, partial(load_bundle, task, engine, precision)
     )
-
-
-def _transformers_model(checkpoint: Path) -> nn.Module:
-    transformers: Any = import_module("transformers")
-    transformers.utils.logging.disable_progress_bar()
-    transformers.utils.logging.set_verbosity_error()
-    model: nn.Module = transformers.Wav2Vec2ForCTC.from_pretrained(checkpoint)
-    return model.eval()

@@ -1,4 +1,4 @@
-"""Loads the contenders, checks that they compute the same, and times them. It prints nothing."""
+"""Times the contenders on one CTC checkpoint, and checks that they compute the same. It prints nothing."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
@@ -7,10 +7,10 @@ import numpy as np
 from edgespeech_export.proof import tolerance
 
 from benchmarks.contenders import Call, Contender, Logits
-from benchmarks.timing import Timing, interleave, load_average
+from benchmarks.timing import Timing
+from benchmarks.trial import Progress, run
 
 WARM_UPS = 2  # calls before the first measured round
-Progress = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -65,33 +65,19 @@ class Result:
 
 def measure(contenders: Sequence[Contender], runs: int, progress: Progress = lambda step: None) -> Result:
     """Load and warm up all, then time `runs` interleaved rounds. Who cannot be loaded or run is named, not timed."""
-    calls: dict[str, Call] = {}
-    logits: dict[str, Logits] = {}
-    unavailable: dict[str, str] = {}
-    for contender in contenders:
-        progress(f"loading {contender.title}")
-        try:
-            call = contender.load()
-            logits[contender.title] = [call() for _ in range(WARM_UPS)][-1]
-            calls[contender.title] = call
-        except Exception as error:  # exporters and engines raise what they like; the others shall still be measured
-            unavailable[contender.title] = f"{type(error).__name__}: {first_line(error)}"
-    load_before = load_average()
-    rounds = iter(range(1, runs + 1))
-    timings = interleave(calls, runs, lambda: progress(f"round {next(rounds)} of {runs}"))
-    present = [contender for contender in contenders if contender.title in calls]
+
+    def loader(contender: Contender) -> Callable[[], dict[str, Call]]:
+        return lambda: {contender.title: contender.load()}
+
+    trial = run({contender.title: loader(contender) for contender in contenders}, runs, WARM_UPS, progress)
+    present = [contender for contender in contenders if contender.title in trial.found]
     return Result(
         reference=present[0].title if present else None,
-        rows=_rows(present, timings, logits),
-        unavailable=unavailable,
-        load_before=load_before,
-        load_after=load_average(),
+        rows=_rows(present, trial.timings, trial.found),
+        unavailable=trial.unavailable,
+        load_before=trial.load_before,
+        load_after=trial.load_after,
     )
-
-
-def first_line(error: Exception) -> str:
-    """Return what an error says, without the lines of places and hints below."""
-    return next((line.strip() for line in str(error).splitlines() if line.strip()), "no reason given")
 
 
 def _rows(contenders: Sequence[Contender], timings: dict[str, Timing], logits: dict[str, Logits]) -> list[Row]:

@@ -7,7 +7,7 @@ import hashlib
 import json
 import platform
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -17,8 +17,8 @@ import edgespeech_runtime
 
 import benchmarks
 import edgespeech
-from benchmarks.workload import SEED, Size, write_checkpoint
 
+CHECKPOINT = "checkpoint"
 MADE_BY = "made-by.json"
 PACKAGES = ("torch", "transformers", "onnx", "onnxscript", "onnxsim", "onnxruntime", "openvino", "numpy")
 
@@ -31,25 +31,26 @@ class StaleModelsError(ValueError):
 
 
 @contextmanager
-def models(folder: Path | None, size: Size) -> Iterator[Path]:
+def models(folder: Path | None, facts: Mapping[str, object], write: Callable[[Path], None]) -> Iterator[Path]:
     """Give a folder with `checkpoint/` in it: `folder`, made where needed, or None for one that goes away again.
 
-    Raises StaleModelsError where `folder` was filled by something else than what runs now.
+    `write` writes the checkpoint into the folder that it gets, and `facts` are what it goes by. Raises StaleModelsError
+    where `folder` was filled by something else than what runs now.
     """
     with tempfile.TemporaryDirectory(prefix="edgespeech-bench-") as temporary:
         place = folder or Path(temporary)
-        made_by = made(size)
+        made_by = made(facts)
         if not place.is_dir() or not any(place.iterdir()):
-            write_checkpoint(place / "checkpoint", size)
+            write(place / CHECKPOINT)
             (place / MADE_BY).write_text(json.dumps(made_by, indent=1), encoding="utf-8")
         elif not (place / MADE_BY).is_file() or json.loads((place / MADE_BY).read_text(encoding="utf-8")) != made_by:
             raise StaleModelsError(place)
         yield place
 
 
-def made(size: Size) -> dict[str, object]:
+def made(facts: Mapping[str, object]) -> dict[str, object]:
     """All that decides what the files are."""
-    return {"size": size, "seed": SEED, "sources": _sources(), "versions": versions()}
+    return {**facts, "sources": _sources(), "versions": versions()}
 
 
 def versions() -> dict[str, str | None]:

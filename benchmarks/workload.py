@@ -1,6 +1,7 @@
-"""What the contenders work on: a seeded random checkpoint and a seeded waveform."""
+"""What the contenders work on: a seeded waveform and, for CTC, a seeded random checkpoint."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,6 +16,8 @@ Size = Literal["base", "tiny"]
 
 SEED = 0
 RATE = 16000  # Hz
+HOP = 320  # samples, 20 ms: a frame, with the published kernels and strides
+SHORTEST = 400  # samples, the receptive field of one frame
 TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
 SIZES: dict[Size, dict[str, Any]] = {
     "base": {},  # the published wav2vec2-base: 12 layers of 768 channels, 94 million weights
@@ -42,15 +45,20 @@ def write_checkpoint(folder: Path, size: Size) -> None:
     model = edgespeech.Wav2Vec2ForCTC(edgespeech.Wav2Vec2Config(vocab_size=len(TOKENS), **SIZES[size]))
     vary(model)
     model.save_pretrained(folder)
+    write_processor(folder, TOKENS)
+
+
+def write_processor(folder: Path, tokens: Sequence[str]) -> None:
+    """Write the files of a feature extractor, and of a tokenizer with these tokens."""
     vocabulary = folder / "vocab.json"
-    vocabulary.write_text(json.dumps({token: index for index, token in enumerate(TOKENS)}), encoding="utf-8")
+    vocabulary.write_text(json.dumps({token: index for index, token in enumerate(tokens)}), encoding="utf-8")
     tokenizer = edgespeech.Wav2Vec2CTCTokenizer(vocabulary)
     edgespeech.Wav2Vec2Processor(edgespeech.Wav2Vec2FeatureExtractor(), tokenizer).save_pretrained(folder)
 
 
 @torch.no_grad()
-def vary(model: nn.Module) -> None:
+def vary(model: nn.Module, deviation: float = 0.2) -> None:
     """Draw biases and norm weights too: fresh ones are 0 and 1, and a graph simplifier drops what adds 0."""
     for tensor in model.parameters():
         if tensor.ndim == 1:
-            tensor.add_(0.2 * torch.randn_like(tensor))
+            tensor.add_(deviation * torch.randn_like(tensor))
