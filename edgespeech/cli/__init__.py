@@ -1,4 +1,4 @@
-"""The command line: `edgespeech export | transcribe | inspect | demo`, one module each.
+"""The command line: `edgespeech export | transcribe | evaluate | inspect | calib | demo`, one module each.
 
 Nothing here imports torch, numpy or rich until a command runs, so that `--help` answers at once.
 """

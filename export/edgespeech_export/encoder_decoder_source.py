@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from edgespeech_runtime.contracts import NEXT_LOGITS, TOKENS, VALUES, Decoder
 from edgespeech_runtime.errors import ArgumentError
-from edgespeech_runtime.generation import GenerationOptions
+from edgespeech_runtime.generation import GenerationOptions, check_vocabulary
 from edgespeech_runtime.generation.options import NAMES
 from edgespeech_runtime.manifest import EngineName, Precision
 from edgespeech_runtime.text import DETOKENIZER_FILE, Detokenizer
@@ -78,7 +78,9 @@ def read(folder: Path) -> EncoderDecoderSource:
     values = model.generation_config.to_dict()
     generation = {name: value for name, value in values.items() if name in NAMES and value is not None}
     try:
-        start = GenerationOptions.from_defaults(generation).prompt(1)
+        options = GenerationOptions.from_defaults(generation)
+        start = options.prompt(1)
+        check_vocabulary(options, size)
     except ArgumentError as error:
         raise ExportError(f"{folder.name} cannot generate: {error}") from error
     if start.max() >= size:

@@ -38,7 +38,8 @@ class Source(ABC):
     @property
     def bytes(self) -> int:
         """Size of the weights in float32."""
-        return 4 * sum(parameter.numel() for parameter in self.model.parameters())
+        tensors = self.model.state_dict().values()  # a folded weight is no parameter any more
+        return 4 * sum({tensor.data_ptr(): tensor.numel() for tensor in tensors if tensor.numel()}.values())
 
     @property
     @abstractmethod

@@ -1,0 +1,36 @@
+"""Errors of calibration and evaluation.
+
+EdgeSpeechError
+├── DataError (ValueError)               a set of recordings that cannot be used as what it claims to be
+│   └── DataMissingError (FileNotFoundError)   there is no such set
+├── DownloadError (OSError)              a download that did not come to its end
+│   └── ChecksumError                        it came, and is not what was published
+├── EvaluationError (RuntimeError)       a model could not be run over a set
+└── ScoringError (ValueError)            texts that cannot be compared
+"""
+
+from edgespeech.errors import EdgeSpeechError
+
+
+class DataError(EdgeSpeechError, ValueError):
+    """A set of recordings cannot be used as what it claims to be."""
+
+
+class DataMissingError(DataError, FileNotFoundError):
+    """There is no such set of recordings."""
+
+
+class DownloadError(EdgeSpeechError, OSError):
+    """A download did not come to its end."""
+
+
+class ChecksumError(DownloadError):
+    """A download came to its end and is not what was published."""
+
+
+class EvaluationError(EdgeSpeechError, RuntimeError):
+    """A model could not be run over a set of recordings."""
+
+
+class ScoringError(EdgeSpeechError, ValueError):
+    """Texts cannot be compared."""

@@ -1,0 +1,27 @@
+"""Making spellings alike before texts are compared. Which way was taken belongs into every report."""
+
+import unicodedata
+from typing import Literal
+
+Normalisation = Literal["none", "basic"]
+
+DESCRIPTIONS: dict[Normalisation, str] = {
+    "none": "texts as they are; words are parted by spaces",
+    "basic": "upper case; punctuation and symbols become spaces, not apostrophes within words; single spaces",
+}
+APOSTROPHES = "'\u2019\u02bc\uff07"  # they all become the first
+
+
+def normalise(text: str, way: Normalisation) -> str:
+    """Return a text in the spelling that `DESCRIPTIONS[way]` describes; `basic` also composes letters (NFC)."""
+    if way == "none":
+        return text
+    text = unicodedata.normalize("NFC", text).upper()
+    letters = []
+    for place, letter in enumerate(text):
+        if letter in APOSTROPHES:
+            is_within = 0 < place < len(text) - 1 and text[place - 1].isalnum() and text[place + 1].isalnum()
+            letters.append(APOSTROPHES[0] if is_within else " ")
+        elif unicodedata.category(letter) != "Cf":  # soft hyphens and the like, which nobody sees
+            letters.append(" " if unicodedata.category(letter)[0] in "PSZC" else letter)
+    return " ".join("".join(letters).split())

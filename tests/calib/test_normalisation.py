@@ -1,0 +1,36 @@
+"""Spellings that are made alike, and those that are not."""
+
+import pytest
+from edgespeech_calib import normalise
+from edgespeech_calib.normalisation import DESCRIPTIONS
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Hello, world!", "HELLO WORLD"),
+        ("  two \t spaces\n", "TWO SPACES"),
+        ("don't", "DON'T"),
+        ("don\u2019t", "DON'T"),  # as printers set it
+        ("'quoted' \u2018too\u2019", "QUOTED TOO"),
+        ("the dogs' tails", "THE DOGS TAILS"),
+        ("well-known", "WELL KNOWN"),
+        ("cafe\u0301", "CAF\u00c9"),  # a letter and an accent are one letter
+        ("co\u00adoperate", "COOPERATE"),  # a soft hyphen
+        ("stra\u00dfe", "STRASSE"),
+        ("50 % + 3", "50 3"),
+        ("...", ""),
+        ("", ""),
+    ],
+)
+def test_basic(text, expected):
+    assert normalise(text, "basic") == expected
+    assert normalise(expected, "basic") == expected
+
+
+def test_none_changes_nothing():
+    assert normalise(" A,  b ", "none") == " A,  b "
+
+
+def test_each_way_is_described():
+    assert set(DESCRIPTIONS) == {"none", "basic"}
