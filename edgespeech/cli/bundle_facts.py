@@ -6,27 +6,36 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.contracts import Decoder, Tensor
 from edgespeech_runtime.errors import BundleError
-from edgespeech_runtime.manifest import MANIFEST_FILE, Graph, Manifest, Tensor
+from edgespeech_runtime.manifest import MANIFEST_FILE, Graph, Manifest, Vocabulary
+from edgespeech_runtime.text import Detokenizer
 
-from edgespeech.cli.output import INDENT, number, size, table
+from edgespeech.cli.output import INDENT, few, number, size, table, wrapped
 from edgespeech.cli.proof import ENGINE_NAMES, proof_rows
 
-OPERATORS_A_LINE = 8
+FLOAT32 = 4  # bytes
 
 
 @dataclass(frozen=True)
 class BundleFacts:
-    """A bundle's manifest, and what is wrong with its files (None: nothing)."""
+    """A bundle's manifest, and what is wrong with its files (None: nothing).
+
+    `languages` are the names that `--language` takes; None where the table that has them cannot be read.
+    """
 
     folder: Path
     manifest: Manifest
     problem: BundleError | None
+    languages: list[str] | None
 
     def as_dict(self) -> dict[str, Any]:
-        """The manifest for JSON, with two keys more: `checksums_hold` and `problem`."""
+        """The manifest for JSON, with keys more: `checksums_hold`, `problem`; of a decoder, `languages`."""
         found = asdict(self.manifest)
-        found["vocabulary"]["size"] = len(self.manifest.vocabulary.tokens)
+        if self.manifest.vocabulary is not None:
+            found["vocabulary"]["size"] = len(self.manifest.vocabulary.tokens)
+        if self.manifest.decoder is not None:
+            found["decoder"]["languages"] = self.languages
         problem = None if self.problem is None else str(self.problem)
         return {
             "kind": "bundle",
@@ -40,6 +49,10 @@ class BundleFacts:
         manifest = self.manifest
         yield f"{self.folder}: a bundle, format {manifest.format}"
         yield from table(self._head())
+        if manifest.decoder is not None:
+            yield ""
+            yield "generation, where the caller does not say"
+            yield from table((name, str(value)) for name, value in sorted(manifest.decoder.generation.items()))
         yield ""
         yield "files"
         files = sorted(manifest.files.items(), key=lambda item: -item[1].bytes)
@@ -60,9 +73,10 @@ class BundleFacts:
             yield from table(_flat(manifest.provenance))
 
     def _head(self) -> list[tuple[str, str]]:
-        manifest, audio, vocabulary = self.manifest, self.manifest.audio, self.manifest.vocabulary
+        manifest, audio = self.manifest, self.manifest.audio
         milliseconds = 1000 / audio.sampling_rate
-        delimiter = vocabulary.word_delimiter
+        vocabulary = [] if manifest.vocabulary is None else _vocabulary_rows(manifest.vocabulary)
+        decoder = [] if manifest.decoder is None else _decoder_rows(manifest.decoder, self.languages)
         return [
             ("task", manifest.task),
             ("engine", ENGINE_NAMES[manifest.engine]),
@@ -71,8 +85,8 @@ class BundleFacts:
             ("audio", f"{audio.sampling_rate} Hz, {'normalised' if audio.normalize else 'as it is'}"),
             ("frame", f"{audio.hop} samples, {audio.hop * milliseconds:g} ms"),
             ("shortest input", f"{audio.shortest} samples, {audio.shortest * milliseconds:g} ms"),
-            ("vocabulary", number(len(vocabulary.tokens), "token")),
-            ("word delimiter", "none" if delimiter is None else repr(delimiter)),
+            *vocabulary,
+            *decoder,
         ]
 
 
@@ -82,30 +96,73 @@ def read_bundle(folder: Path) -> BundleFacts:
     Raises:
         BundleError: the manifest cannot be read; a damaged file beside it is a fact, not an error.
     """
+    problem: BundleError | None = None
     try:
-        return BundleFacts(folder, open_bundle(folder).manifest, None)
-    except BundleError as problem:
+        manifest = open_bundle(folder).manifest
+    except BundleError as error:
+        problem = error
         try:
             manifest = Manifest.from_json((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise problem from None
-        return BundleFacts(folder, manifest, problem)
+    languages = None
+    if problem is None and manifest.decoder is not None:  # else it may be any file
+        try:
+            languages = sorted(Detokenizer.from_json((folder / manifest.decoder.text).read_bytes()).languages)
+        except BundleError as error:
+            problem = error
+    return BundleFacts(folder, manifest, problem, languages)
+
+
+def _vocabulary_rows(vocabulary: Vocabulary) -> list[tuple[str, str]]:
+    delimiter = vocabulary.word_delimiter
+    return [
+        ("vocabulary", number(len(vocabulary.tokens), "token")),
+        ("word delimiter", "none" if delimiter is None else repr(delimiter)),
+    ]
+
+
+def _decoder_rows(decoder: Decoder, languages: list[str] | None) -> list[tuple[str, str]]:
+    token = 2 * decoder.layers * decoder.heads * decoder.head_dim * FLOAT32
+    longest = "any" if decoder.longest is None else f"{number(decoder.longest, 'token')}, the first included"
+    rows = [
+        ("vocabulary", number(decoder.vocabulary_size, "token")),
+        ("longest text", longest),
+        ("decoder", f"{number(decoder.layers, 'layer')}, {number(decoder.heads, 'head')} of {decoder.head_dim}"),
+        ("cache", f"{size(token)} for each token and beam, as much for each frame"),
+    ]
+    if languages is not None:
+        rows.append(("languages", few(languages) or "no tokens for them"))
+    return rows
 
 
 def _graph_lines(name: str, graph: Graph, report: Mapping[str, Any]) -> Iterator[str]:
     where = graph.file if graph.weights is None else f"{graph.file}, weights in {graph.weights}"
     yield f"graph {name}: {where}"
-    yield from table([("in", _tensors(graph.inputs)), ("out", _tensors(graph.outputs))])
+    inputs, outputs = wrapped(_tensors(graph.inputs)), wrapped(_tensors(graph.outputs))
+    yield from table([*_labelled("in", inputs), *_labelled("out", outputs)])
     counted = report.get("operators")
     operators = counted.get(name) if isinstance(counted, Mapping) else None
     if isinstance(operators, Mapping) and operators:
-        names = [f"{kind} {count}" for kind, count in operators.items()]
-        chunks = [", ".join(names[i : i + OPERATORS_A_LINE]) for i in range(0, len(names), OPERATORS_A_LINE)]
-        yield from table([("ops", chunks[0]), *(("", chunk) for chunk in chunks[1:])], indent=INDENT)
+        yield from table(_labelled("ops", wrapped([f"{kind} {count}" for kind, count in operators.items()])))
 
 
-def _tensors(tensors: tuple[Tensor, ...]) -> str:
-    return ", ".join(f"{tensor.name} {tensor.dtype} [{', '.join(tensor.axes)}]" for tensor in tensors)
+def _labelled(label: str, lines: list[str]) -> list[tuple[str, str]]:
+    return [(label if index == 0 else "", line) for index, line in enumerate(lines)]
+
+
+def _tensors(tensors: tuple[Tensor, ...]) -> list[str]:
+    """Name, type and axes of each; those that all layers of a decoder have stand together, as `cache.0-5.key`."""
+    layers: dict[str, list[str]] = {}
+    for tensor in tensors:
+        parts = tensor.name.split(".")
+        layer = parts[1] if len(parts) == 3 else ""  # prefix, layer, kind
+        name = f"{parts[0]}.{{}}.{parts[2]}" if layer else tensor.name
+        layers.setdefault(f"{name} {tensor.dtype} [{', '.join(tensor.axes)}]", []).append(layer)
+    return [
+        shown.replace("{}", found[0] if len(found) == 1 else f"{found[0]}-{found[-1]}")
+        for shown, found in layers.items()
+    ]
 
 
 def _flat(facts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

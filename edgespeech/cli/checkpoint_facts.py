@@ -2,43 +2,69 @@
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
 from edgespeech.checkpoint import read_json, read_weights
-from edgespeech.cli.output import number, size, table
-from edgespeech.configuration import CONFIG
-from edgespeech.errors import MissingFileError, UnknownModelError, WeightsError
+from edgespeech.cli.output import few, number, size, table
+from edgespeech.configuration import CONFIG, Config
+from edgespeech.errors import CheckpointError, MissingFileError, ProcessingError, UnknownModelError, WeightsError
+from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
 from edgespeech.models.auto import CTC_CLASSES
+from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
+from edgespeech.models.encoder_decoder_config import AS_DECODER, SpeechEncoderDecoderConfig
+from edgespeech.processing import AutoTokenizer
 
-SIZES = ("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "conv_dim", "vocab_size")
+# Fields that say how large a model is, by the names of all families.
+SIZES = (
+    *("hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "conv_dim"),
+    *("d_model", "decoder_layers", "decoder_attention_heads", "decoder_ffn_dim"),
+    *("n_embd", "n_layer", "n_head", "n_inner"),
+    *("max_position_embeddings", "n_positions", "max_target_positions", "vocab_size"),
+)
+Weights: TypeAlias = dict[str, tuple[int, str]]  # number of values and type, by name
 WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # in the order in which they are looked for
-LANGUAGES_SHOWN = 12
 
 
 @dataclass(frozen=True)
-class CheckpointFacts:
+class ConfigFacts:
+    """What a configuration says; `differing` are the options that it sets otherwise than its family's defaults."""
+
+    model_type: str
+    sizes: dict[str, Any]
+    differing: dict[str, Any]
+
+    def lines(self) -> Iterator[str]:
+        """The facts to read."""
+        yield from table((name, _plain(value)) for name, value in self.sizes.items())
+        yield ""
+        yield f"options that differ from {self.model_type}'s defaults"
+        yield from table((name, _plain(value)) for name, value in self.differing.items() if name not in SIZES)
+
+
+@dataclass(frozen=True)
+class CheckpointFacts(ConfigFacts):
     """What a checkpoint folder holds; `parameters` by part of the model, `files` in bytes.
 
-    `differing` are the options that the checkpoint sets otherwise than its family's defaults.
+    `halves` are the encoder's and the decoder's facts, `generation` says how such a model generates by itself; of other
+    models, both are empty.
     """
 
     folder: str
-    model_type: str
     architectures: list[str]
     exports_as: str
-    sizes: dict[str, Any]
-    differing: dict[str, Any]
     parameters: dict[str, int]
     types: list[str]
     files: dict[str, int]
     vocabulary: int | None
     languages: list[str]
     adapters: list[str]
+    halves: dict[str, ConfigFacts]
+    generation: dict[str, Any]
 
     problem = None  # a checkpoint has no checksums that could fail
 
@@ -49,21 +75,27 @@ class CheckpointFacts:
     def lines(self) -> Iterator[str]:
         """The facts to read."""
         yield f"{self.folder}: a checkpoint"
+        family = [self.model_type, *(f"{half.model_type} {name}" for name, half in self.halves.items())]
         yield from table(
             [
-                ("family", self.model_type),
+                ("family", ", ".join(family)),
                 ("class", ", ".join(self.architectures) or "not said"),
                 ("exports as", self.exports_as),
                 ("vocabulary", "none" if self.vocabulary is None else number(self.vocabulary, "token")),
-                *((name, shown) for name in ("languages", "adapters") if (shown := _few(getattr(self, name)))),
+                *((name, shown) for name in ("languages", "adapters") if (shown := few(getattr(self, name)))),
             ]
         )
         yield ""
-        yield "sizes"
-        yield from table((name, _plain(value)) for name, value in self.sizes.items())
-        yield ""
-        yield f"options that differ from {self.model_type}'s defaults"
-        yield from table((name, _plain(value)) for name, value in self.differing.items() if name not in SIZES)
+        for name, half in self.halves.items():
+            yield f"sizes of the {name}"
+            yield from half.lines()
+            yield ""
+        if self.halves:
+            yield "generation, where the caller does not say"
+            yield from table((name, _plain(value)) for name, value in sorted(self.generation.items()))
+        else:
+            yield "sizes"
+            yield from super().lines()
         yield ""
         yield f"parameters: {_grouped(sum(self.parameters.values()))}, {' and '.join(self.types)}"
         yield from table((name, f"{_grouped(count):>13}") for name, count in self.parameters.items())
@@ -81,34 +113,72 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         ConfigError: the configuration contradicts itself.
     """
     data = read_json(folder / CONFIG)
-    kind = CTC_CLASSES.get(str(data.get("model_type")))
-    if kind is None:
-        known = ", ".join(sorted(CTC_CLASSES))
-        raise UnknownModelError(f"{folder / CONFIG} has model_type {data.get('model_type')!r}; known are {known}")
-    config = kind.config_class.from_dict(data)
+    known = {**dict.fromkeys(sorted(CTC_CLASSES), _ctc), SpeechEncoderDecoderConfig.model_type: _encoder_decoder}
+    model_type = data.get("model_type")
+    if model_type not in known:
+        raise UnknownModelError(f"{folder / CONFIG} has model_type {model_type!r}; known are {', '.join(known)}")
     weights = _weights(folder)
+    common: dict[str, Any] = {
+        "folder": str(folder),
+        "architectures": [str(name) for name in data.get("architectures") or []],
+        "types": sorted({dtype for _, dtype in weights.values()}),
+        "files": {path.name: path.stat().st_size for pattern in WEIGHT_FILES for path in sorted(folder.glob(pattern))},
+        "adapters": sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")}),
+    }
+    return CheckpointFacts(**common, **known[model_type](folder, data, weights))
+
+
+def _ctc(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
+    kind = CTC_CLASSES[str(data["model_type"])]
     vocabulary = _vocabulary(folder)
     nested = bool(vocabulary) and all(isinstance(value, dict) for value in vocabulary.values())
+    return vars(_config_facts(kind.config_class.from_dict(data))) | {
+        "exports_as": kind.__name__,
+        "parameters": _by_part(weights, kind.base_model_prefix),
+        "vocabulary": None if nested or not vocabulary else len(vocabulary),
+        "languages": sorted(vocabulary) if nested else [],
+        "halves": {},
+        "generation": {},
+    }
+
+
+def _encoder_decoder(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
+    config = SpeechEncoderDecoderConfig.from_dict(data)
+    halves = {name: _config_facts(getattr(config, name)) for name in ("encoder", "decoder")}
+    if (folder / GENERATION_CONFIG).is_file():
+        generation = GenerationConfig.from_pretrained(folder)
+    else:
+        generation = GenerationConfig.from_model_config(data)
+    try:
+        detokenizer = AutoTokenizer.from_pretrained(folder).detokenizer_facts()
+    except (CheckpointError, ProcessingError):  # a fact, not an error: the model is told of all the same
+        detokenizer = None
+    return {
+        "model_type": config.model_type,
+        "sizes": {},
+        "differing": {},
+        "exports_as": SpeechEncoderDecoderModel.__name__,
+        "parameters": _by_part(weights, ""),
+        "vocabulary": None if detokenizer is None else len(detokenizer.tokens),
+        "languages": [] if detokenizer is None else sorted(detokenizer.languages),
+        "halves": halves,
+        "generation": generation.to_dict(),
+    }
+
+
+def _config_facts(config: Config) -> ConfigFacts:
     own = {entry.name: getattr(config, entry.name) for entry in fields(config) if entry.name != "extra"}
-    defaults = kind.config_class.from_dict({"output_hidden_size": own["hidden_size"]})  # it follows by default
-    return CheckpointFacts(
-        folder=str(folder),
-        model_type=kind.config_class.model_type,
-        architectures=[str(name) for name in data.get("architectures") or []],
-        exports_as=kind.__name__,
-        sizes={name: own[name] for name in SIZES},
+    followed = {"output_hidden_size": own["hidden_size"]} if "output_hidden_size" in own else AS_DECODER
+    defaults = type(config).from_dict(followed)  # what follows from other fields, or from the place, says nothing
+    return ConfigFacts(
+        model_type=config.model_type,
+        sizes={name: own[name] for name in SIZES if name in own},
         differing={name: value for name, value in own.items() if value != getattr(defaults, name)},
-        parameters=_by_part(weights, kind.base_model_prefix),
-        types=sorted({dtype for _, dtype in weights.values()}),
-        files={path.name: path.stat().st_size for pattern in WEIGHT_FILES for path in sorted(folder.glob(pattern))},
-        vocabulary=None if nested or not vocabulary else len(vocabulary),
-        languages=sorted(vocabulary) if nested else [],
-        adapters=sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")}),
     )
 
 
-def _weights(folder: Path) -> dict[str, tuple[int, str]]:
-    """Number of values and type of each weight, from the heads of safetensors files; pickles must be read whole."""
+def _weights(folder: Path) -> Weights:
+    """All weights of a checkpoint, from the heads of safetensors files; pickles must be read whole."""
     paths = sorted(folder.glob(WEIGHT_FILES[0]))
     if not paths:
         if not any(folder.glob(WEIGHT_FILES[1])):
@@ -129,12 +199,12 @@ def _weights(folder: Path) -> dict[str, tuple[int, str]]:
     return found
 
 
-def _by_part(weights: dict[str, tuple[int, str]], prefix: str) -> dict[str, int]:
-    """Parameters by the first name below the family's prefix, largest first; layers apart from the rest."""
+def _by_part(weights: Weights, prefix: str) -> dict[str, int]:
+    """Parameters by the first name below the family's prefix, largest first; encoder and decoder by the second too."""
     counts: dict[str, int] = {}
     for name, (count, _) in weights.items():
         parts = name.removeprefix(f"{prefix}.").split(".")
-        part = ".".join(parts[:2]) if parts[0] == "encoder" else parts[0]
+        part = ".".join(parts[:2]) if parts[0] in ("encoder", "decoder") else parts[0]
         counts[part] = counts.get(part, 0) + count
     return dict(sorted(counts.items(), key=lambda item: -item[1]))
 
@@ -142,11 +212,6 @@ def _by_part(weights: dict[str, tuple[int, str]], prefix: str) -> dict[str, int]
 def _vocabulary(folder: Path) -> dict[str, Any]:
     path = folder / "vocab.json"
     return read_json(path) if path.is_file() else {}
-
-
-def _few(names: list[str]) -> str:
-    more = len(names) - LANGUAGES_SHOWN
-    return ", ".join(names[:LANGUAGES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _grouped(count: int) -> str:

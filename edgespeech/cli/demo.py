@@ -1,4 +1,4 @@
-"""`edgespeech demo`: from a checkpoint to words with times, on what comes with the package."""
+"""`edgespeech demo`: from checkpoints to text, on what comes with the package."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgespeech.cli.alignment import align
-from edgespeech.cli.errors import CommandError
+from edgespeech.cli.errors import CommandError, FileThereError
 from edgespeech.cli.output import number, say, table
 from edgespeech.cli.proof import ENGINE_NAMES, ENGINES, proof_rows, run_export
 
@@ -16,36 +16,107 @@ if TYPE_CHECKING:
     from edgespeech_runtime import Transcript, Word
 
 HOME = Path(__file__).parents[1] / "checkpoints"
-CHECKPOINT = HOME / "ctc-en-small"
-SAMPLES = HOME / "samples"
+INSET = "   "
 NOTHING = "-"
 
 
 @dataclass(frozen=True)
+class Example:
+    """A checkpoint that comes along, the folder of recordings for it, and the name of the bundle that is made of it.
+
+    `options` are those of `transcribe` that show what this kind of model can do.
+    """
+
+    checkpoint: Path
+    samples: Path
+    bundle: str
+    purpose: str
+    options: str
+
+
+EXAMPLES = (
+    Example(HOME / "ctc-en-small", HOME / "samples", "demo-ctc", "English, with times", "--timestamps word"),
+    Example(
+        HOME / "digits-en-de",
+        HOME / "samples-en-de",
+        "demo-digits",
+        "spoken English digits to German words",
+        "--stream --num-beams 4",
+    ),
+)
+
+
+@dataclass(frozen=True)
 class Sample:
-    """A recording and what is said in it."""
+    """A recording and the text that is right for it."""
 
     path: Path
     text: str
 
 
-@click.command(short_help="Export and run the model that comes with edgespeech.")
+@click.command(short_help="Export and run the models that come with edgespeech.")
 @click.option(
     "--output",
     type=click.Path(path_type=Path),
-    default=Path("build/demo-ctc"),
+    default=Path("build"),
     show_default=True,
-    help="The bundle's folder.",
+    help="The folder for the bundles.",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="onnx", show_default=True, help="What runs the bundle.")
-@click.option("--force", is_flag=True, help="Replace the bundle if it is there.")
+@click.option("--engine", type=click.Choice(ENGINES), default="onnx", show_default=True, help="What runs the bundles.")
+@click.option("--force", is_flag=True, help="Replace bundles that are there.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def demo(output: Path, quiet: bool, **options: Any) -> None:
-    """Export the small English model that comes with edgespeech, prove the bundle, and transcribe short recordings."""
-    samples = read_samples()
+    """Export the small models that come with edgespeech, prove the bundles, and transcribe short recordings."""
+    examples = [example for example in EXAMPLES if example.checkpoint.is_dir()]
+    if not examples:
+        raise CommandError(f"{HOME} holds no checkpoints; install edgespeech again")
+    samples = {example: read_samples(example.samples) for example in examples}
+    bundles = {example: output / example.bundle for example in examples}
+    for bundle in bundles.values():
+        if bundle.exists() and not options["force"]:
+            raise FileThereError(bundle)
 
-    say(f"1  Export the checkpoint {CHECKPOINT.name} to the bundle {output}")
-    manifest = run_export(CHECKPOINT, output, quiet, **options)
+    for line in _listing(samples, bundles):
+        say(line)
+    for example in examples:
+        say()
+        _run(example, samples[example], bundles[example], quiet, **options)
+    say()
+    say("Next")
+    for example in examples:
+        say(f"{INSET}edgespeech transcribe {bundles[example]} {shown(samples[example][0].path)} {example.options}")
+    for bundle in bundles.values():
+        say(f"{INSET}edgespeech inspect {bundle}")
+
+
+def read_samples(folder: Path) -> list[Sample]:
+    """The recordings in a folder that comes with the package, as their table lists them.
+
+    Raises:
+        CommandError: the table is not there.
+    """
+    listing = folder / "samples.tsv"
+    if not listing.is_file():
+        raise CommandError(f"{listing} is missing; install edgespeech again")
+    rows = [line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines()[1:] if line]
+    return [Sample(folder / path, text) for path, text in rows]
+
+
+def _listing(samples: dict[Example, list[Sample]], bundles: dict[Example, Path]) -> Iterator[str]:
+    rows = [("checkpoint", "recordings", "bundle", "what it does")]
+    rows += [
+        (example.checkpoint.name, str(len(samples[example])), str(bundle), example.purpose)
+        for example, bundle in bundles.items()
+    ]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        yield INSET + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _run(example: Example, samples: list[Sample], bundle: Path, quiet: bool, **options: Any) -> None:
+    """Export, prove and use one checkpoint."""
+    say(f"1  Export the checkpoint {example.checkpoint.name} to the bundle {bundle}")
+    manifest = run_export(example.checkpoint, bundle, quiet, **options)
     say()
     say(f"2  Proof: the bundle in {ENGINE_NAMES[manifest.engine]} against the checkpoint in torch, on the logits")
     for line in table(proof_rows(manifest.report), indent="     "):
@@ -55,28 +126,29 @@ def demo(output: Path, quiet: bool, **options: Any) -> None:
 
     import edgespeech_runtime
 
-    with edgespeech_runtime.load(output) as model:
+    with edgespeech_runtime.load(bundle) as model:
         results = [(sample, model.transcribe(sample.path)) for sample in samples]
-    for line in comparison(results):
+    for line in texts(results) if manifest.decoder else comparison(results):
         say(line)
-    say()
-    say("Next")
-    say(f"   edgespeech transcribe {output} {shown(samples[0].path)} --timestamps word")
-    say(f"   edgespeech inspect {output}")
 
 
-def read_samples() -> list[Sample]:
-    """The recordings that come with the package, as their table lists them. Raises CommandError without them."""
-    listing = SAMPLES / "samples.tsv"
-    if not listing.is_file():
-        raise CommandError(f"{listing} is missing; install edgespeech again")
-    rows = [line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines()[1:] if line]
-    return [Sample(SAMPLES / path, text) for path, text in rows]
+def texts(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
+    """Lines of texts above what is right; then how many words are wrong."""
+    wrong = 0
+    for sample, transcript in results:
+        yield ""
+        yield f"   {sample.path.name}, {transcript.duration:.1f} s"
+        yield f"     {'model':<5}  {transcript.text or NOTHING}"
+        yield f"     {'right':<5}  {sample.text}"
+        expected, found = sample.text.split(), transcript.text.split()
+        wrong += sum(a is None or b is None or expected[a] != found[b] for a, b in align(expected, found))
+    yield ""
+    yield _count(wrong, results)
 
 
 def comparison(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
     """Lines of words with their times and confidence, beside what was said; then how many words are wrong."""
-    wrong = said = 0
+    wrong = 0
     width = max((len(word.text) for _, transcript in results for word in transcript.words), default=0)
     for sample, transcript in results:
         expected = sample.text.split()
@@ -88,9 +160,12 @@ def comparison(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
             truth = None if place is None else expected[place]
             yield "     " + _row(word, truth, width)
             wrong += word is None or word.text != truth
-        said += len(expected)
     yield ""
-    yield f"   {wrong} of {number(said, 'word')} wrong"
+    yield _count(wrong, results)
+
+
+def _count(wrong: int, results: Sequence[tuple[Sample, "Transcript"]]) -> str:
+    return f"   {wrong} of {number(sum(len(sample.text.split()) for sample, _ in results), 'word')} wrong"
 
 
 def _row(word: "Word | None", truth: str | None, width: int) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True, help="How weights are stored."
 )
 @click.option(
-    "--target-lang", metavar="LANG", help="Language, for checkpoints with an adapter for each (MMS): eng, deu."
+    "--target-lang", metavar="LANG", help="Language, for CTC checkpoints with an adapter for each (MMS): eng, deu."
 )
 @click.option("--force", is_flag=True, help="Replace BUNDLE if it is there; it stays as it is if the export fails.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")

@@ -2,11 +2,13 @@
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
 INDENT = "  "
+WIDTH = 110  # of a line of many facts
+SHOWN = 12  # names of a long list
 
 
 def write(text: str) -> None:
@@ -31,6 +33,23 @@ def table(rows: Iterable[tuple[str, str]], indent: str = INDENT) -> list[str]:
     rows = list(rows)
     width = max((len(label) for label, _ in rows), default=0)
     return [f"{indent}{label:<{width}}  {value}".rstrip() for label, value in rows]
+
+
+def wrapped(parts: Iterable[str]) -> list[str]:
+    """Lines of `parts`, commas between them; a part that is longer than a line has one of its own."""
+    lines: list[str] = []
+    for part in parts:
+        if lines and len(lines[-1]) + len(part) + 2 <= WIDTH:
+            lines[-1] += f", {part}"
+        else:
+            lines.append(part)
+    return [f"{line}," for line in lines[:-1]] + lines[-1:]
+
+
+def few(names: Sequence[str]) -> str:
+    """The first of many names, and how many more there are."""
+    more = len(names) - SHOWN
+    return ", ".join(names[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def size(count: float) -> str:

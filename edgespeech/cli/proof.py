@@ -39,6 +39,7 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     """
     rows = []
     parity, speed = _part(report, "parity"), _part(report, "speed")
+    tokens = _counts(parity, "tokens")  # of what a decoder wrote; a CTC model has none
     if found := _numbers(parity, "single", "batch", "tolerance"):
         alone, together, allowed = found
         rows.append(
@@ -47,10 +48,11 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if found := _numbers(parity, "largest_logit"):
         rows.append(("largest logit", f"{found[0]:.1f}"))
     if isinstance(same := parity.get("same_tokens"), bool):
-        rows.append(("tokens", "the same in every frame" if same else "not the same in every frame"))
-    frames = parity.get("frames")
-    if isinstance(frames, list) and frames and all(isinstance(count, int) for count in frames):
-        rows.append(("compared on", f"{number(len(frames), 'input')} of {min(frames)} to {max(frames)} frames"))
+        where = ", greedy and with beams" if tokens else " in every frame"
+        rows.append(("tokens", ("the same" if same else "not the same") + where))
+    if frames := _counts(parity, "frames"):
+        compared = f"{number(len(frames), 'input')} of {_span(frames)} frames"
+        rows.append(("compared on", f"{compared}, {_span(tokens)} tokens" if tokens else compared))
     if found := _numbers(report, "bytes"):
         whole = _numbers(report, "checkpoint_bytes_float32")
         against = f"; the checkpoint's weights in float32 are {size(whole[0])}" if whole else ""
@@ -65,6 +67,17 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _part(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     part = report.get(name)
     return part if isinstance(part, Mapping) else {}
+
+
+def _counts(part: Mapping[str, Any], name: str) -> list[int]:
+    """The list under this name; empty unless all in it are whole numbers."""
+    found = part.get(name)
+    return found if isinstance(found, list) and all(isinstance(count, int) for count in found) else []
+
+
+def _span(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return str(least) if least == most else f"{least} to {most}"
 
 
 def _numbers(part: Mapping[str, Any], *names: str) -> list[float]:

@@ -46,6 +46,8 @@ class Decoder:
     def __post_init__(self) -> None:
         for name in ("layers", "heads", "head_dim", "vocabulary_size"):
             _require(getattr(self, name) > 0, f"decoder.{name}: expected at least 1, got {getattr(self, name)}")
+        has_room = self.longest is None or self.longest > 1
+        _require(has_room, f"decoder.longest: expected at least 2, or null for any number, got {self.longest}")
 
 
 VALUES = Tensor("input_values", "float32", ("batch", "samples"))

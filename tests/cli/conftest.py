@@ -1,4 +1,4 @@
-"""A tiny checkpoint, its bundles, sound files, and the program run in this process.
+"""Two tiny checkpoints, one of each kind, their bundles, sound files, and the program run in this process.
 
 Graphs are traced once per run of the tests and kept: everything else of an export is real, each time.
 """
@@ -14,11 +14,14 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+import text_vocabularies
 import torch
 from checkpoints import make_checkpoint
 from click.testing import CliRunner, Result
 from edgespeech_export import ExportOptions, export, writers
+from encoder_decoders import make_encoder_decoder
 
+from edgespeech import AutoTokenizer
 from edgespeech.cli import program
 
 RATE = 16000  # Hz
@@ -31,11 +34,15 @@ TRACED: dict[tuple[str, str], onnx.ModelProto] = {}  # by name and by form of th
 
 @pytest.fixture(scope="module", autouse=True)
 def traced_once() -> Iterator[None]:
-    """Keep the graphs of the tiny checkpoint, the only one that these tests export to the end."""
+    """Keep the graphs of the tiny checkpoints, the only ones that these tests export to the end."""
     trace = writers.to_onnx
 
     def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
-        key = source.name, type(source.module.model.base_model.feature_extractor).__name__
+        parts = source.module.named_modules()
+        form = next(
+            (type(part).__name__ for name, part in parts if name.endswith("feature_extractor")), "no conv stack"
+        )
+        key = source.name, form
         if key not in TRACED:
             TRACED[key] = trace(source, samples)
         model = onnx.ModelProto()
@@ -91,6 +98,50 @@ def bundle(bundle_of: Callable[[str], Path]) -> Path:
 def a_bundle(bundle: Path, tmp_path: Path) -> Path:
     """A copy to damage."""
     return Path(shutil.copytree(bundle, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An encoder-decoder that writes the languages of mBART-50: a layer in each half, 64 samples a frame."""
+    tokenizer = text_vocabularies.write_checkpoint(tmp_path_factory.mktemp("tokenizer"), "mbart50")
+    folder = make_encoder_decoder(
+        tmp_path_factory.mktemp("checkpoints") / "translator",
+        "mbart",
+        weights="edgespeech",
+        encoder={"num_hidden_layers": 1, "conv_dim": [16, 16], "conv_kernel": [10, 8], "conv_stride": [8, 8]},
+        decoder={
+            "decoder_layers": 1,
+            "vocab_size": len(AutoTokenizer.from_pretrained(tokenizer)),
+            "bos_token_id": 0,
+            "pad_token_id": 1,
+            "eos_token_id": 2,
+        },
+        seed=1,  # its texts are of some length, and end
+        pad_token_id=1,
+        decoder_start_token_id=2,
+    )
+    for name in ("vocab.json", "special_tokens_map.json"):
+        (folder / name).unlink()
+    return Path(shutil.copytree(tokenizer, folder, dirs_exist_ok=True))
+
+
+@pytest.fixture
+def a_translator(translator: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(translator, tmp_path / "translator"))
+
+
+@pytest.fixture(scope="session")
+def exported_translator(translator: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+    """Its ONNX bundle, exported once, and what the program told of it."""
+    folder = tmp_path_factory.mktemp("bundles") / "translator"
+    return folder, CliRunner().invoke(program, ["export", str(translator), str(folder)], catch_exceptions=False)
+
+
+@pytest.fixture
+def translator_bundle(exported_translator: tuple[Path, Result]) -> Path:
+    """Its ONNX bundle, to read."""
+    return exported_translator[0]
 
 
 @pytest.fixture

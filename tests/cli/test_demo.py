@@ -1,5 +1,6 @@
 """`edgespeech demo`: what it tells, and the count of wrong words against another implementation's."""
 
+import dataclasses
 import random
 
 import edgespeech_runtime
@@ -33,37 +34,89 @@ def test_alignment_takes_every_word_once_in_order():
         assert [b for _, b in pairs if b is not None] == list(range(len(heard)))
 
 
-def test_the_samples_are_there_and_say_something():
-    samples = demo.read_samples()
+PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
+
+
+@pytest.mark.parametrize("example", PRESENT, ids=lambda example: example.checkpoint.name)
+def test_the_samples_are_there_and_say_something(example):
+    samples = demo.read_samples(example.samples)
     assert samples
     for sample in samples:
-        assert sample.text == " ".join(sample.text.upper().split())
+        assert sample.text == " ".join(sample.text.split())
         assert len(edgespeech_runtime.read_audio(sample.path, 16000)) > 8000
 
 
-def test_it_exports_proves_and_transcribes(run, checkpoint, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "CHECKPOINT", checkpoint)
+def test_what_comes_along_is_shown():
+    listed = {example.checkpoint for example in demo.EXAMPLES}
+    assert {config.parent for config in demo.HOME.glob("*/config.json")} <= listed
+    assert len({example.bundle for example in demo.EXAMPLES}) == len(demo.EXAMPLES)
+
+
+@pytest.fixture
+def examples(checkpoint, translator, monkeypatch):
+    """The tiny checkpoints in the place of those that come along, and one that is not there."""
+    samples = demo.EXAMPLES[0].samples
+    tiny = [
+        demo.Example(checkpoint, samples, "ctc", "letters", "--json"),
+        demo.Example(translator, samples, "translation", "nonsense", "--stream"),
+        demo.Example(checkpoint / "absent", samples, "absent", "nothing", ""),
+    ]
+    monkeypatch.setattr(demo, "EXAMPLES", tiny)
+    return tiny
+
+
+def test_it_exports_proves_and_transcribes(run, examples, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = run("demo", "--output", "out/demo")
+    result = run("demo", "--output", "out")
     assert result.exit_code == 0
-    assert "largest difference" in result.stdout
-    with edgespeech_runtime.load(tmp_path / "out" / "demo") as model:
-        for sample in demo.read_samples():
+    assert result.stdout.count("largest difference") == 2
+    for example in examples[:2]:
+        row = [example.checkpoint.name, "4", f"out/{example.bundle}", example.purpose]
+        assert row in [line.split() for line in result.stdout.splitlines()]
+        assert f"edgespeech inspect out/{example.bundle}" in result.stdout
+    assert "absent" not in result.stdout
+    samples = demo.read_samples(examples[0].samples)
+    for sample in samples:
+        assert all(expected in result.stdout for expected in sample.text.split())
+    with edgespeech_runtime.load(tmp_path / "out" / "ctc") as model:
+        for sample in samples:
             word = model.transcribe(sample.path).words[0]
             assert f"{word.start:5.2f} {word.end:5.2f}  {word.confidence:4.0%}  {word.text}" in result.stdout
-            assert all(expected in result.stdout for expected in sample.text.split())
-    said = sum(len(sample.text.split()) for sample in demo.read_samples())
-    assert f"of {said} words wrong" in result.stdout
-    again = run("demo", "--output", "out/demo")
-    assert again.exit_code == 2
-    assert "out/demo exists" in again.stderr
-    assert run("demo", "--output", "out/demo", "--force", "--quiet").stderr == ""
+    with edgespeech_runtime.load(tmp_path / "out" / "translation") as model:
+        for sample in samples:
+            assert f"     model  {model.transcribe(sample.path).text or '-'}\n" in result.stdout
+    said = sum(len(sample.text.split()) for sample in samples)
+    assert result.stdout.count(f"of {said} words wrong") == 2
 
 
-def test_without_its_samples_it_says_so(refused, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "SAMPLES", tmp_path)
+def test_bundles_that_are_there_are_kept_but_for_force(run, refused, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "EXAMPLES", examples[:1])
+    (tmp_path / "out" / "ctc").mkdir(parents=True)
+    assert "ctc exists" in refused("demo", "--output", tmp_path / "out")
+    assert run("demo", "--output", tmp_path / "out", "--force", "--quiet").stderr == ""
+
+
+def test_without_its_samples_it_says_so(refused, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "EXAMPLES", [dataclasses.replace(examples[0], samples=tmp_path)])
     assert "samples.tsv is missing" in refused("demo", "--output", tmp_path / "demo")
     assert not (tmp_path / "demo").exists()
+
+
+def test_without_its_checkpoints_it_says_so(refused, examples, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "EXAMPLES", examples[2:])
+    assert "holds no checkpoints" in refused("demo", "--output", tmp_path / "demo")
+
+
+def test_words_of_a_text_that_are_wrong_are_counted(tmp_path):
+    results = [
+        (demo.Sample(tmp_path / "a.wav", "eins zwei drei"), edgespeech_runtime.Transcript("eins drei", duration=1.25)),
+        (demo.Sample(tmp_path / "b.wav", "vier"), edgespeech_runtime.Transcript("", duration=2.0)),
+        (demo.Sample(tmp_path / "c.wav", "null"), edgespeech_runtime.Transcript("null eins", duration=3.0)),
+    ]
+    lines = list(demo.texts(results))
+    assert lines[1:4] == ["   a.wav, 1.2 s", "     model  eins drei", "     right  eins zwei drei"]
+    assert "     model  -" in lines
+    assert lines[-1] == "   3 of 5 words wrong"
 
 
 def test_a_word_that_was_not_heard_or_not_said(tmp_path):
@@ -82,8 +135,8 @@ def test_a_word_that_was_not_heard_or_not_said(tmp_path):
 
 @pytest.mark.slow
 def test_the_whole_demo(start, tmp_path):
-    process = start("demo", "--output", tmp_path / "demo")
+    process = start("demo", "--output", tmp_path)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
     assert "is allowed" in out
-    assert "words wrong" in out
+    assert out.count("words wrong") == len(PRESENT)

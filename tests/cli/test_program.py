@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import get_args
 
 import click
+import edgespeech_runtime.contracts
 import edgespeech_runtime.manifest
 import pytest
 from click.testing import CliRunner
-from edgespeech_runtime.tasks import ctc
+from edgespeech_runtime.tasks.model import BATCH_SIZE
 
 import edgespeech
-from edgespeech.cli import app, program, proof, transcribe
+from edgespeech.cli import app, kinds, program, proof, transcribe
 from edgespeech.cli.app import COMMANDS
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "openvino", "rich", "safetensors", "soundfile", "edgespeech_runtime"}
@@ -49,7 +50,11 @@ def test_choices_are_those_of_the_bundle_format():
     assert get_args(edgespeech_runtime.manifest.EngineName) == proof.ENGINES
     assert get_args(edgespeech_runtime.manifest.Precision) == proof.PRECISIONS
     assert set(proof.ENGINE_NAMES) == set(proof.ENGINES)
-    assert transcribe.BATCH_SIZE == ctc.BATCH_SIZE
+    assert transcribe.BATCH_SIZE == BATCH_SIZE
+    assert set(kinds.KINDS) == set(get_args(edgespeech_runtime.contracts.Task))
+    options = {option.name for option in program.get_command(click.Context(program), "transcribe").params}
+    for kind in kinds.KINDS.values():
+        assert set(kind.lacks) < options
 
 
 @pytest.mark.parametrize(
@@ -63,6 +68,8 @@ def test_choices_are_those_of_the_bundle_format():
         (["transcribe", "bundle"], "Missing argument 'AUDIO...'"),
         (["transcribe", "bundle", "a.wav", "--threads", "0"], "0 is not in the range x>=1"),
         (["transcribe", "bundle", "a.wav", "--batch-size", "many"], "'many' is not a valid integer range"),
+        (["transcribe", "bundle", "a.wav", "--num-beams", "0"], "0 is not in the range x>=1"),
+        (["transcribe", "bundle", "a.wav", "--max-new-tokens", "0"], "0 is not in the range x>=1"),
         (["transcribe", "bundle", "a.wav", "--timestamps", "frame"], "'frame' is not one of 'word', 'char'"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",

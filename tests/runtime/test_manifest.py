@@ -1,11 +1,15 @@
 """The manifest: there and back, and one line for everything that can be wrong with it."""
 
 import copy
+import dataclasses
 import json
 
 import pytest
+from edgespeech_runtime.contracts import BIAS, contract
 from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.manifest import Frames, Manifest
+from tone_translator import FACTS
+from tone_translator import manifest_data as translator_data
 
 
 def test_there_and_back(manifest_data):
@@ -162,6 +166,92 @@ def test_the_single_graph_must_be_there(manifest_data):
     del manifest_data["graphs"]["single"]
     with pytest.raises(BundleError, match="the graph 'single' is missing"):
         Manifest.from_json(json.dumps(manifest_data))
+
+
+def test_an_encoder_decoder_there_and_back():
+    data = translator_data()
+    manifest = Manifest.from_json(json.dumps(data))
+    assert (manifest.vocabulary, manifest.decoder) == (None, FACTS)
+    assert json.loads(manifest.to_json()) == data
+    del data["vocabulary"]  # as null
+    assert Manifest.from_json(json.dumps(data)) == manifest
+
+
+def test_the_batch_graph_of_an_encoder_may_be_absent():
+    data = translator_data()
+    del data["graphs"]["encoder_batch"]
+    assert set(Manifest.from_json(json.dumps(data)).graphs) == {"encoder", "decoder"}
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "message"),
+    [
+        ("decoder", None, "decoder: a bundle of the task 'encoder-decoder' must have it"),
+        ("decoder/layers", 0, "decoder.layers: expected at least 1, got 0"),
+        ("decoder/layers", True, "decoder.layers: expected a whole number, got True"),
+        (
+            "decoder/layers",
+            2,
+            "graphs.encoder.outputs: expected cross.0.key, cross.0.value, cross.1.key, cross.1.value,",
+        ),
+        ("decoder/heads", -1, "decoder.heads: expected at least 1, got -1"),
+        ("decoder/head_dim", 0, "decoder.head_dim: expected at least 1, got 0"),
+        ("decoder/vocabulary_size", 0, "decoder.vocabulary_size: expected at least 1, got 0"),
+        ("decoder/longest", 1, "decoder.longest: expected at least 2, or null for any number, got 1"),
+        ("decoder/longest", "64", "decoder.longest: expected a whole number, got '64'"),
+        ("decoder/text", "gone.json", "decoder.text: 'gone.json' is not listed in files"),
+        ("decoder/generation", [], "decoder.generation: expected an object, got []"),
+        (
+            "graphs/decoder/inputs/2/name",
+            "mask",
+            "graphs.decoder.inputs: expected tokens, positions, bias, cross_bias,",
+        ),
+        ("graphs/decoder/outputs", [], "graphs.decoder.outputs: expected logits, new.0.key, new.0.value, got none"),
+        ("graphs/encoder/outputs/0/name", "states", "graphs.encoder.outputs: expected cross.0.key, cross.0.value, got"),
+        ("graphs/encoder_batch/inputs", [], "graphs.encoder_batch.inputs: expected input_values, input_lengths, got"),
+        ("graphs/decoder/file", "gone.onnx", "graphs.decoder: 'gone.onnx' is not listed in files"),
+    ],
+)
+def test_an_encoder_decoder_that_contradicts_itself(place, value, message):
+    data = translator_data()
+    _set(data, place, value)
+    with pytest.raises(BundleError) as caught:
+        Manifest.from_json(json.dumps(data))
+    assert str(caught.value).startswith(f"edgespeech.json: {message}")
+
+
+@pytest.mark.parametrize("field", ["layers", "heads", "head_dim", "vocabulary_size", "longest", "text", "generation"])
+def test_a_missing_fact_of_the_decoder_is_named(field):
+    data = translator_data()
+    del data["decoder"][field]
+    with pytest.raises(BundleError, match=rf"the field decoder\.{field} is missing: export the bundle again"):
+        Manifest.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("graph", ["encoder", "decoder"])
+def test_a_graph_of_an_encoder_decoder_must_be_there(graph):
+    data = translator_data()
+    del data["graphs"][graph]
+    with pytest.raises(BundleError, match=f"the graph '{graph}' is missing"):
+        Manifest.from_json(json.dumps(data))
+
+
+def test_the_contract_of_a_decoder_names_every_layer():
+    facts = dataclasses.replace(FACTS, layers=2)
+    graphs = contract("encoder-decoder", facts)
+    inputs, outputs = graphs["decoder"]
+    past = [f"cache.{layer}.{kind}" for layer in range(2) for kind in ("key", "value")]
+    cross = [name.replace("cache", "cross") for name in past]
+    assert [tensor.name for tensor in inputs] == ["tokens", "positions", "bias", "cross_bias", *past, *cross]
+    assert [tensor.name for tensor in outputs] == ["logits", *(name.replace("cache", "new") for name in past)]
+    assert graphs["encoder"][1] == graphs["encoder_batch"][1] == inputs[-4:]
+    assert inputs[2] == BIAS
+    assert [tensor.axes for tensor in inputs[4:6]] == [
+        ("batch", "heads", "head_dim", "slots"),
+        ("batch", "heads", "slots", "head_dim"),
+    ]
+    with pytest.raises(BundleError, match="decoder: a bundle of the task 'encoder-decoder' must have it"):
+        contract("encoder-decoder")
 
 
 @pytest.mark.parametrize("report", [{"x": float("nan")}, {"x": object()}])

@@ -116,6 +116,15 @@ def test_without_normalisation_the_graph_hears_the_samples(tiny_bundle, rewrite,
         assert model.logits(say("A"))[0, 5] == pytest.approx(5.0 + 0.125, abs=1e-4)  # half of the gain, and the power
 
 
+def test_text_as_it_comes_is_the_whole_text_once(model, say):
+    pieces = []
+    assert model.transcribe(say("AB|C"), on_text=pieces.append).text == "AB C"
+    model.transcribe(np.zeros(16000, np.float32), on_text=pieces.append)  # nothing is said
+    assert pieces == ["AB C"]
+    with pytest.raises(ArgumentError, match="on_text takes one input at a time, got 2"):
+        model.transcribe([say("A"), say("B")], on_text=pieces.append)
+
+
 def test_padded_batches_equal_single_runs_in_input_order(model, say):
     spoken = ["A", "AB|C", "C_C_C|A", "BB", "A|B|C|A|B|C|A|B|C", "C", "AB|C", "B_B", "ABCABCABC", "A"]
     samples = [say(text, tail=7 * i) for i, text in enumerate(spoken)]
