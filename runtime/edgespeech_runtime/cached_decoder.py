@@ -46,6 +46,11 @@ class CachedDecoder:
         outputs = self._binding.run()
         self._slots.write(used - new, outputs)
         logits = np.array(outputs[NEXT_LOGITS.name])  # the loop may keep it
+        if logits.shape[-1] != self._facts.vocabulary_size:
+            raise EngineError(
+                f"expected logits of {self._facts.vocabulary_size} tokens by the manifest, got {logits.shape[-1]}: "
+                "export the bundle again"
+            )
         if np.isnan(logits).any():  # or the first token of the vocabulary would be said: NaN wins every argmax
             raise EngineError(
                 "the engine computed NaN logits: run self_check() to see whether this device can be trusted"

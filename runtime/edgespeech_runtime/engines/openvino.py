@@ -13,6 +13,7 @@ from ..errors import EngineError, EnginePackageError
 from . import Arrays, Port, check_ports, one_line
 
 TELEMETRY = "openvino_telemetry"
+SHAPES_KEPT = 16  # for each kind of kernel
 
 
 def _import_openvino() -> Any:
@@ -44,6 +45,8 @@ class Engine:
         self._core = openvino.Core()
         # Left to itself, the plug-in computes in bfloat16 wherever the processor can.
         self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        # What is compiled for a shape is kept, by default for thousands of them: each new length would take memory.
+        self._settings["CPU_RUNTIME_CACHE_CAPACITY"] = SHAPES_KEPT
         if threads is not None:
             self._settings["INFERENCE_NUM_THREADS"] = threads
 
