@@ -113,7 +113,7 @@ def resident() -> int:
 
 
 def growth(pair: Pair, calls: int, warm: int) -> int:
-    """Bytes by which memory grows in `calls` calls after `warm` others; most are of lengths that were not there before."""
+    """Bytes by which memory grows in `calls` calls after `warm` others; most have lengths that none before had."""
     rng = np.random.default_rng(0)
 
     def call(index: int) -> None:
