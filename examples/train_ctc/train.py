@@ -4,12 +4,14 @@ torchrun --nproc-per-node 2 train.py DATA OUT --minutes 95
 """
 
 import argparse
+import copy
 import math
 import time
 from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Generic, TypeVar
 
 import parallel
 import torch
@@ -26,6 +28,8 @@ WARMUP = 0.015  # share of the time
 INTERMEDIATE_LAYER = 3  # its output gets a CTC loss too, through a head that is thrown away
 INTERMEDIATE_WEIGHT = 0.3
 LOG_STEPS = 50
+
+ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 
 @dataclass(frozen=True)
@@ -71,13 +75,12 @@ class Clock:
         return 0.5 * (1 + math.cos(math.pi * (self.progress - WARMUP) / (1 - WARMUP)))
 
 
-class Average:
+class Average(Generic[ModelT]):
     """Exponential moving average of the weights."""
 
-    def __init__(self, model: Wav2Vec2ForCTC, decay: float = 0.999) -> None:
+    def __init__(self, model: ModelT, decay: float = 0.999) -> None:
         self._model, self._decay, self._steps = model, decay, 0
-        self.averaged = Wav2Vec2ForCTC(model.config).eval()
-        self.averaged.load_state_dict(model.state_dict())
+        self.averaged = copy.deepcopy(model).eval()
 
     @torch.no_grad()
     def update(self) -> None:
