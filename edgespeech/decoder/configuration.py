@@ -71,6 +71,7 @@ class TextDecoderConfig(Config):
     """
 
     sizes: ClassVar[tuple[str, ...]]  # fields that must be at least 1
+    shared: ClassVar[tuple[str, str]]  # channels, and the heads that share them evenly
     activations: ClassVar[tuple[str, ...]]  # fields that name an activation
     inert: ClassVar[Mapping[str, Any]] = {  # options that only older files have, and the values that are done here
         "position_embedding_type": "absolute",
@@ -117,6 +118,9 @@ class TextDecoderConfig(Config):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name} must be at least 1, got {value}")
+        size, heads = self.shared
+        if getattr(self, size) % getattr(self, heads):
+            raise ConfigError(f"{size} {getattr(self, size)} must be a multiple of {heads} {getattr(self, heads)}")
         for entry in fields(self):
             if entry.name.endswith(RATES):
                 value = getattr(self, entry.name)
@@ -132,13 +136,3 @@ class TextDecoderConfig(Config):
 
 def _is_alias(value: Any) -> bool:
     return isinstance(value, Alias)
-
-
-def divided(config: TextDecoderConfig, size: str, heads: str) -> None:
-    """Check that the heads share the channels evenly.
-
-    Raises:
-        ConfigError: they do not.
-    """
-    if getattr(config, size) % getattr(config, heads):
-        raise ConfigError(f"{size} {getattr(config, size)} must be a multiple of {heads} {getattr(config, heads)}")

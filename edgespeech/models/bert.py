@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 from edgespeech.decoder import Architecture, TextDecoder, TextDecoderConfig
-from edgespeech.decoder.configuration import divided
 from edgespeech.decoder.names import AttentionNames, DecoderNames, LayerNames
 from edgespeech.errors import ConfigError
 
@@ -22,6 +21,7 @@ class BertConfig(TextDecoderConfig):
         *("hidden_size", "num_attention_heads", "intermediate_size"),
         *("max_position_embeddings", "type_vocab_size"),
     )
+    shared = ("hidden_size", "num_attention_heads")
     activations = ("hidden_act",)
 
     vocab_size: int = 30522
@@ -39,11 +39,6 @@ class BertConfig(TextDecoderConfig):
     classifier_dropout: float | None = None
     chunk_size_feed_forward: int = 0
     pad_token_id: int | None = 0
-
-    def validate(self) -> None:
-        """See `TextDecoderConfig.validate`."""
-        super().validate()
-        divided(self, "hidden_size", "num_attention_heads")
 
     @property
     def architecture(self) -> Architecture:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from edgespeech.decoder import Alias, Architecture, TextDecoder, TextDecoderConfig
-from edgespeech.decoder.configuration import divided
 from edgespeech.decoder.names import AttentionNames, DecoderNames, LayerNames
 
 PROJECTIONS = (("k_proj", "k"), ("v_proj", "v"), ("q_proj", "q"))
@@ -30,6 +29,7 @@ class FairseqDecoderConfig(TextDecoderConfig):
     """Configuration of such a decoder. It has cross-attention whatever `add_cross_attention` says."""
 
     sizes: ClassVar[tuple[str, ...]] = ("d_model", "decoder_attention_heads", "decoder_ffn_dim")
+    shared = ("d_model", "decoder_attention_heads")
     activations = ("activation_function",)
 
     hidden_size = Alias("d_model")
@@ -49,11 +49,6 @@ class FairseqDecoderConfig(TextDecoderConfig):
     bos_token_id: int | None = 0
     eos_token_id: int | tuple[int, ...] | None = 2
     decoder_start_token_id: int | None = 2
-
-    def validate(self) -> None:
-        """See `TextDecoderConfig.validate`."""
-        super().validate()
-        divided(self, "d_model", "decoder_attention_heads")
 
     @property
     def longest(self) -> int:

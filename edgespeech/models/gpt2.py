@@ -6,7 +6,6 @@ https://cdn.openai.com/better-language-models/language_models_are_unsupervised_m
 from dataclasses import dataclass
 
 from edgespeech.decoder import Alias, Architecture, TextDecoder, TextDecoderConfig
-from edgespeech.decoder.configuration import divided
 from edgespeech.decoder.names import AttentionNames, DecoderNames, LayerNames
 
 
@@ -16,6 +15,7 @@ class GPT2Config(TextDecoderConfig):
 
     model_type = "gpt2"
     sizes = ("n_positions", "n_embd", "n_head", "n_inner")
+    shared = ("n_embd", "n_head")
     activations = ("activation_function",)
 
     hidden_size = Alias("n_embd")
@@ -45,11 +45,6 @@ class GPT2Config(TextDecoderConfig):
     reorder_and_upcast_attn: bool = False
     bos_token_id: int | None = 50256
     eos_token_id: int | tuple[int, ...] | None = 50256
-
-    def validate(self) -> None:
-        """See `TextDecoderConfig.validate`."""
-        super().validate()
-        divided(self, "n_embd", "n_head")
 
     @property
     def architecture(self) -> Architecture:
