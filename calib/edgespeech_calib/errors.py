@@ -6,6 +6,8 @@ EdgeSpeechError
 ├── DownloadError (OSError)              a download that did not come to its end
 │   └── ChecksumError                        it came, and is not what was published
 ├── EvaluationError (RuntimeError)       a model could not be run over a set
+├── QuantizationError (ValueError)       a model that cannot be quantized as asked
+│   └── QualityError                         it can, and the result is worse than allowed
 └── ScoringError (ValueError)            texts that cannot be compared
 """
 
@@ -30,6 +32,14 @@ class ChecksumError(DownloadError):
 
 class EvaluationError(EdgeSpeechError, RuntimeError):
     """A model could not be run over a set of recordings."""
+
+
+class QuantizationError(EdgeSpeechError, ValueError):
+    """A model cannot be quantized as asked."""
+
+
+class QualityError(QuantizationError):
+    """A quantized model is worse than allowed, or does not run in integers."""
 
 
 class ScoringError(EdgeSpeechError, ValueError):

@@ -5,14 +5,15 @@ products gain by it; which do is decided in `writers`, from measurements.
 """
 
 import copy
+import math
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgespeech.encoder.features import ChannelLayerNorm, ConvLayer, FeatureExtractor
-from edgespeech.encoder.lengths import conv_length
+from edgespeech.encoder.features import ChannelLayerNorm, ConvLayer, FeatureExtractor, TimeGroupNorm
+from edgespeech.encoder.lengths import conv_length, real
 from edgespeech.models.speech import SpeechModel
 
 ModelT = TypeVar("ModelT", bound=nn.Module)
@@ -28,46 +29,91 @@ def with_channels_last(model: ModelT, encoder: SpeechModel) -> ModelT:
 
 
 class ChannelsLastExtractor(nn.Module):
-    """Takes the place of `FeatureExtractor`."""
+    """Takes the place of `FeatureExtractor`; its weights keep their names."""
 
     def __init__(self, stack: FeatureExtractor) -> None:
         super().__init__()
         first, *rest = stack.conv_layers
-        self.first = PatchMatMul(first)  # type: ignore[arg-type]
-        self.rest = nn.ModuleList(StridedMatMul(layer) for layer in rest)  # type: ignore[arg-type]
+        layers = [PatchMatMul(first), *(StridedMatMul(layer) for layer in rest)]  # type: ignore[arg-type]
+        self.conv_layers = nn.ModuleList(layers)
 
     def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames."""
-        x, lengths = self.first(waveform[:, None], lengths)
-        for layer in self.rest:
+        x = waveform
+        for layer in self.conv_layers:
             x, lengths = layer(x, lengths)
         return x, lengths
 
 
+class Product(nn.Module):
+    """A convolution's weight as a matrix: (batch, frames, inputs) -> (batch, frames, channels)."""
+
+    def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(weight.contiguous(), requires_grad=False)  # (inputs, channels)
+        self.bias = bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Multiply, and add the bias where there is one."""
+        x = x @ self.weight
+        return x if self.bias is None else x + self.bias
+
+
 class PatchMatMul(nn.Module):
-    """The first convolution, of one input channel: patches of the waveform, then a matrix product."""
+    """The first convolution, of one input channel: patches of the waveform, then a matrix product.
+
+    A group norm after it needs no pass over the output: mean and variance of a channel with weights w follow from the
+    mean m and the covariance C of the patches, as w.m and w.C w, so that the norm is a factor on w and a bias, those of
+    each utterance. The patches are given in the cosine basis, in which their components hardly correlate; in that of
+    samples w.C w would be a small difference of large numbers for a w that sees only high frequencies.
+    """
 
     def __init__(self, layer: ConvLayer) -> None:
         super().__init__()
         conv = layer.conv
         self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
-        self.register_buffer("identity", torch.eye(self.kernel)[:, None], persistent=False)
-        self.weight = nn.Parameter(conv.weight[:, 0].contiguous())  # (channels, kernel)
-        self.bias = conv.bias
-        self.layer_norm = layer.layer_norm
+        basis = cosines(self.kernel)
+        self.register_buffer("basis", basis.float()[:, None], persistent=False)
+        weight = (basis @ conv.weight[:, 0].double().T).to(conv.weight.dtype)  # (kernel, channels)
+        self.group_norm = layer.layer_norm if isinstance(layer.layer_norm, TimeGroupNorm) else None
+        # A group norm takes away what a bias adds.
+        self.conv = Product(weight, None if self.group_norm is not None else conv.bias)
+        self.layer_norm = as_last(layer.layer_norm)
         self.activation = layer.activation
 
     def forward(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, 1, samples) -> (batch, frames, channels), with the lengths of both."""
-        patches = F.conv1d(waveform, self.get_buffer("identity"), stride=self.stride)  # (batch, kernel, frames)
+        """(batch, samples) -> (batch, frames, channels), with the lengths of both."""
+        mask = None
         if lengths is not None:
             lengths = conv_length(lengths, self.kernel, self.stride)
-        x = self.weight @ patches  # (batch, channels, frames)
-        if self.bias is not None:
-            x = x + self.bias[:, None]
+            mask = real(lengths, conv_length(waveform.shape[1], self.kernel, self.stride)).to(waveform.dtype)
+        return self.masked(waveform, mask), lengths
+
+    def masked(self, waveform: Tensor, mask: Tensor | None) -> Tensor:
+        """(batch, samples) -> (batch, frames, channels); `mask` (batch, frames) is 1 on real frames, 0 on others."""
+        patches = F.conv1d(waveform[:, None], self.get_buffer("basis"), stride=self.stride)  # (batch, kernel, frames)
+        if self.group_norm is not None:
+            x = self.normalized(patches, mask, self.group_norm)
+        else:
+            x = self.conv(patches.transpose(1, 2))
         if self.layer_norm is not None:
-            x = self.layer_norm(x, lengths)
-        return self.activation(x).transpose(1, 2), lengths
+            x = self.layer_norm(x)
+        return self.activation(x)
+
+    def normalized(self, patches: Tensor, mask: Tensor | None, norm: TimeGroupNorm) -> Tensor:
+        """(batch, kernel, frames) -> (batch, frames, channels) after convolution and norm over the real frames."""
+        if mask is None:
+            centred = patches - patches.mean(2, keepdim=True)
+            covariance = centred @ centred.transpose(1, 2) / patches.shape[2]  # (batch, kernel, kernel)
+        else:
+            mask = mask[:, None]
+            count = mask.sum(2, keepdim=True)
+            centred = (patches - (patches * mask).sum(2, keepdim=True) / count) * mask
+            covariance = centred @ centred.transpose(1, 2) / count
+        weight = self.conv.weight
+        variance = ((covariance @ weight) * weight).sum(1, keepdim=True)  # (batch, 1, channels)
+        scaled = weight * (norm.weight * torch.rsqrt(variance + norm.eps))
+        return centred.transpose(1, 2) @ scaled + norm.bias
 
 
 class StridedMatMul(nn.Module):
@@ -81,19 +127,13 @@ class StridedMatMul(nn.Module):
         super().__init__()
         conv = layer.conv
         self.kernel, self.stride, self.channels = conv.kernel_size[0], conv.stride[0], conv.in_channels
-        self.weight = nn.Parameter(conv.weight.permute(2, 1, 0).reshape(-1, conv.out_channels).contiguous())
-        self.bias = conv.bias
-        self.layer_norm: nn.LayerNorm | None = None
-        if isinstance(layer.layer_norm, ChannelLayerNorm):
-            self.layer_norm = nn.LayerNorm(conv.out_channels, layer.layer_norm.eps)
-            self.layer_norm.load_state_dict(layer.layer_norm.state_dict())
+        self.conv = Product(conv.weight.permute(2, 1, 0).reshape(-1, conv.out_channels), conv.bias)
+        self.layer_norm = as_last(layer.layer_norm)
         self.activation = layer.activation
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, frames_in, channels_in) -> (batch, frames, channels), with the lengths of both."""
-        x = self.windows(x) @ self.weight
-        if self.bias is not None:
-            x = x + self.bias
+        x = self.conv(self.windows(x))
         if self.layer_norm is not None:
             x = self.layer_norm(x)
         if lengths is not None:
@@ -112,3 +152,20 @@ class StridedMatMul(nn.Module):
             return blocks[:, :, : widths[0]]
         parts = [blocks[:, block : blocks.shape[1] - reach + 1 + block, :width] for block, width in enumerate(widths)]
         return torch.cat(parts, dim=-1)
+
+
+def as_last(norm: nn.Module | None) -> nn.LayerNorm | None:
+    """Return a norm over channels for frames whose channels are last; None for other norms."""
+    if not isinstance(norm, ChannelLayerNorm):
+        return None
+    last = nn.LayerNorm(norm.normalized_shape, norm.eps)
+    last.load_state_dict(norm.state_dict())
+    return last
+
+
+def cosines(size: int) -> Tensor:
+    """Return the orthonormal cosine basis (DCT-II), one vector a row: float64 (size, size)."""
+    order = torch.arange(size, dtype=torch.float64)
+    basis = math.sqrt(2 / size) * torch.cos(math.pi / size * torch.outer(order, order + 0.5))
+    basis[0] /= math.sqrt(2)
+    return basis

@@ -6,7 +6,7 @@ from pathlib import Path
 import edgespeech_runtime
 import numpy as np
 import torch
-from edgespeech_runtime.manifest import Precision
+from edgespeech_runtime.manifest import FloatPrecision
 from edgespeech_runtime.waveform import normalize
 
 from edgespeech.models.ctc import SpeechForCTC
@@ -27,7 +27,7 @@ class Parity:
     same_tokens: bool  # the most probable token of each frame is the reference's
 
 
-def prove(bundle: Path, model: SpeechForCTC, precision: Precision) -> Parity:
+def prove(bundle: Path, model: SpeechForCTC, precision: FloatPrecision) -> Parity:
     """Compare the bundle with the model: golden input, lengths at the edges alone, and all of them as one padded batch.
 
     Raises:
@@ -48,7 +48,7 @@ def prove(bundle: Path, model: SpeechForCTC, precision: Precision) -> Parity:
     return parity
 
 
-def _compared(expected: list[Logits], alone: list[Logits], together: list[Logits], precision: Precision) -> Parity:
+def _compared(expected: list[Logits], alone: list[Logits], together: list[Logits], precision: FloatPrecision) -> Parity:
     largest = max(float(np.abs(logits).max()) for logits in expected)
     return Parity(
         frames=[len(logits) for logits in expected],

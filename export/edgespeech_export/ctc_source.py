@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from edgespeech_runtime.contracts import LOGITS, VALUES
-from edgespeech_runtime.manifest import EngineName, Precision, Vocabulary
+from edgespeech_runtime.manifest import EngineName, FloatPrecision, Vocabulary
 from edgespeech_runtime.waveform import normalize
 
 from edgespeech.models.auto import AutoModelForCTC
@@ -38,6 +38,8 @@ class CtcSource(Source):
         """See `Source.graphs`; ONNX has one graph more, for other runtimes."""
         if engine == "openvino":
             return ctc_graphs(with_channels_last(self.model, self.encoder))
+        if engine == "numpy":
+            return ctc_graphs(self.model)
         return [*ctc_graphs(self.model), interchange_graph(self.model, self.audio.normalize, self.vocabulary)]
 
     def write_files(self, folder: Path) -> None:
@@ -52,7 +54,7 @@ class CtcSource(Source):
             logits = self.model.logits(torch.from_numpy(values))
         return {VALUES.name: values, LOGITS.name: logits.numpy()}, float(logits.abs().max())
 
-    def prove(self, bundle: Path, precision: Precision) -> dict[str, object]:
+    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
         """See `Source.prove`."""
         return ctc_proof.report(ctc_proof.prove(bundle, self.model, precision))
 

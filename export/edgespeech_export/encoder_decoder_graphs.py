@@ -22,7 +22,7 @@ class Encoder(nn.Module):
     def forward(self, input_values: Tensor) -> tuple[Tensor, ...]:
         """(batch, samples) -> key and value of each layer."""
         states, _ = self.model.encode(input_values)
-        return _flat(self.model.decoder.cross(states))
+        return flat(self.model.decoder.cross(states))
 
 
 class EncoderBatch(nn.Module):
@@ -35,7 +35,7 @@ class EncoderBatch(nn.Module):
     def forward(self, input_values: Tensor, input_lengths: Tensor) -> tuple[Tensor, ...]:
         """(batch, samples), real samples (batch,) -> key and value of each layer."""
         states, _ = self.model.encode(input_values, input_lengths)
-        return _flat(self.model.decoder.cross(states))
+        return flat(self.model.decoder.cross(states))
 
 
 class DecoderStep(nn.Module):
@@ -53,7 +53,7 @@ class DecoderStep(nn.Module):
         logits, new = self.decoder.step(
             tokens, positions, bias[:, None], _paired(past), _paired(cross), cross_bias[:, None, None]
         )
-        return (logits, *_flat(new))
+        return (logits, *flat(new))
 
 
 def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> list[GraphSource]:
@@ -68,7 +68,8 @@ def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> 
     return [GraphSource(name, modules[name], *tensors, fixed) for name, tensors in found.items()]
 
 
-def _flat(cache: Cache) -> tuple[Tensor, ...]:
+def flat(cache: Cache) -> tuple[Tensor, ...]:
+    """Return keys and values in the order and layout of the contract."""
     return tuple(tensor for key, value in cache for tensor in (key.transpose(2, 3), value))
 
 

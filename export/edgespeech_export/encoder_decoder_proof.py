@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from edgespeech_runtime.contracts import Decoder
 from edgespeech_runtime.generation import GenerationOptions, generate, sequences
-from edgespeech_runtime.manifest import Precision
+from edgespeech_runtime.manifest import FloatPrecision
 from edgespeech_runtime.waveform import normalize
 
 from edgespeech.generation import CachedSteps
@@ -24,7 +24,9 @@ MOST_TOKENS = 24  # of each sequence that is compared
 BEAMS = 4
 
 
-def prove(bundle: Path, model: SpeechEncoderDecoderModel, facts: Decoder, precision: Precision) -> dict[str, object]:
+def prove(
+    bundle: Path, model: SpeechEncoderDecoderModel, facts: Decoder, precision: FloatPrecision
+) -> dict[str, object]:
     """Compare the bundle with the model, and return the report.
 
     Logits: after each token of what the model itself says to the golden input and to lengths at the edges, read one by

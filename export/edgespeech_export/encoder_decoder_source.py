@@ -9,7 +9,7 @@ from edgespeech_runtime.contracts import NEXT_LOGITS, TOKENS, VALUES, Decoder
 from edgespeech_runtime.errors import ArgumentError
 from edgespeech_runtime.generation import GenerationOptions, check_vocabulary
 from edgespeech_runtime.generation.options import NAMES
-from edgespeech_runtime.manifest import EngineName, Precision
+from edgespeech_runtime.manifest import EngineName, FloatPrecision
 from edgespeech_runtime.text import DETOKENIZER_FILE, Detokenizer
 from edgespeech_runtime.waveform import normalize
 
@@ -58,7 +58,7 @@ class EncoderDecoderSource(Source):
         logits = encoder_decoder_proof.reference(self.model, values, tokens)[None]
         return {VALUES.name: values, TOKENS.name: tokens, NEXT_LOGITS.name: logits}, float(np.abs(logits).max())
 
-    def prove(self, bundle: Path, precision: Precision) -> dict[str, object]:
+    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
         """See `Source.prove`."""
         return encoder_decoder_proof.prove(bundle, self.model, self.decoder, precision)
 

@@ -8,8 +8,8 @@ from typing import get_args
 
 import numpy as np
 from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.engines import open_engine
-from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, Golden, Manifest, Precision
+from edgespeech_runtime.devices import open_engine
+from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, FloatPrecision, Golden, Manifest
 
 from edgespeech.checkpoint import resolve
 from edgespeech_export import proof
@@ -36,12 +36,12 @@ class ExportOptions:
     """
 
     engine: EngineName = "onnx"
-    precision: Precision = "float32"
+    precision: FloatPrecision = "float32"
     target_lang: str | None = None
     force: bool = False
 
     def __post_init__(self) -> None:
-        for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(Precision))):
+        for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(FloatPrecision))):
             if getattr(self, name) not in choices:
                 raise ExportError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
 
@@ -98,7 +98,7 @@ def export(
     return manifest
 
 
-def _report(folder: Path, source: Source, precision: Precision, written: dict[str, Written]) -> dict[str, object]:
+def _report(folder: Path, source: Source, precision: FloatPrecision, written: dict[str, Written]) -> dict[str, object]:
     return {
         "parity": source.prove(folder, precision),
         "bytes": sum(path.stat().st_size for path in folder.iterdir()),
@@ -108,7 +108,7 @@ def _report(folder: Path, source: Source, precision: Precision, written: dict[st
     }
 
 
-def _write_golden(source: Source, folder: Path, precision: Precision) -> Golden:
+def _write_golden(source: Source, folder: Path, precision: FloatPrecision) -> Golden:
     """Write a short input and the reference model's output for it."""
     arrays, largest = source.golden()
     np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **arrays)

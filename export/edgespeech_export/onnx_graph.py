@@ -22,6 +22,7 @@ from torch.export import Dim
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
 from edgespeech_export.reshapes import copy_leading_dimensions
+from edgespeech_export.weight_names import name_weights
 
 OPSET = 20  # the first with Gelu as one operator
 # Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through.
@@ -66,6 +67,7 @@ def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
     if not same:
         raise ExportError(f"onnxsim changed what the graph {source.name!r} computes; report this")
     _name_axes(model, source)
+    name_weights(model.graph, source.module)
     del model.graph.value_info[:]  # inferred again by every engine
     model.producer_name = "edgespeech"
     onnx.checker.check_model(model, full_check=True)
@@ -101,8 +103,8 @@ def _dynamic_shapes(source: GraphSource) -> tuple[Any, ...]:
 def _example(spec: TensorSpec, fixed: Mapping[str, int], samples: int) -> Tensor:
     known = {**FREE, "samples": samples, **fixed}
     sizes = [known[axis] for axis in spec.axes]
-    if spec.dtype == "int64":
-        return torch.full(sizes, samples if spec == LENGTHS else 0)
+    if spec.dtype != "float32":
+        return torch.full(sizes, samples if spec == LENGTHS else 0, dtype=getattr(torch, spec.dtype))
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
 
 

@@ -6,16 +6,20 @@ share their weights, so their constants are pointed at one common `.bin`.
 
 import hashlib
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
-from edgespeech_runtime.manifest import Precision
+import numpy as np
+import onnx
+from edgespeech_runtime.manifest import FloatPrecision
+from onnx import numpy_helper
 
 from edgespeech_export.errors import ExportError
 
 ALIGNMENT = 64  # bytes
 
 
-def to_openvino(onnx_file: Path, xml: Path, precision: Precision) -> None:
+def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:
     """Convert an ONNX file to an IR; writes `xml` and the `.bin` beside it.
 
     Raises:
@@ -25,10 +29,29 @@ def to_openvino(onnx_file: Path, xml: Path, precision: Precision) -> None:
 
     try:
         model = openvino.convert_model(onnx_file)
+        _name_weights(model, onnx_file)
         openvino.save_model(model, xml, compress_to_fp16=precision == "float16")
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise ExportError(f"OpenVINO could not convert {onnx_file.name}: {reason}") from error
+
+
+def _name_weights(model: Any, onnx_file: Path) -> None:
+    """Give constants that the conversion transposed or reshaped the names of the weights that they were."""
+    weights: dict[bytes, str] = {}
+    for tensor in onnx.load(onnx_file).graph.initializer:
+        if tensor.name.endswith(".weight") and len(tensor.dims) > 1:
+            values = numpy_helper.to_array(tensor)
+            for form in (values, values.T) if values.ndim == 2 else (values,):
+                weights.setdefault(hashlib.sha256(np.ascontiguousarray(form)).digest(), tensor.name)
+    constants = [node for node in model.get_ordered_ops() if node.get_type_name() == "Constant"]
+    taken = {node.friendly_name for node in constants}
+    for node in constants:
+        if len(node.output(0).shape) > 1 and not node.friendly_name.endswith(".weight"):
+            name = weights.get(hashlib.sha256(np.ascontiguousarray(node.data)).digest())
+            if name is not None and name not in taken:
+                node.friendly_name = name
+                taken.add(name)
 
 
 def share_weights(graphs: list[Path]) -> Path:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime.manifest import Precision
+from edgespeech_runtime.manifest import FloatPrecision
 
 from edgespeech_export.errors import ProofError
 
@@ -27,7 +27,7 @@ def waveforms(rate: int, shortest: int, hop: int) -> list[Waveform]:
     return [long, *(_buzz(length, rate, seed) for seed, length in enumerate(edges, start=1))]
 
 
-def tolerance(precision: Precision, largest_logit: float) -> float:
+def tolerance(precision: FloatPrecision, largest_logit: float) -> float:
     """Return the difference that is allowed on logits, given the largest of them."""
     if precision == "float16":
         return FLOAT16_RELATIVE * largest_logit

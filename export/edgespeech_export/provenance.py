@@ -22,7 +22,7 @@ SPEED_RUNS = 3
 
 def provenance(checkpoint: Path, engine: EngineName) -> dict[str, Any]:
     """Return the checkpoint's name and hash, and the versions of the tools."""
-    package = {"onnx": "onnxruntime", "openvino": "openvino"}[engine]
+    package = {"onnx": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}[engine]
     return {
         "checkpoint": checkpoint.resolve().name,
         "checkpoint_sha256": checkpoint_hash(checkpoint),

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.contracts import Task
-from edgespeech_runtime.manifest import Audio, EngineName, Frames, Precision
+from edgespeech_runtime.manifest import Audio, EngineName, FloatPrecision, Frames
 from torch.nn.utils import parametrize
 
 from edgespeech.models.pretrained import PreTrainedModel
@@ -59,7 +59,7 @@ class Source(ABC):
         """Return a short input with the reference model's output for it, and the largest logit in that."""
 
     @abstractmethod
-    def prove(self, bundle: Path, precision: Precision) -> dict[str, object]:
+    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
         """Compare a bundle with the model and return the report.
 
         Raises:

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import numpy as np
 import onnx
-from edgespeech_runtime.manifest import Precision
+from edgespeech_runtime.manifest import FloatPrecision
 from onnx import TensorProto, helper, numpy_helper
 
 from edgespeech_export.errors import PrecisionError
@@ -52,7 +52,7 @@ class WeightStore:
             tensor.external_data.add(key=name, value=str(value))
 
 
-def store_as(model: onnx.ModelProto, precision: Precision) -> None:
+def store_as(model: onnx.ModelProto, precision: FloatPrecision) -> None:
     """Store the weights of a graph in a precision; it still computes in float32. Changes the graph.
 
     For float16 each matrix or kernel becomes a float16 tensor and a Cast, which engines fold when they load the graph.

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
-from edgespeech_runtime.manifest import EngineName, Graph, Precision
+from edgespeech_runtime.manifest import EngineName, FloatPrecision, Graph
 
 from edgespeech_export import interchange
 from edgespeech_export.graphs import GraphSource
+from edgespeech_export.numpy_graph import Archive, to_program
 from edgespeech_export.onnx_graph import to_onnx
 from edgespeech_export.openvino_graph import share_weights, to_openvino
 from edgespeech_export.source import Source
@@ -16,6 +17,7 @@ from edgespeech_export.weight_store import WeightStore, store_as
 
 Note = Callable[[str], None]
 WEIGHTS_FILE = "weights.data"
+ARCHIVE_FILE = "weights.npz"
 ONNX_FILES = {"interchange": "model.onnx"}  # the others are called after their graphs
 OPENVINO_FILES = {"single": "openvino_model.xml", "batch": "openvino_batch.xml"}
 
@@ -28,7 +30,7 @@ class Written:
     model: onnx.ModelProto
 
 
-def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
+def write_onnx(source: Source, folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
     """Write thin `.onnx` files over one file of weights: the runtime's graphs, and the one for other runtimes."""
     store = WeightStore(folder / WEIGHTS_FILE)
     written = {}
@@ -44,7 +46,7 @@ def write_onnx(source: Source, folder: Path, precision: Precision, note: Note) -
     return written
 
 
-def write_openvino(source: Source, folder: Path, precision: Precision, note: Note) -> dict[str, Written]:
+def write_openvino(source: Source, folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
     """Write IRs over one `.bin`, each converted from the ONNX form of its graph.
 
     The conv stack has its channels last here: OpenVINO runs it faster so, ONNX Runtime does not (docs/architecture.md).
@@ -66,11 +68,28 @@ def write_openvino(source: Source, folder: Path, precision: Precision, note: Not
     return written
 
 
+def write_numpy(source: Source, folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
+    """Write programs over one archive of weights, from the same graphs as ONNX: an oracle computes the plain thing.
+
+    With channels last in the graph it is slower here, because the operator for convolutions has them last already.
+    """
+    written = {}
+    with Archive(folder / ARCHIVE_FILE) as archive:
+        for graph in source.graphs("numpy"):
+            note(f"ONNX graph {graph.name}")
+            model = to_onnx(graph, source.encoder.samples)
+            file = f"{graph.name}.json"
+            (folder / file).write_text(to_program(model, graph, archive, precision), encoding="utf-8")
+            written[graph.name] = _entry(graph, file, ARCHIVE_FILE, model)
+    return written
+
+
 def _entry(graph: GraphSource, file: str, weights: str, model: onnx.ModelProto) -> Written:
     return Written(Graph(file, weights, graph.inputs, graph.outputs), model)
 
 
-WRITERS: dict[EngineName, Callable[[Source, Path, Precision, Note], dict[str, Written]]] = {
+WRITERS: dict[EngineName, Callable[[Source, Path, FloatPrecision, Note], dict[str, Written]]] = {
     "onnx": write_onnx,
     "openvino": write_openvino,
+    "numpy": write_numpy,
 }

@@ -1,6 +1,8 @@
 """Speech models on the device: load a bundle that edgespeech exported, and transcribe. numpy and one engine."""
 
 from .audio import read_audio
+from .devices import DeviceWarning, devices
+from .engines import Device
 from .errors import EdgeSpeechRuntimeError
 from .loading import load
 from .subtitles import to_srt, to_vtt
@@ -8,5 +10,5 @@ from .tasks import CtcModel, EncoderDecoderModel
 from .transcript import Character, Transcript, Word
 
 __version__ = "0.1.0"
-__all__ = ["Character", "CtcModel", "EdgeSpeechRuntimeError", "EncoderDecoderModel", "Transcript", "Word"]
-__all__ += ["load", "read_audio", "to_srt", "to_vtt"]
+__all__ = ["Character", "CtcModel", "Device", "DeviceWarning", "EdgeSpeechRuntimeError", "EncoderDecoderModel"]
+__all__ += ["Transcript", "Word", "devices", "load", "read_audio", "to_srt", "to_vtt"]

@@ -50,6 +50,32 @@ class Decoder:
         _require(has_room, f"decoder.longest: expected at least 2, or null for any number, got {self.longest}")
 
 
+@dataclass(frozen=True)
+class Static:
+    """The sizes of a bundle whose graphs have fixed shapes; see `static_contract`.
+
+    Attributes:
+        buckets: samples that the graphs take, ascending: one graph for each.
+        masks: the graphs are told which frames are real after so many of the strided layers.
+        hidden: what is added to scores that count for nothing. exp of it is 0 beside any other, and numbers of 16 bits
+            that hold it too are still fine enough where the bundle needs that.
+        prefill, slots: of an encoder-decoder: new tokens that the graph `prefill` reads at once, columns of the cache.
+    """
+
+    buckets: tuple[int, ...]
+    masks: tuple[int, ...]
+    hidden: float
+    prefill: int = 0
+    slots: int = 0
+
+    def __post_init__(self) -> None:
+        is_ascending = list(self.buckets) == sorted(set(self.buckets)) and min(self.buckets, default=0) > 0
+        _require(is_ascending, "static.buckets: expected numbers of samples, ascending and at least one")
+        _require(min(self.masks, default=1) > 0, "static.masks: expected counts of layers of at least 1")
+        _require(self.hidden < 0, f"static.hidden: expected a negative number, got {self.hidden}")
+        _require(min(self.prefill, self.slots) >= 0, "static: expected prefill and slots of at least 0")
+
+
 VALUES = Tensor("input_values", "float32", ("batch", "samples"))
 LENGTHS = Tensor("input_lengths", "int64", ("batch",))
 LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
@@ -59,6 +85,10 @@ POSITIONS = Tensor("positions", "int64", ("batch", "new"))
 BIAS = Tensor("bias", "float32", ("batch", "new", "columns"))  # the cache's slots, then the new tokens
 CROSS_BIAS = Tensor("cross_bias", "float32", ("batch", "frames"))
 NEXT_LOGITS = Tensor("logits", "float32", ("batch", "new", "vocabulary"))
+
+STATIC_TOKENS = Tensor("tokens", "int32", ("batch", "new"))
+CACHE_POSITION = Tensor("cache_position", "int32", ("batch", "new"))
+ATTENTION_MASK = Tensor("attention_mask", "float32", ("batch", "new", "columns"))
 
 # The graphs that a bundle must have. The others serve padded batches; without them utterances of different lengths run
 # one by one.
@@ -87,6 +117,23 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
             (NEXT_LOGITS, *columns("new", "new", decoder.layers)),
         ),
     }
+
+
+def static_contract(task: Task, static: Static, decoder: Decoder | None = None) -> Contract:
+    """What graphs of fixed shapes take and give; each hears one utterance.
+
+    "ctc": `single_N` for each bucket of N samples. "encoder-decoder": `encoder_N` likewise; `prefill` and `step` are
+    the decoder for several new tokens and for one, over `static.slots` slots and the frames of the largest bucket.
+    `mask.D` is 1 on the frames that are real after the first D strided layers, 0 on those that come of padding.
+    """
+    masks = tuple(Tensor(f"mask.{depth}", "float32", ("batch", f"frames.{depth}")) for depth in static.masks)
+    if task == "ctc":
+        return {f"single_{samples}": ((VALUES, *masks), (LOGITS,)) for samples in static.buckets}
+    dynamic = contract(task, decoder)
+    inputs, outputs = dynamic["decoder"]
+    renamed = (STATIC_TOKENS, CACHE_POSITION, ATTENTION_MASK, *inputs[3:])
+    hearing = {f"encoder_{samples}": ((VALUES, *masks), dynamic["encoder"][1]) for samples in static.buckets}
+    return {**hearing, "prefill": (renamed, outputs), "step": (renamed, outputs)}
 
 
 def columns(prefix: str, length: str, layers: int) -> tuple[Tensor, ...]:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from .bundle import Bundle
 from .contracts import REQUIRED
-from .engines import Arrays, Binding, Engine, Graph
+from .engines import Arrays, Binding, Engine, Graph, Share
 from .errors import EngineError
 
 
@@ -40,6 +40,10 @@ class Graphs:
     def bind(self, name: str) -> Binding:
         """Prepare a series of calls of the graph `name`."""
         return self._graph(name).bind()
+
+    def placement(self) -> dict[str, list[Share]]:
+        """What ran where in each graph that is loaded, on its example."""
+        return {name: graph.placement(self._examples[name]) for name, graph in self._loaded.items()}
 
     def close(self) -> None:
         """Let go of the engine's memory; running a graph afterwards is an EngineError."""

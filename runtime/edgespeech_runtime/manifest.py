@@ -12,15 +12,16 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, Literal, get_args
 
-from .contracts import REQUIRED, Contract, Decoder, Task, Tensor, contract
+from .contracts import REQUIRED, Contract, Decoder, Static, Task, Tensor, contract, static_contract
 from .errors import BundleError
 from .schema import build
 
 FORMAT = 1
 MANIFEST_FILE = "edgespeech.json"
 
-EngineName = Literal["onnx", "openvino"]
-Precision = Literal["float32", "float16"]
+EngineName = Literal["onnx", "openvino", "numpy"]
+FloatPrecision = Literal["float32", "float16"]  # how weights are stored; all of it computes in float32
+Precision = Literal["float32", "float16", "int8"]
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,9 @@ class Frames:
         _require(min((*self.kernels, *self.strides), default=1) > 0, "frames: expected positive kernels and strides")
         _require(min(self.paddings, default=0) >= 0, "frames: expected paddings of at least 0")
 
-    def count(self, samples: int) -> int:
-        """Frames that an utterance of so many samples gives."""
-        for kernel, stride, padding in zip(self.kernels, self.strides, self.paddings, strict=True):
+    def count(self, samples: int, layers: int | None = None) -> int:
+        """Frames that an utterance of so many samples gives, after the first `layers` (None: after all)."""
+        for kernel, stride, padding in list(zip(self.kernels, self.strides, self.paddings, strict=True))[:layers]:
             samples = max(0, (samples + 2 * padding - kernel) // stride + 1)
         return samples
 
@@ -131,7 +132,8 @@ class Golden:
 class Manifest:
     """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON.
 
-    `vocabulary` is there for the task "ctc", `decoder` for "encoder-decoder".
+    `vocabulary` is there for the task "ctc", `decoder` for "encoder-decoder", `static` where the graphs have fixed
+    shapes.
     """
 
     task: Task
@@ -144,6 +146,7 @@ class Manifest:
     golden: Golden
     vocabulary: Vocabulary | None = None
     decoder: Decoder | None = None
+    static: Static | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
@@ -162,7 +165,17 @@ class Manifest:
     @property
     def contract(self) -> Contract:
         """What the graphs of this model take and give."""
+        if self.static is not None:
+            return static_contract(self.task, self.static, self.decoder)
         return contract(self.task, self.decoder)
+
+    @property
+    def opened(self) -> tuple[str, ...]:
+        """The graphs that are loaded with the bundle; others wait until they are needed."""
+        if self.static is None:
+            return REQUIRED[self.task]
+        names = tuple(self.contract)
+        return names[:1] if self.task == "ctc" else (names[0], "prefill", "step")
 
     def _check_task(self) -> None:
         facts: dict[Task, object] = {"ctc": self.vocabulary, "encoder-decoder": self.decoder}
@@ -172,7 +185,7 @@ class Manifest:
             _require(self.decoder.text in self.files, f"decoder.text: {self.decoder.text!r} is not listed in files")
 
     def _check_graphs(self) -> None:
-        for name in REQUIRED[self.task]:
+        for name in REQUIRED[self.task] if self.static is None else self.contract:
             _require(name in self.graphs, f"graphs: the graph {name!r} is missing")
         for name, graph in self.graphs.items():
             for file in (graph.file, graph.weights):

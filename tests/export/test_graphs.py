@@ -24,6 +24,18 @@ def test_the_single_graph_has_no_arithmetic_on_shapes_and_no_masks(case_of: Any,
     assert found["Softmax"] == case.model.config.num_hidden_layers
 
 
+@pytest.mark.parametrize("name", ["single.onnx", "batch.onnx"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_matrix_is_called_after_its_parameter(case_of: Any, kind: str, name: str) -> None:
+    case = case_of(kind, "onnx")
+    model = graph(case, name)
+    matrices = {tensor.name for tensor in model.graph.initializer if len(tensor.dims) > 1 and min(tensor.dims) > 1}
+    folded = {path.replace("parametrizations.weight.original1", "weight") for path in case.model.state_dict()}
+    parameters = {f"model.{path}" for path in folded}
+    assert matrices <= parameters
+    assert len(matrices) > 6 * case.model.config.num_hidden_layers
+
+
 def test_layer_norm_and_gelu_are_single_operators(case_of: Any) -> None:
     case = case_of("wav2vec2-group", "onnx")
     found = Counter(node.op_type for node in graph(case, "single.onnx").graph.node)

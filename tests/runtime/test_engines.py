@@ -10,7 +10,7 @@ import pytest
 from edgespeech_runtime import engines, load
 from edgespeech_runtime.bundle import open_bundle
 from edgespeech_runtime.contracts import Tensor
-from edgespeech_runtime.engines import open_engine
+from edgespeech_runtime.devices import open_engine
 from edgespeech_runtime.errors import ArgumentError, BundleError, DeviceError, EngineError, EnginePackageError
 from edgespeech_runtime.graphs import Graphs
 

@@ -68,7 +68,7 @@ def test_a_format_that_is_none(manifest_data, found):
     [
         ("task", "telepathy", "ctc, encoder-decoder"),
         ("engine", "abacus", "onnx, openvino"),
-        ("precision", "int3", "float32, float16"),
+        ("precision", "int3", "float32, float16, int8"),
     ],
 )
 def test_unknown_names_list_the_known(manifest_data, field, value, known):

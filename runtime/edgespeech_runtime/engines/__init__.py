@@ -1,24 +1,62 @@
 """Inference engines. Each module here imports one engine, and only when a bundle asks for it.
 
-To add an engine: a module with a class `Engine(threads)` that has the methods of the protocol below, and a line in
-`ENGINES`.
+To add an engine: a module with `offered()`, the list of devices that it can use here, and a class `Engine(threads,
+device, precision)` that has the methods of the protocol below; and a line in `ENGINES`.
 """
 
 import importlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Literal, NamedTuple, Protocol, get_args
 
 import numpy.typing as npt
 
 from ..contracts import Tensor
-from ..errors import ArgumentError, BundleError, DeviceError
+from ..errors import ArgumentError, BundleError
 from ..manifest import EngineName
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Kind = Literal["cpu", "gpu", "npu"]
+ComputePrecision = Literal["exact", "fast"]
 
-ENGINES: dict[EngineName, str] = {"onnx": ".onnx", "openvino": ".openvino"}  # modules of this package
-DEVICES = ("cpu",)
+ENGINES: dict[EngineName, str] = {"onnx": ".onnx", "openvino": ".openvino", "numpy": ".numpy"}  # modules here
+
+
+@dataclass(frozen=True)
+class Device:
+    """Something that runs models.
+
+    Attributes:
+        name: exact, as `load(device=...)` takes it: "onnx:CPUExecutionProvider", "openvino:NPU".
+        kind: "cpu", "gpu" or "npu".
+        engine: whose bundles run there.
+        library: the engine and its version.
+        driver: what the device itself is called or driven by, None where the engine does not say.
+        precisions: what it computes in.
+        static: it needs graphs whose shapes are all fixed.
+    """
+
+    name: str
+    kind: Kind
+    engine: EngineName
+    library: str
+    driver: str | None = None
+    precisions: tuple[str, ...] = ("float32",)
+    static: bool = False
+
+    @property
+    def target(self) -> str:
+        """The name that the engine knows it by."""
+        return self.name.partition(":")[2]
+
+
+class Share(NamedTuple):
+    """What one provider of an engine did in a run of a graph: its name, the nodes it ran, the seconds they took."""
+
+    provider: str
+    nodes: int
+    seconds: float
 
 
 class Graph(Protocol):
@@ -30,6 +68,10 @@ class Graph(Protocol):
 
     def bind(self) -> "Binding":
         """Prepare a series of calls that share most of their inputs."""
+        ...
+
+    def placement(self, inputs: Arrays) -> list[Share]:
+        """Run once under the engine's profiler and say what ran where, the most time first. Raises EngineError."""
         ...
 
 
@@ -48,6 +90,9 @@ class Binding(Protocol):
 class Engine(Protocol):
     """An engine on one device with its settings; it loads any number of graphs."""
 
+    device: Device
+    precision: ComputePrecision
+
     def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Graph:
         """Load a graph that has exactly these tensors. Raises EngineError, or BundleError where it has others."""
         ...
@@ -61,20 +106,24 @@ class Port(NamedTuple):
     rank: int | None
 
 
-def open_engine(name: EngineName, device: str, threads: int | None) -> Engine:
-    """Start an engine. `device` is "cpu" or "auto"; `threads` None leaves the number to the engine.
+def engine_module(name: EngineName) -> Any:
+    """Import the module of an engine. Raises EnginePackageError where its package is not installed."""
+    return importlib.import_module(ENGINES[name], __name__)
 
-    Raises DeviceError, ArgumentError for an impossible number of threads, EnginePackageError where the engine is not
-    installed.
+
+def start(device: Device, threads: int | None = None, precision: ComputePrecision = "exact") -> Engine:
+    """Start the engine of a device. `threads` None leaves the number to the engine.
+
+    `precision` "exact" computes in float32, "fast" in whatever is fastest there. Raises ArgumentError for an impossible
+    number of threads or an unknown precision, EnginePackageError where the engine is not installed.
     """
-    if device not in (*DEVICES, "auto"):
-        offered = ", ".join(map(repr, DEVICES))
-        raise DeviceError(f"device {device!r} is not offered here: use {offered}, or 'auto' for the best of them")
     if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
         raise ArgumentError(
             f"threads: expected a whole number of at least 1, or None for the engine's choice, got {threads!r}"
         )
-    engine: Engine = importlib.import_module(ENGINES[name], __name__).Engine(threads)
+    if precision not in get_args(ComputePrecision):
+        raise ArgumentError(f"precision: expected 'exact' or 'fast', got {precision!r}")
+    engine: Engine = engine_module(device.engine).Engine(threads, device, precision)
     return engine
 
 

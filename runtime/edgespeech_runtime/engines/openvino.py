@@ -1,4 +1,4 @@
-"""OpenVINO on the CPU: the only module that imports it."""
+"""OpenVINO on any of its devices: the only module that imports it."""
 
 import sys
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
-from . import Arrays, Port, check_ports, one_line
+from . import Arrays, ComputePrecision, Device, Kind, Port, Share, check_ports, one_line
 
 TELEMETRY = "openvino_telemetry"
 SHAPES_KEPT = 16  # for each kind of kernel
@@ -38,35 +38,85 @@ def _import_openvino() -> Any:
 openvino = _import_openvino()
 
 
-class Engine:
-    """OpenVINO's CPU plug-in with so many threads (None: one per core), tuned for one utterance at a time."""
+LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
+KINDS: dict[str, Kind] = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
+COMBINING = ("AUTO", "HETERO", "MULTI", "BATCH")  # plug-ins that spread work over others: "HETERO:NPU,CPU"
+NUMBERS = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "INT8": "int8"}
+FAST = ("BF16", "FP16")  # the first of these that a device computes in is its fast one
+HINTS = {"BF16": "bf16", "FP16": "f16"}
 
-    def __init__(self, threads: int | None) -> None:
+
+def offered() -> list[Device]:
+    """The devices that OpenVINO's plug-ins see here."""
+    core = openvino.Core()
+    return [_device(core, name) for name in core.available_devices]
+
+
+def combined(target: str, devices: Sequence[Device]) -> Device | None:
+    """A device made of others, such as "HETERO:NPU,CPU" or "AUTO"; None where one of them is not there."""
+    plugin, _, parts = target.partition(":")
+    there = {device.target: device for device in devices}
+    names = [part.partition("(")[0] for part in parts.split(",") if part] or list(there)
+    if plugin not in COMBINING or not all(name in there for name in names):
+        return None
+    first = there[names[0]]
+    return Device(f"openvino:{target}", first.kind, "openvino", LIBRARY, None, first.precisions, first.static)
+
+
+def _device(core: Any, name: str) -> Device:
+    kind = KINDS[name.partition(".")[0]]
+    able = core.get_property(name, "OPTIMIZATION_CAPABILITIES")
+    precisions = tuple(NUMBERS[number] for number in NUMBERS if number in able)
+    driver = str(core.get_property(name, "FULL_DEVICE_NAME"))
+    return Device(f"openvino:{name}", kind, "openvino", LIBRARY, driver, precisions, static=kind == "npu")
+
+
+class Engine:
+    """A device with so many threads (None: one per core), tuned for one utterance at a time."""
+
+    def __init__(
+        self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
+    ) -> None:
         self._core = openvino.Core()
-        # Left to itself, the plug-in computes in bfloat16 wherever the processor can.
+        self.device = device or _device(self._core, "CPU")
+        self.precision: ComputePrecision = precision
+        self._target = self.device.target
+        # Left to itself, a plug-in computes in bfloat16 or float16 wherever the device can.
         self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-        # What is compiled for a shape is kept, by default for thousands of them: each new length would take memory.
-        self._settings["CPU_RUNTIME_CACHE_CAPACITY"] = SHAPES_KEPT
-        if threads is not None:
-            self._settings["INFERENCE_NUM_THREADS"] = threads
+        if precision == "fast" or self.device.static:  # an NPU has no float32
+            able = self._core.get_property(self._target.partition(":")[0], "OPTIMIZATION_CAPABILITIES")
+            self._settings["INFERENCE_PRECISION_HINT"] = next((HINTS[name] for name in FAST if name in able), "f32")
+        if self._target == "CPU":
+            # What is compiled for a shape is kept, by default for thousands of them: each new length would take memory.
+            self._settings["CPU_RUNTIME_CACHE_CAPACITY"] = SHAPES_KEPT
+            if threads is not None:
+                self._settings["INFERENCE_NUM_THREADS"] = threads
 
     def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> "Graph":
         """Read `file` (.xml) with `weights` (.bin), which graphs may share, and compile it."""
         try:
             model = self._core.read_model(str(file), str(weights) if weights else "")
-            compiled = self._core.compile_model(model, "CPU", self._settings)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {file.name}: {one_line(error)}") from error
+        compiled = self.compile(model, file)
         check_ports(file, "inputs", [_port(port) for port in compiled.inputs], inputs)
         check_ports(file, "outputs", [_port(port) for port in compiled.outputs], outputs)
-        return Graph(file.name, compiled, [tensor.name for tensor in outputs])
+        return Graph(file, model, compiled, [tensor.name for tensor in outputs], self)
+
+    def compile(self, model: Any, file: Path, **settings: Any) -> Any:
+        """The model for the device, with settings beyond the engine's own. Raises EngineError."""
+        try:
+            return self._core.compile_model(model, self._target, {**self._settings, **settings})
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO cannot load {file.name}: {one_line(error)}") from error
 
 
 class Graph:
     """One compiled model. An infer request serves one call at a time; each running call has its own, idle ones wait."""
 
-    def __init__(self, name: str, compiled: Any, outputs: list[str]) -> None:
-        self._name, self._compiled, self._outputs = name, compiled, outputs
+    def __init__(self, file: Path, model: Any, compiled: Any, outputs: list[str], engine: Engine) -> None:
+        self._file, self._model, self._compiled, self._outputs, self._engine = file, model, compiled, outputs, engine
+        self._name = file.name
         self._idle: list[Any] = []
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
@@ -88,6 +138,18 @@ class Graph:
     def bind(self) -> "Binding":
         """Prepare a series of calls."""
         return Binding(self._name, self._compiled.create_infer_request(), self._outputs)
+
+    def placement(self, inputs: Arrays) -> list[Share]:
+        """Nodes and seconds by device, in the second of two runs of a model compiled with counters."""
+        request = self._engine.compile(self._model, self._file, PERF_COUNT=True).create_infer_request()
+        try:
+            for _ in range(2):
+                request.infer(dict(inputs))
+            nodes = [node for node in request.profiling_info if str(node.status).endswith("EXECUTED")]
+        except RuntimeError as error:
+            raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
+        seconds = sum(node.real_time.total_seconds() for node in nodes)
+        return [Share(",".join(self._compiled.get_property("EXECUTION_DEVICES")), len(nodes), seconds)]
 
 
 class Binding:

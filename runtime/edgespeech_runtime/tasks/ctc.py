@@ -14,7 +14,7 @@ from ..engines import Arrays, Engine
 from ..errors import ArgumentError, BundleError, EngineError
 from ..manifest import Vocabulary
 from ..transcript import Character, Transcript, Word
-from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform, largest_difference
+from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform
 
 Timestamps = Literal["word", "char"]
 Logits = npt.NDArray[np.float32]
@@ -96,14 +96,10 @@ class CtcModel(Model):
         return outputs if isinstance(audio, list | tuple) else outputs[0]
 
     def self_check(self) -> float:
-        """Run the bundle's golden input here and return the largest difference from the logits expected.
-
-        Raises SelfCheckError where it exceeds the manifest's tolerance: then this device, or this build of the
-        engine, computes wrongly.
-        """
+        """See `Model.self_check`."""
         values, expected = self._golden(VALUES.name, LOGITS.name)
         found = self._graphs.run("single", {VALUES.name: values})[LOGITS.name]
-        return largest_difference(found, expected, self.manifest.golden.tolerance)
+        return self._checked(found, expected)
 
     def _run(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Logits]:
         """`[samples] -> [frames, vocabulary]` for each."""

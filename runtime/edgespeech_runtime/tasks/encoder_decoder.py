@@ -15,7 +15,7 @@ from ..errors import ArgumentError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
 from ..text import Detokenizer
 from ..transcript import Transcript
-from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform, largest_difference
+from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform
 
 Cross = dict[str, npt.NDArray[np.float32]]
 
@@ -158,15 +158,11 @@ class EncoderDecoderModel(Model):
         return chosen
 
     def self_check(self) -> float:
-        """Run the bundle's golden input here and return the largest difference from the logits expected.
-
-        Raises SelfCheckError where it exceeds the manifest's tolerance: then this device, or this build of the
-        engine, computes wrongly.
-        """
+        """See `Model.self_check`."""
         values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
         cross = self._graphs.run("encoder", {VALUES.name: values})
         found = self._read_tokens(self._cached(cross, [values.shape[1]]), tokens)
-        return largest_difference(found, expected, self.manifest.golden.tolerance)
+        return self._checked(found, expected)
 
     def step_logits(
         self, audio: AudioList, tokens: npt.ArrayLike, *, sampling_rate: float | None = None

@@ -1,0 +1,267 @@
+"""Making the INT8 bundle: tries with more and more layers in float until one passes, then its last proof and manifest.
+
+A try is a whole bundle in the scratch folder, so that the real runtime judges what will be shipped.
+"""
+
+import contextlib
+import math
+import shutil
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import edgespeech_runtime
+from edgespeech_runtime.bundle import Bundle, sha256
+from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
+
+from edgespeech_calib.errors import QualityError
+from edgespeech_calib.quantization import reverting
+from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
+from edgespeech_calib.quantization.calibration import Calibration
+from edgespeech_calib.quantization.gate import Count, Gate, Verdict
+from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
+from edgespeech_calib.quantization.ranking import ranked
+from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
+
+# Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. The
+# dynamic scheme leaves convolutions in float: a third of the work of an ordinary model, more of a small one.
+LEAST_SHARE: dict[Scheme, float] = {"static": 0.5, "dynamic": 0.25}
+# The golden output is the float model's, so that the self-check sees the whole distance from what is right. Rounding
+# differs between processors; twice the difference measured here leaves room for that and none for garbage.
+GOLDEN_MARGIN = 2.0
+GOLDEN_LEAST = 1e-3
+ANY = 1e30  # tolerance of a try, whose difference is yet to be measured
+NAMED = 5  # layers in a message
+
+Progress = Callable[[str, int, int | None], object]
+
+
+class StepClock:
+    """Reports steps and adds up the seconds that each takes."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._label = ""
+        self.seconds: dict[str, float] = {}
+
+    @contextlib.contextmanager
+    def step(self, name: str) -> Iterator[Count]:
+        """Time a step; gives what to call with how much is done, and of how much."""
+        self.note(name)
+        began = time.monotonic()
+        try:
+            yield lambda done, total: self._progress(self._label, done, total)
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
+
+    def note(self, text: str) -> None:
+        """Say what a step is at; what is counted from here on is counted for that."""
+        self._label = text
+        self._progress(text, 0, None)
+
+
+@dataclass(frozen=True)
+class Made:
+    """A bundle that was tried."""
+
+    folder: Path
+    manifest: Manifest
+    floating: frozenset[str]
+    reverted: frozenset[str]
+    encoder: IntegerShare
+    decoder: IntegerShare | None
+    verdict: Verdict
+
+
+class Maker:
+    """Makes tries, judges them, and finishes the best."""
+
+    def __init__(
+        self,
+        source: Bundle,
+        scratch: Path,
+        options: QuantizationOptions,
+        encoder: EncoderBackend,
+        decoder: DecoderBackend | None,
+        noise: Mapping[str, float],
+        begins: Mapping[str, str],
+        gate: Gate,
+        drawn: Calibration,
+        clock: StepClock,
+    ) -> None:
+        """`begins` are the layers that are in float from the beginning, with the reason of each."""
+        self._source, self._scratch, self._options = source, scratch, options
+        self._encoder, self._decoder = encoder, decoder
+        self._noise, self._begins = noise, begins
+        self._gate, self._drawn, self._clock = gate, drawn, clock
+        self.tries: list[Try] = []
+
+    def make(self) -> Made:
+        """Return the bundle with the fewest layers in float that passes.
+
+        Raises:
+            QualityError: none does, or too little would run in integers.
+        """
+        order = [name for name in ranked(self._encoder.layers, self._noise) if name not in self._begins]
+        steps = reverting.search(order, self._attempt, self._options.revert)
+        best = reverting.best(steps)
+        if best is None:
+            raise QualityError(self._failure(steps[-1].result))
+        return best.result
+
+    def _attempt(self, reverted: Sequence[str]) -> tuple[bool, Made]:
+        clock, number = self._clock, len(self.tries)
+        suffix = f", try {number + 1}" if number else ""
+        folder = self._scratch / f"try-{number}"
+        folder.mkdir()
+        floating = frozenset({*self._begins, *reverted})
+        with clock.step(f"writing INT8{suffix}"):
+            manifest = self._write(folder, floating)
+        with clock.step(f"proving that integers are computed with{suffix}"):
+            (probe,) = self._drawn.few(1, 2.0)
+            share = self._encoder.integer_share(folder, probe)
+            decoder = None if self._decoder is None else self._decoder.integer_share(folder)
+        self._require_integers(share, decoder, len(reverted))
+        with clock.step(f"hearing with the INT8 model{suffix}") as count:
+            verdict = self._gate.judge(folder, count)
+        made = Made(folder, manifest, floating, frozenset(reverted), share, decoder, verdict)
+        self.tries.append(Try(len(floating), share.share, verdict.passed, verdict.sentence))
+        if not verdict.passed:
+            shutil.rmtree(folder)
+        return verdict.passed, made
+
+    def _write(self, folder: Path, floating: frozenset[str]) -> Manifest:
+        source = self._source.manifest
+        graphs = self._encoder.write(folder, floating)
+        if self._decoder is not None:
+            graphs = {**graphs, **self._decoder.write(folder)}
+        for name in sorted(source.files.keys() - _graph_files(source.graphs.values())):
+            shutil.copyfile(self._source.path(name), folder / name)
+        manifest = replace(
+            source,
+            precision="int8",
+            graphs={name: graphs[name] for name in source.graphs if name in graphs},
+            files=_listing(folder),
+            golden=Golden(source.golden.file, ANY),
+            report={},
+        )
+        _save(manifest, folder)
+        return manifest
+
+    def _require_integers(self, share: IntegerShare, decoder: IntegerShare | None, reverted: int) -> None:
+        """Raise QualityError for a bundle that would be INT8 by name alone."""
+        least = LEAST_SHARE[self._options.scheme]
+        parts = [("the model", share)] if decoder is None else [("the encoder", share), ("the decoder", decoder)]
+        for name, part in parts:
+            if part.share >= least:
+                continue
+            ran = f"; ran in float though stored in INT8: {_few(part.floating)}" if part.floating else ""
+            why = f" with the {reverted} layers in float that the gate asks for" if reverted else ""
+            last = f"; {self.tries[-1].result}" if self.tries else ""
+            raise QualityError(
+                f"only {100 * part.share:.0f} % of the multiply-accumulates of {name} would run in INT8{why}, at least "
+                f"{100 * least:.0f} % must{ran}{last}; export it as float32"
+            )
+
+    def _failure(self, made: Made) -> str:
+        worst = [(name, self._noise[name]) for name in ranked(self._encoder.layers, self._noise) if name in self._noise]
+        named = ", ".join(f"{name} ({ratio:.1f} dB)" for name, ratio in worst[:NAMED])
+        message = (
+            f"INT8 costs more than is allowed: {made.verdict.sentence}; the noisiest layers: {named or 'not known'}"
+        )
+        if not self._options.revert:
+            return f"{message}; let layers go back to float (leave out --no-revert), or allow more (--max-wer-increase)"
+        weights = ""
+        if self._decoder is not None:
+            weights = ", so the decoder's weights are what costs"
+            if self._options.decoder_weights == "int4":
+                weights += "; try --decoder-weights int8"
+        return f"{message}; with all {len(made.floating)} layers in float it is still so{weights}"
+
+    def layers(self, made: Made) -> tuple[LayerReport, ...]:
+        """Say of each layer how it computes, and why."""
+        found = []
+        for layer in self._encoder.layers:
+            noise = self._noise.get(layer.name)
+            why = self._begins.get(layer.name, "")
+            if layer.name in made.reverted:
+                ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
+                why = f"returned to float by the gate{ratio}"
+            elif layer.name in made.encoder.floating and not why:
+                why = "the engine runs it in float"
+            precision = "float32" if why else "int8"
+            found.append(
+                LayerReport(layer.name, layer.kind, layer.stage, layer.macs, noise, precision, why)  # type: ignore[arg-type]
+            )
+        return tuple(found)
+
+    def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
+        """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
+        with edgespeech_runtime.load(made.folder) as model:
+            difference = model.self_check()
+        source = self._source.manifest
+        facts = Facts(
+            options=self._options,
+            target=target,
+            types=types,
+            layers=self.layers(made),
+            encoder=made.encoder,
+            decoder=made.decoder,
+            verdict=made.verdict,
+            tries=tuple(self.tries),
+            float_bytes=size(source),
+        )
+        manifest = replace(
+            made.manifest,
+            golden=Golden(source.golden.file, tolerance(difference)),
+            report={
+                "bytes": size(made.manifest),
+                **{name: source.report[name] for name in ("checkpoint_bytes_float32",) if name in source.report},
+                "quantization": quantization(facts),
+            },
+            provenance=_provenance(source, self._drawn),
+        )
+        _save(manifest, made.folder)
+        for path in made.folder.iterdir():
+            path.rename(partial / path.name)
+        return manifest
+
+
+def tolerance(difference: float) -> float:
+    """Return the golden tolerance for a measured difference, rounded up to two digits."""
+    value = max(GOLDEN_MARGIN * difference, GOLDEN_LEAST)
+    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
+    return float(f"{math.ceil(value / unit) * unit:.1e}")
+
+
+def size(manifest: Manifest) -> int:
+    """Bytes of all files of a bundle but the manifest."""
+    return sum(file.bytes for file in manifest.files.values())
+
+
+def _provenance(source: Manifest, drawn: Calibration) -> dict[str, Any]:
+    versions = dict(source.provenance.get("versions") or {})
+    if source.engine == "openvino":
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions["nncf"] = metadata.version("nncf")
+    return {**source.provenance, "versions": versions, "calibration": drawn.provenance()}
+
+
+def _graph_files(graphs: Iterable[Graph]) -> set[str]:
+    return {file for graph in graphs for file in (graph.file, graph.weights) if file is not None}
+
+
+def _listing(folder: Path) -> dict[str, File]:
+    return {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
+
+
+def _save(manifest: Manifest, folder: Path) -> None:
+    (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more

@@ -1,0 +1,110 @@
+"""Running graphs that exist for a moment only, over the weights of a bundle, and reading ONNX Runtime's profile."""
+
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from edgespeech_runtime.contracts import VALUES
+from onnx.external_data_helper import uses_external_data
+
+from edgespeech_calib.errors import QuantizationError
+from edgespeech_calib.quantization.backend import Values
+
+ERRORS_ONLY = 3  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
+KERNEL = "_kernel_time"  # behind the name of a node in the profile
+
+
+@contextlib.contextmanager
+def running(model: onnx.ModelProto, weights: Path) -> Iterator[Any]:
+    """Open a session over a graph whose large weights lie in the folder `weights`.
+
+    ONNX Runtime reads no file outside the graph's folder, links included: a second name for the same file is no link.
+
+    Raises:
+        QuantizationError: ONNX Runtime refused the graph.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgespeech-quantize-") as temporary:
+        folder = Path(temporary)
+        for name in sorted(_weight_files(model)):
+            try:
+                os.link(weights / name, folder / name)
+            except OSError:  # another disk, or one that has no second names
+                shutil.copyfile(weights / name, folder / name)
+        onnx.save(model, folder / "graph.onnx")
+        yield open_session(folder / "graph.onnx")
+
+
+def open_session(file: Path, profile: Path | None = None, threads: int = 0) -> Any:
+    """Open a graph as the runtime does, with profiling where `profile`, the beginning of a file's name, is given.
+
+    Raises:
+        QuantizationError: ONNX Runtime refused the graph.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.log_severity_level = ERRORS_ONLY
+    if profile is not None:
+        options.enable_profiling = True
+        options.profile_file_prefix = str(profile)
+    try:
+        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its exceptions share no other base
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise QuantizationError(f"onnxruntime cannot load the quantized graph: {reason}") from error
+
+
+def run(session: Any, values: Values) -> dict[str, Any]:
+    """Run an utterance (1, samples); returns all outputs by name."""
+    names = [output.name for output in session.get_outputs()]
+    return dict(zip(names, session.run(names, {VALUES.name: values.astype(np.float32)}), strict=True))
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A node as ONNX Runtime ran it: the name it had in the file, the operator it became, shapes that it saw."""
+
+    node: str
+    operator: str
+    inputs: tuple[tuple[int, ...], ...]
+    output: tuple[int, ...]
+
+
+def profile(file: Path, values: Values) -> list[Kernel]:
+    """Run an utterance under the profiler."""
+    with tempfile.TemporaryDirectory(prefix="edgespeech-profile-") as folder:
+        session = open_session(file, Path(folder) / "profile")
+        run(session, values)
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    return [_kernel(event) for event in events if event.get("cat") == "Node" and event["name"].endswith(KERNEL)]
+
+
+def _kernel(event: dict[str, Any]) -> Kernel:
+    facts = event["args"]
+    node = event["name"].removesuffix(KERNEL).split("/")[0].split("_token_")[0]  # what fusions put behind a name
+    inputs = tuple(_shape(entry) for entry in facts.get("input_type_shape", ()))
+    outputs = facts.get("output_type_shape") or [{}]
+    return Kernel(node, facts["op_name"], inputs, _shape(outputs[0]))
+
+
+def _shape(entry: dict[str, list[int]]) -> tuple[int, ...]:
+    """Of {"float": [1, 49, 768]}."""
+    return tuple(next(iter(entry.values()), ()))
+
+
+def _weight_files(model: onnx.ModelProto) -> set[str]:
+    return {
+        fact.value
+        for tensor in model.graph.initializer
+        if uses_external_data(tensor)
+        for fact in tensor.external_data
+        if fact.key == "location"
+    }

@@ -1,0 +1,221 @@
+"""From a float bundle, or a checkpoint, to an INT8 bundle that was proven: calibrate, choose, write, prove, judge.
+
+What is decided is decided here and in `ranking`, `reverting` and `gate`; how graphs are quantized is the backends'.
+"""
+
+import contextlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from edgespeech_export import ExportOptions, export
+from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_runtime.bundle import Bundle, open_bundle
+from edgespeech_runtime.manifest import Audio, EngineName
+
+from edgespeech.checkpoint import resolve
+from edgespeech_calib.errors import DataError, QuantizationError
+from edgespeech_calib.evaluation import Reading
+from edgespeech_calib.normalisation import normalise
+from edgespeech_calib.quantization import backends, calibration, ranking, timing
+from edgespeech_calib.quantization.calibration import Calibration
+from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS
+from edgespeech_calib.quantization.making import Maker, Progress, StepClock, size
+from edgespeech_calib.quantization.options import QuantizationOptions
+from edgespeech_calib.quantization.report import Quantized
+from edgespeech_calib.quantization.targets import detect, types
+from edgespeech_calib.sets import SpeechSet
+from edgespeech_calib.utterance import Skipped
+
+# For the noise of each layer, which costs two products of every layer. Outlier channels and weights, which do the
+# damage, are the same in all speech.
+NOISE_UTTERANCES, NOISE_SECONDS = 3, 2.0
+SPARE = 128 * 2**20  # bytes on disk beside graphs, for excerpts and logits
+
+
+def silent(step: str, done: int, total: int | None) -> None:
+    """Show no progress."""
+
+
+def export_int8(
+    checkpoint: str | os.PathLike[str],
+    bundle: str | os.PathLike[str],
+    data: SpeechSet,
+    options: QuantizationOptions = QuantizationOptions(),  # noqa: B008  # frozen
+    *,
+    engine: EngineName = "onnx",
+    target_lang: str | None = None,
+    force: bool = False,
+    evaluation_data: SpeechSet | None = None,
+    progress: Progress = silent,
+) -> Quantized:
+    """Export a checkpoint in float32, with the proof of every float export, and quantize that.
+
+    Args:
+        checkpoint: a checkpoint folder or hub id.
+        bundle: the folder to write; it comes into being whole, or not at all.
+        data: speech to calibrate on; it needs no transcripts.
+        options: how to quantize, and what it may cost.
+        engine: which engine's files to write.
+        target_lang: language of the adapter, for checkpoints with several.
+        force: replace the bundle if it is there.
+        evaluation_data: speech with transcripts, on which the increase of the word error rate is measured.
+        progress: called with a step's name, how much of it is done, and of how much, None where that is not known.
+
+    Raises:
+        DataError: a set cannot be used as what it is for.
+        QualityError: the result is worse than allowed, or does not run in integers.
+        QuantizationError: the engine or the model does not allow what was asked.
+        ExportError, CheckpointError, EngineError: see `edgespeech_export.export`.
+    """
+    place = absolute(bundle)
+    folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
+    check_target(place, force, keep=folder)
+    evaluated = _checked(data, evaluation_data, options, engine)
+    clock = StepClock(progress)
+    with written_whole(place, force) as partial, _scratch(place) as scratch:
+        with clock.step("exporting in float"):
+            float_options = ExportOptions(engine=engine, target_lang=target_lang)
+            export(folder, scratch / "float", float_options, progress=lambda step: clock.note(f"float32: {step}"))
+        return _quantize(open_bundle(scratch / "float"), partial, scratch, data, evaluated, options, clock)
+
+
+def quantize(
+    float_bundle: str | os.PathLike[str],
+    target: str | os.PathLike[str],
+    data: SpeechSet,
+    options: QuantizationOptions = QuantizationOptions(),  # noqa: B008  # frozen
+    evaluation_data: SpeechSet | None = None,
+    *,
+    force: bool = False,
+    progress: Progress = silent,
+) -> Quantized:
+    """Quantize a float32 bundle into the folder `target`; see `export_int8`.
+
+    Raises:
+        BundleError: the float bundle is damaged.
+        DataError, QualityError, QuantizationError, ExportError, EngineError: see `export_int8`.
+    """
+    place = absolute(target)
+    floating = open_bundle(float_bundle)
+    if floating.manifest.precision != "float32":
+        raise QuantizationError(
+            f"{floating.folder} is in {floating.manifest.precision}; INT8 is made of float32, export the checkpoint so"
+        )
+    check_target(place, force, keep=floating.folder)
+    evaluated = _checked(data, evaluation_data, options, floating.manifest.engine)
+    check_space(place, size(floating.manifest) + SPARE)
+    with written_whole(place, force) as partial, _scratch(place) as scratch:
+        return _quantize(floating, partial, scratch, data, evaluated, options, StepClock(progress))
+
+
+def _checked(
+    data: SpeechSet, evaluation_data: SpeechSet | None, options: QuantizationOptions, engine: EngineName
+) -> SpeechSet | None:
+    """Refuse what cannot end well before any long work; return the labelled utterances."""
+    evaluated = None
+    if evaluation_data is not None:
+        evaluated = evaluation_data.transcribed()
+        if not any(normalise(utterance.text or "", "basic") for utterance in evaluated):
+            raise DataError(f"nothing is said in {evaluated.name}, so no word errors can be counted on it")
+    calibration.require_sound(data, options.samples, options.seed)
+    backends.require(engine)
+    return evaluated
+
+
+@contextlib.contextmanager
+def _scratch(place: Path) -> Iterator[Path]:
+    """A folder beside the bundle's place, on the same disk; nothing of it stays."""
+    with tempfile.TemporaryDirectory(prefix=f".{place.name}.scratch-", dir=place.parent) as folder:
+        yield Path(folder)
+
+
+def _quantize(
+    floating: Bundle,
+    partial: Path,
+    scratch: Path,
+    data: SpeechSet,
+    evaluated: SpeechSet | None,
+    options: QuantizationOptions,
+    clock: StepClock,
+) -> Quantized:
+    target = options.target or detect()
+    number_types = types(target, floating.manifest.engine)
+    encoder = backends.open_encoder(floating, options, number_types)
+    decoder = backends.open_decoder(floating, options, number_types)
+    with clock.step("reading calibration speech") as count:
+        (scratch / "excerpts").mkdir()
+        drawn = calibration.draw(
+            data,
+            floating.manifest.audio,
+            scratch / "excerpts",
+            samples=options.samples,
+            seed=options.seed,
+            count=count,
+        )
+    with clock.step("calibrating") as count:
+        encoder.calibrate(lambda: drawn.values(count), note=lambda text: clock.note(text))
+    with clock.step("measuring the noise of each layer"):
+        few = drawn.few(NOISE_UTTERANCES, NOISE_SECONDS)
+        noise = encoder.noise(lambda: iter(few))
+    labelled = None if evaluated is None else _Labelled(evaluated, floating.manifest.audio)
+    speech = _calibration_speech(drawn) if labelled is None else labelled.speech()
+    (scratch / "heard").mkdir()
+    gate = Gate(floating.folder, speech, scratch / "heard", options.max_wer_increase)
+    with clock.step("hearing with the float model") as count:
+        gate.prepare(count)
+    begins = ranking.unsafe(encoder.layers, noise) if options.revert else {}
+    maker = Maker(floating, scratch, options, encoder, decoder, noise, begins, gate, drawn, clock)
+    made = maker.make()
+    with clock.step("timing"):
+        speed = timing.compare(floating.folder, made.folder, drawn.excerpts[0].read())
+    manifest = maker.finish(made, partial, target, number_types)
+    return Quantized(
+        manifest=manifest,
+        verdict=made.verdict,
+        layers=maker.layers(made),
+        tries=tuple(maker.tries),
+        float_bytes=size(floating.manifest),
+        bytes=size(manifest),
+        speed=speed,
+        seconds=clock.seconds,
+        skipped=drawn.skipped,
+        resampled=drawn.resampled,
+        evaluation_skipped=() if labelled is None else labelled.skipped,
+        evaluation_resampled=None if labelled is None else labelled.resampled,
+    )
+
+
+def _calibration_speech(drawn: Calibration) -> Speech:
+    def utterances() -> Iterator[Spoken]:
+        for excerpt in drawn.excerpts:
+            yield Spoken(excerpt.id, excerpt.read())
+
+    return Speech(drawn.name, len(drawn), False, utterances, EXCERPT_TOKENS)
+
+
+class _Labelled:
+    """Utterances of the labelled set, whole, read again for each pass; what could not be used in the last one."""
+
+    def __init__(self, data: SpeechSet, audio: Audio) -> None:
+        self._data, self._audio = data, audio
+        self.skipped: tuple[Skipped, ...] = data.skipped
+        self.resampled: Counter[int] = Counter()
+
+    def speech(self) -> Speech:
+        return Speech(self._data.name, len(self._data), True, self._utterances)
+
+    def _utterances(self) -> Iterator[Spoken]:
+        reading = Reading(self._data.utterances, self._audio.sampling_rate, self._audio.shortest)
+        is_empty = True
+        for batch in reading.batches(1):
+            for utterance, waveform in batch:
+                is_empty = False
+                yield Spoken(utterance.id, waveform, utterance.text)
+        self.skipped, self.resampled = (*self._data.skipped, *reading.skipped), reading.resampled
+        if is_empty:
+            reason = reading.skipped[0].reason if reading.skipped else "it holds none"
+            raise DataError(f"none of the {len(self._data)} recordings of {self._data.name} can be used: {reason}")

@@ -1,0 +1,122 @@
+"""Running a bundle on each device that its engine offers, each time in a process of its own.
+
+A process's memory and the time of its first load are its own, and a driver that crashes takes down no more than that.
+"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 1800  # seconds for a device to compile and run a model
+LAST_WORDS = 300  # characters of what a process said before it died
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a bundle did on a device. What could not be measured is None.
+
+    Attributes:
+        device: its exact name.
+        works: it loads the bundle and passes its self-check.
+        same_text: it hears in the golden input what the CPU hears.
+        difference: the largest of any logit from the expected one.
+        first_load, next_load: seconds, without and with what an earlier load has left behind; imports not counted.
+        real_time_factor: seconds of computing for a second of audio.
+        memory: peak of the process, bytes.
+        error: what went wrong.
+    """
+
+    device: str
+    works: bool
+    same_text: bool | None = None
+    difference: float | None = None
+    first_load: float | None = None
+    next_load: float | None = None
+    real_time_factor: float | None = None
+    memory: int | None = None
+    error: str | None = None
+
+
+def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
+    """Check a bundle on every device of its engine, the best first; `note` hears of each when its turn comes.
+
+    Raises:
+        EdgeSpeechRuntimeError: it is no bundle, or its engine is not installed.
+    """
+    from edgespeech_runtime.bundle import open_bundle
+    from edgespeech_runtime.devices import candidates
+
+    manifest = open_bundle(bundle).manifest
+    places = candidates(manifest.engine, "auto", manifest.static is not None)
+    runs = {}
+    for place in places:
+        note(place.name)
+        runs[place.name] = _run(bundle, place.name), _run(bundle, place.name)
+    text = next((runs[place.name][0].get("text") for place in places if place.kind == "cpu"), None)
+    return [_summary(name, first, again, text) for name, (first, again) in runs.items()]
+
+
+def _summary(device: str, first: dict[str, Any], again: dict[str, Any], text: str | None) -> Check:
+    if "error" in first:
+        return Check(device, works=False, error=first["error"])
+    return Check(
+        device,
+        works=True,
+        same_text=None if text is None else first["text"] == text,
+        difference=first["difference"],
+        first_load=first["load"],
+        next_load=again.get("load"),
+        real_time_factor=first["real_time_factor"],
+        memory=first["memory"],
+        error=again.get("error"),
+    )
+
+
+def _run(bundle: Path, device: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", __name__, str(bundle), device]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"it took longer than {PATIENCE} s"}
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        words = " ".join(done.stderr.split())[-LAST_WORDS:]
+        return {"error": f"the process ended with exit code {done.returncode}{f': {words}' if words else ''}"}
+    return answer
+
+
+def measure(bundle: Path, device: str) -> dict[str, Any]:
+    """Load a bundle on a device, self-check it and transcribe its golden input in this process."""
+    import time
+
+    import edgespeech_runtime
+    from edgespeech_calib.memory import peak
+    from edgespeech_runtime.bundle import open_bundle
+    from edgespeech_runtime.contracts import VALUES
+    from edgespeech_runtime.errors import EdgeSpeechRuntimeError
+
+    try:
+        opened = open_bundle(bundle)
+        began = time.perf_counter()
+        with edgespeech_runtime.load(bundle, device, self_check="never") as model:
+            loaded = time.perf_counter() - began
+            difference = model.self_check()
+            (values,) = opened.arrays(opened.manifest.golden.file, VALUES.name)
+            model.transcribe(values[0])
+            began = time.perf_counter()
+            text = model.transcribe(values[0]).text
+            seconds = time.perf_counter() - began
+    except EdgeSpeechRuntimeError as error:
+        return {"error": str(error)}
+    audio = values.shape[1] / opened.manifest.audio.sampling_rate
+    facts = {"load": loaded, "difference": difference, "text": text, "memory": peak()}
+    return {**facts, "real_time_factor": seconds / audio}
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2])))  # for the process that started this one
