@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-devices lint bench clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
 test: $(READY)
 	$(BIN)/python -m pytest
+
+test-devices: $(READY) .venv-webgpu/.ready build/vulkan/vk_swiftshader_icd.json
+	$(BIN)/python -m pytest -m devices tests/devices
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -26,5 +29,13 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "runtime[onnx,openvino,audio]" --editable ".[dev]"
 	touch $@
 
+.venv-webgpu/.ready: runtime/pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet onnxruntime-webgpu==1.27.0 --editable "runtime[audio]"
+	touch $@
+
+build/vulkan/vk_swiftshader_icd.json:
+	sh tests/devices/software_vulkan.sh $(@D)
+
 clean:
-	rm -rf build dist $(VENV)
+	rm -rf build dist $(VENV) .venv-*

@@ -1,7 +1,7 @@
 """Speech models on the device: load a bundle that edgespeech exported, and transcribe. numpy and one engine."""
 
 from .audio import read_audio
-from .devices import DeviceWarning, devices
+from .devices import DeviceWarning, devices, register_provider
 from .engines import Device
 from .errors import EdgeSpeechRuntimeError
 from .loading import load
@@ -11,4 +11,4 @@ from .transcript import Character, Transcript, Word
 
 __version__ = "0.1.0"
 __all__ = ["Character", "CtcModel", "Device", "DeviceWarning", "EdgeSpeechRuntimeError", "EncoderDecoderModel"]
-__all__ += ["Transcript", "Word", "devices", "load", "read_audio", "to_srt", "to_vtt"]
+__all__ += ["Transcript", "Word", "devices", "load", "read_audio", "register_provider", "to_srt", "to_vtt"]

@@ -1,6 +1,8 @@
 """What this machine offers to run models on, and which of it a wish for a device means. Nothing is loaded here."""
 
+import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
 from .engines import ENGINES, ComputePrecision, Device, Engine, Kind, engine_module, start
@@ -27,6 +29,16 @@ def devices() -> list[Device]:
     """Everything that the installed engines offer here, the best first."""
     found = [device for engine in ENGINES for device in _offered(engine)]
     return sorted(found, key=lambda device: BEST_FIRST.index(device.kind))
+
+
+def register_provider(name: str, library: str | os.PathLike[str], kind: Kind = "npu", *, static: bool = False) -> None:
+    """Add a plug-in execution provider to onnxruntime: its name, and the library that brings it.
+
+    `kind` and `static` say what it is where it is none of those that edgespeech knows. Raises EngineError where
+    onnxruntime refuses the library, EnginePackageError where onnxruntime is not installed.
+    """
+    engine = engine_module("onnx")
+    engine.register(name, Path(library), engine.Provider(kind, static=static))
 
 
 def candidates(engine: EngineName, wish: Wish, static: bool = False) -> list[Device]:

@@ -7,7 +7,6 @@ import numpy as np
 import numpy.typing as npt
 
 from .bundle import Bundle
-from .contracts import REQUIRED
 from .engines import Arrays, Binding, Engine, Graph, Share
 from .errors import EngineError
 
@@ -19,13 +18,13 @@ class Graphs:
         """`examples` are inputs for each graph, of an ordinary shape: what a graph is first run on.
 
         OpenVINO 2026.4 fixes its kernels on the first call. Were that call one of a single frame, all longer ones
-        after it would come out wrong.
+        after it would come out wrong. Graphs of fixed shapes have no other, and are not run before they are needed.
         """
         self._bundle, self._engine, self._examples = bundle, engine, examples
         self._loaded: dict[str, Graph] = {}
         self._lock = threading.Lock()
         self._is_closed = False
-        for name in REQUIRED[bundle.manifest.task]:
+        for name in bundle.manifest.opened:
             self._graph(name)
 
     def __contains__(self, name: str) -> bool:
@@ -61,7 +60,10 @@ class Graphs:
                 spec = self._bundle.manifest.graphs[name]
                 weights = self._bundle.path(spec.weights) if spec.weights else None
                 file = self._bundle.path(spec.file)
-                graph = self._engine.load(file, weights, spec.inputs, spec.outputs)
-                graph.run(self._examples[name])
+                files = self._bundle.manifest.files
+                identity = "".join(files[part].sha256 for part in (spec.file, spec.weights) if part)
+                graph = self._engine.load(file, weights, spec.inputs, spec.outputs, identity)
+                if self._bundle.manifest.static is None:
+                    graph.run(self._examples[name])
                 self._loaded[name] = graph
             return self._loaded[name]

@@ -64,8 +64,9 @@ def manifest_data(tiny_bundle: Callable[..., Path]) -> dict:
     return json.loads((tiny_bundle() / MANIFEST_FILE).read_text(encoding="utf-8"))
 
 
-@pytest.fixture(params=["onnx", "openvino"])
+@pytest.fixture(params=["onnx", "openvino", "numpy"])
 def engine(request: pytest.FixtureRequest) -> str:
     """Each engine in turn."""
-    pytest.importorskip({"onnx": "onnxruntime", "openvino": "edgespeech_runtime.engines.openvino"}[request.param])
+    packages = {"onnx": "onnxruntime", "openvino": "edgespeech_runtime.engines.openvino", "numpy": "numpy"}
+    pytest.importorskip(packages[request.param])
     return request.param

@@ -84,7 +84,7 @@ def test_a_package_that_cannot_be_imported_says_why():
 
 def test_a_file_that_is_no_graph(tiny_bundle, rewrite, engine):
     folder = tiny_bundle(engine)
-    file = {"onnx": "single.onnx", "openvino": "openvino_model.xml"}[engine]
+    file = {"onnx": "single.onnx", "openvino": "openvino_model.xml", "numpy": "single.json"}[engine]
     (folder / file).write_bytes(b"this is no graph")
     rewrite(folder, lambda data: None)
     with pytest.raises(EngineError, match=rf"cannot load {file}: .") as caught:
@@ -135,7 +135,7 @@ def test_a_run_that_fails_is_one_line(graphs):
 
 
 def test_every_engine_of_the_manifest_has_a_module():
-    assert set(engines.ENGINES) == {"onnx", "openvino"}
+    assert set(engines.ENGINES) == {"onnx", "openvino", "numpy"}
     for module in engines.ENGINES.values():
         assert importlib.import_module(module, engines.__name__).Engine
 

@@ -93,8 +93,13 @@ class Engine(Protocol):
     device: Device
     precision: ComputePrecision
 
-    def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> Graph:
-        """Load a graph that has exactly these tensors. Raises EngineError, or BundleError where it has others."""
+    def load(
+        self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
+    ) -> Graph:
+        """Load a graph that has exactly these tensors. Raises EngineError, or BundleError where it has others.
+
+        `identity` stands for the content of the files: what is compiled of it may be kept for the next time.
+        """
         ...
 
 

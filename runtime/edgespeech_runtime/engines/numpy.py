@@ -46,7 +46,9 @@ class Engine:
         # Graphs keep what they share alive.
         self._weights: weakref.WeakValueDictionary[Path, Weights] = weakref.WeakValueDictionary()
 
-    def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> "Graph":
+    def load(
+        self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
+    ) -> "Graph":
         """Read the program `file` (.json) with `weights` (.npz), which graphs may share."""
         try:
             program = Program.read(file)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Port, Share, check_ports, one_line
-from .onnx_providers import CPU, PROVIDERS
+from .onnx_providers import CPU, PROVIDERS, Provider
 
 try:
     import onnxruntime
@@ -23,19 +23,23 @@ DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest a
 LIBRARY = f"onnxruntime {onnxruntime.__version__}"
 
 
-def register(name: str, library: Path) -> None:
-    """Load the library of a plug-in provider, once. Raises EngineError."""
-    if name in onnxruntime.get_available_providers():
-        return
-    try:
-        onnxruntime.register_execution_provider_library(name, str(library))
-    except Exception as error:  # its exceptions share no other base
-        raise EngineError(f"onnxruntime cannot load the provider {name}: {one_line(error)}") from error
+def register(name: str, library: Path, provider: Provider | None = None) -> None:
+    """Load the library of a plug-in provider, once; `provider` says what it is where `PROVIDERS` does not know it.
+
+    Raises EngineError.
+    """
+    if name not in onnxruntime.get_available_providers():
+        try:
+            onnxruntime.register_execution_provider_library(name, str(library))
+        except Exception as error:  # its exceptions share no other base
+            raise EngineError(f"onnxruntime cannot load the provider {name}: {one_line(error)}") from error
+    if provider is not None:
+        PROVIDERS.setdefault(name, provider)
 
 
 def offered() -> list[Device]:
     """The providers that can run here, the preferred first; installed plug-ins are loaded."""
-    for name, provider in PROVIDERS.items():
+    for name, provider in list(PROVIDERS.items()):
         if provider.plugin is not None and (library := provider.plugin.path(provider.plugin.library)) is not None:
             register(name, library)
     there = set(onnxruntime.get_available_providers())
@@ -65,13 +69,15 @@ class Engine:
     def __init__(
         self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
     ) -> None:
-        self.device = device or offered()[-1]
+        self.device = device or next(each for each in offered() if each.target == CPU)
         self.precision: ComputePrecision = precision
         self._threads = threads or 0  # 0: onnxruntime's default
         self._provider = self.device.target
         onnxruntime.disable_telemetry_events()
 
-    def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> "Graph":
+    def load(
+        self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
+    ) -> "Graph":
         """Load `file`; onnxruntime finds the weights beside it by the name in the graph."""
         session = self.session(file)
         check_ports(file, "inputs", [_port(node) for node in session.get_inputs()], inputs)

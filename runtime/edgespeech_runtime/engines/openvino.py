@@ -1,5 +1,6 @@
 """OpenVINO on any of its devices: the only module that imports it."""
 
+import contextlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from .. import cache
 from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Kind, Port, Share, check_ports, one_line
@@ -40,6 +42,7 @@ openvino = _import_openvino()
 
 LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
 KINDS: dict[str, Kind] = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
+KEPT: tuple[Kind, ...] = ("gpu", "npu")  # kinds of devices that take long to compile for
 COMBINING = ("AUTO", "HETERO", "MULTI", "BATCH")  # plug-ins that spread work over others: "HETERO:NPU,CPU"
 NUMBERS = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "INT8": "int8"}
 FAST = ("BF16", "FP16")  # the first of these that a device computes in is its fast one
@@ -92,16 +95,35 @@ class Engine:
             if threads is not None:
                 self._settings["INFERENCE_NUM_THREADS"] = threads
 
-    def load(self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> "Graph":
+    def load(
+        self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
+    ) -> "Graph":
         """Read `file` (.xml) with `weights` (.bin), which graphs may share, and compile it."""
         try:
             model = self._core.read_model(str(file), str(weights) if weights else "")
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {file.name}: {one_line(error)}") from error
-        compiled = self.compile(model, file)
+        compiled = self._kept(model, file, identity) if identity else self.compile(model, file)
         check_ports(file, "inputs", [_port(port) for port in compiled.inputs], inputs)
         check_ports(file, "outputs", [_port(port) for port in compiled.outputs], outputs)
         return Graph(file, model, compiled, [tensor.name for tensor in outputs], self)
+
+    def _kept(self, model: Any, file: Path, identity: str) -> Any:
+        """The model compiled, from what an earlier run kept of it, unless the device is fast to compile for.
+
+        What was kept and cannot be used any more is compiled again.
+        """
+        if self.device.kind not in KEPT:
+            return self.compile(model, file)
+        settings = sorted((name, str(value)) for name, value in self._settings.items())
+        key = cache.key(identity, self.device.name, self.device.library, self.device.driver or "", repr(settings))
+        if (blob := cache.read("compiled", key)) is not None:
+            with contextlib.suppress(RuntimeError):
+                return self._core.import_model(blob, self._target, self._settings)
+        compiled = self.compile(model, file)
+        with contextlib.suppress(RuntimeError):  # not every device can
+            cache.write("compiled", key, compiled.export_model().getvalue())
+        return compiled
 
     def compile(self, model: Any, file: Path, **settings: Any) -> Any:
         """The model for the device, with settings beyond the engine's own. Raises EngineError."""

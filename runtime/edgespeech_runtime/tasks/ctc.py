@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from .. import ctc
 from ..audio import AudioInput
+from ..buckets import Buckets
 from ..bundle import Bundle
 from ..contracts import LENGTHS, LOGITS, VALUES
 from ..engines import Arrays, Engine
@@ -30,6 +31,8 @@ class CtcModel(Model):
         super().__init__(bundle, engine)
 
     def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
+        if self._buckets is not None:
+            return {f"single_{size}": self._buckets.inputs(values, size) for size in self._buckets.lengths}
         return {"single": {VALUES.name: values}, "batch": {VALUES.name: values, LENGTHS.name: lengths}}
 
     @overload
@@ -98,7 +101,10 @@ class CtcModel(Model):
     def self_check(self) -> float:
         """See `Model.self_check`."""
         values, expected = self._golden(VALUES.name, LOGITS.name)
-        found = self._graphs.run("single", {VALUES.name: values})[LOGITS.name]
+        if self._buckets is not None:
+            found = self._heard(self._buckets, values)[None]
+        else:
+            found = self._graphs.run("single", {VALUES.name: values})[LOGITS.name]
         return self._checked(found, expected)
 
     def _run(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Logits]:
@@ -106,6 +112,8 @@ class CtcModel(Model):
         return self._batched(waveforms, batch_size, self._run_batch)
 
     def _run_batch(self, waveforms: list[Waveform]) -> list[Logits]:
+        if self._buckets is not None:
+            return [self._in_windows(self._buckets, self._padded([samples])[0]) for samples in waveforms]
         values, lengths = self._padded(waveforms)
         if lengths.min() == lengths.max():
             logits = self._graphs.run("single", {VALUES.name: values})[LOGITS.name]
@@ -114,7 +122,24 @@ class CtcModel(Model):
         else:
             return [logits for samples in waveforms for logits in self._run_batch([samples])]
         frames = [self.manifest.frames.count(int(length)) for length in lengths]
-        expected = (len(waveforms), max(frames), len(self._vocabulary.tokens))
+        self._require(logits, len(waveforms), max(frames))
+        return [np.array(row[:count]) for row, count in zip(logits, frames, strict=True)]
+
+    def _in_windows(self, buckets: Buckets, values: Waveform) -> Logits:
+        """(1, samples) -> (frames, vocabulary) by graphs of fixed shapes, in windows where none is long enough."""
+        windows = list(buckets.windows(values.shape[1]))
+        parts = [self._heard(buckets, values[:, w.start : w.stop])[w.first : w.last] for w in windows]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _heard(self, buckets: Buckets, values: Waveform) -> Logits:
+        """(1, samples) -> (frames, vocabulary) by the graph of the smallest bucket that holds them."""
+        bucket = buckets.choose(values.shape[1])
+        logits = self._graphs.run(f"single_{bucket}", buckets.inputs(values, bucket))[LOGITS.name]
+        self._require(logits, 1, self.manifest.frames.count(bucket))
+        return np.array(logits[0, : self.manifest.frames.count(values.shape[1])])
+
+    def _require(self, logits: Logits, batch: int, frames: int) -> None:
+        expected = (batch, frames, len(self._vocabulary.tokens))
         if logits.shape != expected:
             raise EngineError(
                 f"expected logits {list(expected)} by the manifest, got {list(logits.shape)}: export the bundle again"
@@ -123,7 +148,6 @@ class CtcModel(Model):
             raise EngineError(
                 "the engine computed NaN logits: run self_check() to see whether this device can be trusted"
             )
-        return [np.array(row[:count]) for row, count in zip(logits, frames, strict=True)]
 
     def _transcript(self, logits: Logits, samples: int, with_characters: bool) -> Transcript:
         vocabulary, facts = self._vocabulary, self.manifest.audio

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from ..audio import AudioInput, to_waveforms
 from ..batching import plan
+from ..buckets import Buckets
 from ..bundle import Bundle
 from ..engines import Arrays, Engine, Share
 from ..errors import ArgumentError, SelfCheckError
@@ -38,7 +39,8 @@ class Model:
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._bundle = bundle
         self.device, self.precision = engine.device, engine.precision
-        facts = bundle.manifest.audio
+        facts, static = bundle.manifest.audio, bundle.manifest.static
+        self._buckets = None if static is None else Buckets(static, facts, bundle.manifest.frames)
         samples = facts.shortest + facts.hop  # two frames
         examples = self._examples(np.zeros((1, samples), np.float32), np.array([samples]))
         self._graphs = Graphs(bundle, engine, examples)
