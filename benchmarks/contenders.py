@@ -21,26 +21,30 @@ from edgespeech_runtime.waveform import normalize
 from torch import Tensor, nn
 
 import edgespeech
-from benchmarks.loading import ENGINES, bundle_model, transformers_model
+from benchmarks import quantizers
+from benchmarks.loading import ENGINES, bundle_folder, bundle_model, transformers_model
+from benchmarks.speech import Speech
 from benchmarks.workload import RATE, SHORTEST
 
 Logits = npt.NDArray[np.float32]
 Call = Callable[[], Logits]
 Kind = Literal["eager", "plain", "bundle"]  # torch itself, transformers' model exported as it is, our export
 
-PRECISIONS: tuple[Precision, ...] = ("float32", "float16")
-PLAIN_FILE = "model.onnx"
+PRECISIONS: tuple[Precision, ...] = ("float32", "float16", "int8")
+PLAIN_FILE, PLAIN_IR = "model.onnx", "model.xml"
+PLAIN, STATIC, DYNAMIC, NNCF = "plain", "plain-static", "plain-dynamic", "plain-nncf"  # folders
 
 
 @dataclass(frozen=True)
 class Contender:
-    """A name, what it is to be compared with, and how to make it ready."""
+    """A name, what it is to be compared with, how to make it ready, and the folder that holds it and no other then."""
 
     name: str
     engine: str
     kind: Kind
     precision: Precision
     load: Callable[[], Call]
+    folder: Path | None = None
 
     @property
     def title(self) -> str:
@@ -50,30 +54,60 @@ class Contender:
 
 @dataclass(frozen=True)
 class Task:
-    """What all contenders share: a checkpoint, a folder for what they export, a waveform `[samples]`, threads."""
+    """What all contenders share: a checkpoint, a folder for what they export, a waveform `[samples]`, threads.
+
+    `speech` calibrates INT8; whoever needs it cannot take part without.
+    """
 
     checkpoint: Path
     folder: Path
     waveform: npt.NDArray[np.float32]
     threads: int
+    speech: Speech | None = None
 
     @property
     def values(self) -> Tensor:
         """The waveform as models take it: normalised, (1, samples)."""
         return torch.from_numpy(normalize(self.waveform))[None]
 
+    def calibrating(self) -> Speech:
+        """The speech that calibrates. Raises ValueError."""
+        if self.speech is None:
+            raise ValueError("INT8 needs speech to calibrate on")
+        return self.speech
+
 
 def contenders(task: Task) -> list[Contender]:
-    """Everyone, in the order of the table; the first is the reference of all."""
+    """Everyone, in the order of the table; the first is the reference of all.
+
+    In each engine the plain export comes first, then what the engine's own tools make of it: of those the first is what
+    our INT8 is compared with.
+    """
     plain = cache(partial(export_plainly, task))
     return [
-        Contender("transformers", "torch", "eager", "float32", partial(load_transformers, task)),
-        Contender("edgespeech", "torch", "eager", "float32", partial(load_reference, task)),
-        Contender("plain export", ENGINES["onnx"], "plain", "float32", lambda: load_onnx(plain(), task)),
+        Contender("transformers", "torch", "eager", "float32", partial(load_transformers, task), task.checkpoint),
+        Contender("edgespeech", "torch", "eager", "float32", partial(load_reference, task), task.checkpoint),
+        _plain(task, "onnx", "plain export", PLAIN, plain),
+        _plain(task, "onnx", "plain quantize_static", STATIC, lambda: quantize_statically(plain(), task)),
+        _plain(task, "onnx", "plain quantize_dynamic", DYNAMIC, lambda: quantize_dynamically(plain(), task)),
         *(_bundle(task, "onnx", precision) for precision in PRECISIONS),
-        Contender("plain export", ENGINES["openvino"], "plain", "float32", lambda: load_openvino(plain(), task)),
+        _plain(task, "openvino", "plain export", PLAIN, plain),
+        _plain(task, "openvino", "plain nncf.quantize", NNCF, lambda: quantize_by_nncf(plain(), task)),
         *(_bundle(task, "openvino", precision) for precision in PRECISIONS),
+        _bundle(task, "numpy", "float32"),
     ]
+
+
+def _plain(task: Task, engine: EngineName, name: str, folder: str, file: Callable[[], Path]) -> Contender:
+    load = load_onnx if engine == "onnx" else load_openvino
+    precision: Precision = "float32" if folder == PLAIN else "int8"
+    return Contender(name, ENGINES[engine], "plain", precision, lambda: load(file(), task), task.folder / folder)
+
+
+def _bundle(task: Task, engine: EngineName, precision: Precision) -> Contender:
+    load = partial(load_bundle, task, engine, precision)
+    place = bundle_folder(task.folder, engine, precision)
+    return Contender(f"bundle {precision}", ENGINES[engine], "bundle", precision, load, place)
 
 
 def load_transformers(task: Task) -> Call:
@@ -100,7 +134,7 @@ def load_reference(task: Task) -> Call:
 
 def export_plainly(task: Task) -> Path:
     """Export transformers' model with torch alone, as its documentation says, and return the file."""
-    folder = task.folder / "plain"
+    folder = task.folder / PLAIN
     if not folder.exists():
         axes = {0: torch.export.Dim("batch"), 1: torch.export.Dim("samples", min=SHORTEST)}
         with torch.no_grad(), quiet():
@@ -117,6 +151,34 @@ def export_plainly(task: Task) -> Path:
         with written_whole(folder, force=False) as partial_folder:
             program.save(partial_folder / PLAIN_FILE, external_data=True)
     return folder / PLAIN_FILE
+
+
+def quantize_statically(plain: Path, task: Task) -> Path:
+    """Return the plain export as onnxruntime's `quantize_static` leaves it."""
+    return _quantized(
+        task.folder / STATIC / PLAIN_FILE,
+        lambda target: quantizers.quantize_static(plain, target, task.calibrating().calibration()),
+    )
+
+
+def quantize_dynamically(plain: Path, task: Task) -> Path:
+    """Return the plain export as onnxruntime's `quantize_dynamic` leaves it."""
+    return _quantized(task.folder / DYNAMIC / PLAIN_FILE, lambda target: quantizers.quantize_dynamic(plain, target))
+
+
+def quantize_by_nncf(plain: Path, task: Task) -> Path:
+    """Return the plain export in OpenVINO as `nncf.quantize` leaves it."""
+    return _quantized(
+        task.folder / NNCF / PLAIN_IR,
+        lambda target: quantizers.quantize_nncf(plain, target, task.calibrating().calibration()),
+    )
+
+
+def _quantized(file: Path, write: Callable[[Path], None]) -> Path:
+    if not file.exists():
+        with written_whole(file.parent, force=False) as partial_folder:
+            write(partial_folder / file.name)
+    return file
 
 
 class LogitsOnly(nn.Module):
@@ -159,11 +221,6 @@ def load_openvino(file: Path, task: Task) -> Call:
 
 def load_bundle(task: Task, engine: EngineName, precision: Precision) -> Call:
     """Our bundle in our runtime, from the raw waveform: normalisation is part of the work."""
-    model = bundle_model(CtcModel, task.checkpoint, task.folder, engine, precision, task.threads)
+    speech = task.calibrating() if precision == "int8" else None
+    model = bundle_model(CtcModel, task.checkpoint, task.folder, engine, precision, task.threads, speech)
     return lambda: model.logits(task.waveform)
-
-
-def _bundle(task: Task, engine: EngineName, precision: Precision) -> Contender:
-    return Contender(
-        f"bundle {precision}", ENGINES[engine], "bundle", precision, partial(load_bundle, task, engine, precision)
-    )

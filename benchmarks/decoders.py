@@ -1,6 +1,6 @@
 """What generation is measured on: seeded random decoders of published sizes behind an encoder as small as can be.
 
-It says too how many bytes a step of such a decoder has to read, whoever runs it.
+It says too how many bytes a step of such a decoder has to read, whoever runs it and however its weights are stored.
 """
 
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ Family = Literal["bert", "gpt2", "bart"]
 
 START, PAD = 1, 0
 BYTES = 4  # of a float32
+Weights = Literal["float32", "int8", "int4"]  # how a decoder's are stored
 CONFIGS: dict[Family, type[Any]] = {
     "bert": edgespeech.BertConfig,
     "gpt2": edgespeech.GPT2Config,
@@ -121,22 +122,27 @@ def enliven(decoder: TextDecoder) -> None:
 
 @dataclass(frozen=True)
 class Reading:
-    """Bytes that a step has to read in float32 for one utterance, if nothing is read twice.
+    """Bytes that a step has to read for one utterance, if nothing is read twice.
 
     Attributes:
-        weights: of the layers and the head. Of the tables of tokens and positions a step reads one row, and keys and
-            values of the encoder's states are computed once, before the first step: neither counts.
-        cross: keys and values of the encoder's states, of all layers.
-        token: keys and values of one earlier token, of all layers.
+        weights: of the layers and the head in float32. Of the tables of tokens and positions a step reads one row, and
+            keys and values of the encoder's states are computed once, before the first step: neither counts.
+        int8: the same with all matrices in 8 bits, without scales.
+        int4: the same with the layers' matrices in 4 bits and the head's in 8, as our bundles have them.
+        cross: keys and values of the encoder's states, of all layers, float32 whatever the weights are.
+        token: keys and values of one earlier token, of all layers, float32 too.
     """
 
     weights: int
+    int8: int
+    int4: int
     cross: int
     token: int
 
-    def total(self, beams: int, tokens: float) -> float:
+    def total(self, beams: int, tokens: float, weights: Weights = "float32") -> float:
         """Bytes for a step of so many beams, each with so many tokens of its own in the cache."""
-        return self.weights + self.cross + beams * tokens * self.token
+        stored = {"float32": self.weights, "int8": self.int8, "int4": self.int4}[weights]
+        return stored + self.cross + beams * tokens * self.token
 
 
 def reading(decoder: TextDecoder, frames: int) -> Reading:
@@ -145,9 +151,18 @@ def reading(decoder: TextDecoder, frames: int) -> Reading:
     tables = {id(m.weight) for m in decoder.modules() if isinstance(m, nn.Embedding)} - {id(head)}
     once = {id(parameter) for layer in decoder.layers for parameter in _of_states(layer)}
     read = [parameter for parameter in decoder.parameters() if id(parameter) not in tables | once]
+    numbers = sum(parameter.numel() for parameter in read)
+    matrices = sum(parameter.numel() for parameter in read if parameter.ndim == 2)
+    vectors = BYTES * (numbers - matrices)
     geometry = decoder.geometry
     token = BYTES * 2 * geometry.layers * geometry.heads * geometry.head_dim
-    return Reading(BYTES * sum(parameter.numel() for parameter in read), frames * token, token)
+    return Reading(
+        weights=BYTES * numbers,
+        int8=vectors + matrices,
+        int4=vectors + head.numel() + (matrices - head.numel()) // 2,
+        cross=frames * token,
+        token=token,
+    )
 
 
 def _of_states(layer: Any) -> list[nn.Parameter]:

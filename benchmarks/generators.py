@@ -17,8 +17,11 @@ from edgespeech_runtime import EncoderDecoderModel
 from edgespeech_runtime.manifest import EngineName
 from edgespeech_runtime.waveform import normalize
 
-from benchmarks.decoders import Family
+from benchmarks.decoders import Family, Weights
 from benchmarks.loading import ENGINES, bundle_model, transformers_model
+from benchmarks.quantized_decoders import quantized_model
+
+BUNDLES: dict[Weights, str] = {"float32": "bundle", "int8": "INT8 bundle", "int4": "INT4 bundle"}
 
 Generate = Callable[[int, int], list[int]]  # beams and tokens to the ids generated, without the start token
 
@@ -35,12 +38,13 @@ class Task:
 
 @dataclass(frozen=True)
 class Contender:
-    """The decoder that it runs, its engine and name, and how to make it ready."""
+    """The decoder that it runs, its engine and name, how to make it ready, and how its weights are stored."""
 
     model: Family
     engine: str
     name: str
     load: Callable[[Task], Generate]
+    weights: Weights = "float32"
 
     @property
     def title(self) -> str:
@@ -52,7 +56,12 @@ def contenders(model: Family) -> list[Contender]:
     """Everyone who runs a decoder, in the order of the table; the first is the reference of all."""
     return [
         Contender(model, "torch", "transformers", load_transformers),
-        *(Contender(model, title, "bundle", partial(load_bundle, engine)) for engine, title in ENGINES.items()),
+        *(
+            Contender(model, title, name, partial(load_bundle, engine, weights), weights)
+            for engine, title in ENGINES.items()
+            if engine != "numpy"  # it has no integer weights for decoders
+            for weights, name in BUNDLES.items()
+        ),
     ]
 
 
@@ -69,9 +78,11 @@ def load_transformers(task: Task) -> Generate:
     return generate
 
 
-def load_bundle(engine: EngineName, task: Task) -> Generate:
+def load_bundle(engine: EngineName, weights: Weights, task: Task) -> Generate:
     """Our bundle in our runtime, and its `generate`."""
     model = bundle_model(EncoderDecoderModel, task.checkpoint, task.folder, engine, "float32", task.threads)
+    if weights != "float32":
+        model = quantized_model(model, task.folder, engine, weights, task.waveform, task.threads)
 
     def generate(beams: int, tokens: int) -> list[int]:
         found: list[int] = model.generate(task.waveform, **options(beams, tokens))

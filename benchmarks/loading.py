@@ -6,9 +6,12 @@ from typing import Any, TypeVar
 
 import edgespeech_runtime
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, Precision
+from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, FloatPrecision, Precision
 
-ENGINES: dict[EngineName, str] = {"onnx": "onnxruntime", "openvino": "OpenVINO"}
+from benchmarks.speech import Speech
+from benchmarks.workload import SEED
+
+ENGINES: dict[EngineName, str] = {"onnx": "onnxruntime", "openvino": "OpenVINO", "numpy": "numpy"}
 
 ModelT = TypeVar("ModelT")
 
@@ -22,13 +25,45 @@ def transformers_model(name: str, checkpoint: Path) -> Any:
 
 
 def bundle_model(
-    kind: type[ModelT], checkpoint: Path, folder: Path, engine: EngineName, precision: Precision, threads: int
+    kind: type[ModelT],
+    checkpoint: Path,
+    folder: Path,
+    engine: EngineName,
+    precision: Precision,
+    threads: int,
+    speech: Speech | None = None,
 ) -> ModelT:
-    """Our bundle of a checkpoint in our runtime, exported into `folder` unless it is there; `kind` is its class."""
-    bundle = folder / f"{engine}-{precision}"
+    """Our bundle of a checkpoint in our runtime, exported into `folder` unless it is there; `kind` is its class.
+
+    INT8 is made from the bundle in float32, calibrated on `speech`.
+    """
+    bundle = bundle_folder(folder, engine, precision)
     if not (bundle / MANIFEST_FILE).exists():
-        export(checkpoint, bundle, ExportOptions(engine=engine, precision=precision))
+        if precision == "int8":
+            _quantize(_exported(checkpoint, folder, engine, "float32"), bundle, speech)
+        else:
+            _exported(checkpoint, folder, engine, precision)
     model = edgespeech_runtime.load(bundle, threads=threads)
     if not isinstance(model, kind):
         raise TypeError(f"{bundle.name} opens as {type(model).__name__}")
     return model
+
+
+def bundle_folder(folder: Path, engine: EngineName, precision: Precision) -> Path:
+    """Where a bundle of ours lies in the folder of a run's models."""
+    return folder / f"{engine}-{precision}"
+
+
+def _exported(checkpoint: Path, folder: Path, engine: EngineName, precision: FloatPrecision) -> Path:
+    bundle = bundle_folder(folder, engine, precision)
+    if not (bundle / MANIFEST_FILE).exists():
+        export(checkpoint, bundle, ExportOptions(engine=engine, precision=precision))
+    return bundle
+
+
+def _quantize(source: Path, target: Path, speech: Speech | None) -> None:
+    from edgespeech_calib.quantization import QuantizationOptions, quantize
+
+    if speech is None:
+        raise ValueError("INT8 needs speech to calibrate on")
+    quantize(source, target, speech.data, QuantizationOptions(samples=speech.samples, seed=SEED))

@@ -1,16 +1,24 @@
-"""Times the contenders on one CTC checkpoint, and checks that they compute the same. It prints nothing."""
+"""Times the contenders on one CTC checkpoint, and checks that they compute the same. It prints nothing.
+
+Floating-point logits must be within a tolerance. INT8 ones are another matter: what counts is how far their noise lies
+below them.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from edgespeech_export.proof import tolerance
+from edgespeech_runtime.manifest import Precision
 
 from benchmarks.contenders import Call, Contender, Logits
 from benchmarks.timing import Timing
 from benchmarks.trial import Progress, run
 
 WARM_UPS = 2  # calls before the first measured round
+LEAST_SNR = 10.0  # dB that INT8 must keep: below, its noise is a third of the logits and it says other things
+MB = 1e6  # bytes
 
 
 @dataclass(frozen=True)
@@ -22,9 +30,15 @@ class Row:
         seconds: every measured call, in the order of the rounds.
         speedup_eager: how many times as fast as the first eager contender, by medians.
         speedup_plain: the same for the plain export in this contender's engine; None where there is none.
+        speedup_float32: the same for our float32 bundle in this contender's engine.
+        speedup_tool: of INT8, the same for what the engine's own tool makes of the plain export.
         max_abs_difference: of any logit from the reference's.
-        tolerance: what is allowed of it at this precision.
-        agrees: whether it is within.
+        tolerance: what is allowed of it at this precision; None for INT8.
+        snr_db: power of the reference's logits over that of the difference, in dB; None where there is no difference,
+            or another number of frames.
+        agrees: whether the difference is within the tolerance or, for INT8, `snr_db` is `LEAST_SNR` or more.
+        megabytes: of the files that it is loaded from; None where that is not known.
+        size_share: `megabytes` over those of our float32 bundle in this engine; None where there is none.
     """
 
     name: str
@@ -36,9 +50,14 @@ class Row:
     seconds: list[float]
     speedup_eager: float | None
     speedup_plain: float | None
+    speedup_float32: float | None
+    speedup_tool: float | None
     max_abs_difference: float
-    tolerance: float
+    tolerance: float | None
+    snr_db: float | None
     agrees: bool
+    megabytes: float | None
+    size_share: float | None
 
 
 @dataclass(frozen=True)
@@ -83,11 +102,8 @@ def measure(contenders: Sequence[Contender], runs: int, progress: Progress = lam
 def _rows(contenders: Sequence[Contender], timings: dict[str, Timing], logits: dict[str, Logits]) -> list[Row]:
     rows = []
     for contender in contenders:
-        reference = logits[contenders[0].title]
-        timing, found = timings[contender.title], logits[contender.title]
-        same_shape = found.shape == reference.shape
-        difference = float(np.abs(found - reference).max()) if same_shape else float("inf")
-        allowed = tolerance(contender.precision, float(np.abs(reference).max()))
+        timing = timings[contender.title]
+        plain, float32, tool = (_first(contenders, engine=contender.engine, **facts) for facts in COMPARED)
         rows.append(
             Row(
                 name=contender.name,
@@ -97,21 +113,66 @@ def _rows(contenders: Sequence[Contender], timings: dict[str, Timing], logits: d
                 median_seconds=timing.median,
                 min_seconds=timing.minimum,
                 seconds=list(timing.seconds),
-                speedup_eager=_speedup(timing, contenders, timings, "eager", None),
-                speedup_plain=_speedup(timing, contenders, timings, "plain", contender.engine),
-                max_abs_difference=difference,
-                tolerance=allowed,
-                agrees=difference <= allowed,  # NaN does not
+                speedup_eager=_speedup(timing, _first(contenders, kind="eager"), timings),
+                speedup_plain=_speedup(timing, plain, timings),
+                speedup_float32=_speedup(timing, float32, timings),
+                speedup_tool=_speedup(timing, tool, timings) if contender.precision == "int8" else None,
+                **_agreement(contender.precision, logits[contender.title], logits[contenders[0].title]),
+                megabytes=_megabytes(contender),
+                size_share=_share(contender, float32),
             )
         )
     return rows
 
 
-def _speedup(
-    timing: Timing, contenders: Sequence[Contender], timings: dict[str, Timing], kind: str, engine: str | None
-) -> float | None:
-    """How many times as fast as the first contender of a kind, in an engine or (None) in any."""
-    for other in contenders:
-        if other.kind == kind and engine in (None, other.engine):
-            return timings[other.title].median / timing.median
-    return None
+# Plain export, our float32 and the engine's own INT8: what a contender is compared with in its engine.
+COMPARED: tuple[dict[str, str], ...] = (
+    {"kind": "plain", "precision": "float32"},
+    {"kind": "bundle", "precision": "float32"},
+    {"kind": "plain", "precision": "int8"},
+)
+
+
+def _first(contenders: Sequence[Contender], **facts: str) -> Contender | None:
+    """The first contender of which all this is true."""
+    matching = (each for each in contenders if all(getattr(each, name) == value for name, value in facts.items()))
+    return next(matching, None)
+
+
+def _speedup(timing: Timing, other: Contender | None, timings: dict[str, Timing]) -> float | None:
+    """How many times as fast as the other one."""
+    return None if other is None else timings[other.title].median / timing.median
+
+
+def _agreement(precision: Precision, found: Logits, reference: Logits) -> dict[str, Any]:
+    """The fields of a row that say how far logits are from the reference's."""
+    same_shape = found.shape == reference.shape
+    difference = float(np.abs(found - reference).max()) if same_shape else float("inf")
+    snr = _snr(found, reference) if same_shape else None
+    if precision == "int8":
+        allowed, agrees = None, same_shape and (snr is None or snr >= LEAST_SNR)
+    else:
+        allowed = tolerance(precision, float(np.abs(reference).max()))
+        agrees = difference <= allowed  # NaN is not
+    return {"max_abs_difference": difference, "tolerance": allowed, "snr_db": snr, "agrees": agrees}
+
+
+def _snr(found: Logits, reference: Logits) -> float | None:
+    """Signal-to-noise ratio in dB; None without noise."""
+    noise = np.square(found - reference, dtype=np.float64).sum()
+    if noise == 0:
+        return None
+    with np.errstate(divide="ignore"):
+        return float(10 * np.log10(np.square(reference, dtype=np.float64).sum() / noise))
+
+
+def _share(contender: Contender, float32: Contender | None) -> float | None:
+    """Size over that of our float32 bundle."""
+    ours, whole = _megabytes(contender), _megabytes(float32)
+    return ours / whole if ours and whole else None
+
+
+def _megabytes(contender: Contender | None) -> float | None:
+    if contender is None or contender.folder is None:
+        return None
+    return sum(file.stat().st_size for file in contender.folder.iterdir()) / MB

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
+import edgespeech_calib
 import edgespeech_export
 import edgespeech_runtime
 
@@ -20,7 +21,7 @@ import edgespeech
 
 CHECKPOINT = "checkpoint"
 MADE_BY = "made-by.json"
-PACKAGES = ("torch", "transformers", "onnx", "onnxscript", "onnxsim", "onnxruntime", "openvino", "numpy")
+PACKAGES = ("torch", "transformers", "onnx", "onnxscript", "onnxsim", "onnxruntime", "openvino", "nncf", "numpy")
 
 
 class StaleModelsError(ValueError):
@@ -61,7 +62,7 @@ def versions() -> dict[str, str | None]:
 
 def _sources() -> str:
     """One SHA-256 over the Python files of all packages that take part; the command line does not."""
-    packages = (benchmarks, edgespeech, edgespeech_export, edgespeech_runtime)
+    packages = (benchmarks, edgespeech, edgespeech_export, edgespeech_calib, edgespeech_runtime)
     folders = [Path(package.__file__).parent for package in packages if package.__file__]
     files = [file for folder in folders for file in sorted(folder.rglob("*.py")) if file.parent.name != "cli"]
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

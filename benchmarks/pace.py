@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 
 from benchmarks import bandwidth
-from benchmarks.decoders import Reading
+from benchmarks.decoders import Reading, Weights
 from benchmarks.generators import Contender, Generate, Task
 from benchmarks.timing import Timing
 from benchmarks.trial import Progress, Trial, run
@@ -33,7 +33,8 @@ class Row:
         bytes_per_token: what a step has to read on the average.
         bandwidth_share: of the bandwidth, by medians, that this makes.
         different_tokens: of the sequence, from the reference's.
-        agrees: whether there are none.
+        agrees: whether there are none. Rounded weights may well say others, and one leads to more.
+        weights: how the decoder's are stored.
     """
 
     model: str
@@ -50,6 +51,12 @@ class Row:
     bandwidth_share: float
     different_tokens: int
     agrees: bool
+    weights: Weights
+
+    @property
+    def is_right(self) -> bool:
+        """Whether it says what it must: with weights in float32 the reference's tokens."""
+        return self.agrees or self.weights != "float32"
 
 
 @dataclass(frozen=True)
@@ -59,8 +66,8 @@ class Result:
     Attributes:
         model: family of the decoder.
         reference: title of the contender whose tokens and times the others were compared with.
-        bytes_read: what a step reads: `weights`, `cross` (the cache of the encoder's states) and `token` (each token
-            in the cache).
+        bytes_read: what a step reads: `weights` (in float32; `int8`, `int4`), `cross` (the cache of the encoder's
+            states) and `token` (each token in the cache).
         read_gb_per_second: bandwidth of reading memory, the median of the same rounds; `best_read_gb_per_second` of the
             fastest.
         kinds_of_tokens: how many different ones the reference's greedy sequence has.
@@ -153,7 +160,7 @@ def _row(
 
     own = pace(contender, beams)
     fastest = timing(contender, beams, tokens).minimum - timing(contender, beams, 1).minimum
-    wanted = read.total(beams, tokens / 2)  # a step reads 1 to tokens - 1 of them
+    wanted = read.total(beams, tokens / 2, contender.weights)  # a step reads 1 to tokens - 1 of them
     wrong = differences(trial.found[_call(contender, beams, tokens)], trial.found[_call(reference, beams, tokens)])
     greedy = _call(contender, 1, tokens)
     return Row(
@@ -171,4 +178,5 @@ def _row(
         bandwidth_share=wanted / own / 1e9 / bandwidth.gigabytes_per_second(trial.timings[READ].median),
         different_tokens=wrong,
         agrees=wrong == 0,
+        weights=contender.weights,
     )

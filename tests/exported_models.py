@@ -30,7 +30,7 @@ from encoder_decoders import LAYER_NORM, make_encoder_decoder
 
 from edgespeech import SpeechEncoderDecoderModel
 
-ENGINES = ("onnx", "openvino")
+ENGINES = ("onnx", "openvino", "numpy")
 END = 2  # of all these models
 RATE = 16000  # Hz
 CALLED_LONG = 480  # positions of the decoder that generates long sequences

@@ -37,4 +37,4 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-ENGINES = ("onnx", "openvino")
+ENGINES = ("onnx", "openvino", "numpy")

@@ -1,4 +1,4 @@
-"""Tiny bundles that understand the language of `tones`, on both engines."""
+"""Tiny bundles that understand the language of `tones`, on all engines."""
 
 from pathlib import Path
 
@@ -51,6 +51,24 @@ def write_openvino(folder: Path) -> dict[str, Graph]:
     }
 
 
+def write_numpy(folder: Path) -> dict[str, Graph]:
+    """The same graphs as programs, which share weights.npz."""
+    from edgespeech_export.graphs import GraphSource
+    from edgespeech_export.numpy_graph import Archive, to_program
+    from torch import nn
+
+    graphs = {
+        "single": Graph("single.json", "weights.npz", (VALUES,), (LOGITS,)),
+        "batch": Graph("batch.json", "weights.npz", (VALUES, LENGTHS), (LOGITS,)),
+    }
+    with Archive(folder / "weights.npz") as archive:
+        for name, graph in graphs.items():
+            source = GraphSource(name, nn.Identity(), graph.inputs, graph.outputs)
+            program = to_program(tone_graph(name == "batch"), source, archive, "float32")
+            (folder / graph.file).write_text(program, encoding="utf-8")
+    return graphs
+
+
 def golden_arrays() -> tuple[np.ndarray, np.ndarray]:
     """An input [1, samples] and its logits [1, frames, vocabulary], by numpy alone."""
     values = spoken("A_B|C")[None]
@@ -75,7 +93,7 @@ def make_manifest(engine: str, graphs: dict[str, Graph], files: dict[str, File])
 
 def build(engine: str, folder: Path) -> Path:
     """Write the whole bundle of an engine into an empty folder."""
-    graphs = {"onnx": write_onnx, "openvino": write_openvino}[engine](folder)
+    graphs = {"onnx": write_onnx, "openvino": write_openvino, "numpy": write_numpy}[engine](folder)
     values, logits = golden_arrays()
     np.savez(folder / "golden.npz", input_values=values, logits=logits)
     files = {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}

@@ -1,4 +1,4 @@
-"""A tiny encoder-decoder that writes down a language of tones, made by hand: bundles for both engines, and its formula.
+"""A tiny encoder-decoder that writes down a language of tones, made by hand: bundles for all engines, and its formula.
 
 At position p the decoder listens to frame p, because keys and queries are waves of the same four frequencies, and says
 that frame's tone unless it has said that token before: each earlier token lowers its own logit by an amount that
@@ -192,6 +192,10 @@ def write_bundle(folder: Path, engine: str) -> Path:
             openvino.save_model(openvino.convert_model(path), folder / f"{name}.xml", compress_to_fp16=False)
             path.unlink()
             path, weights = folder / f"{name}.xml", f"{name}.bin"
+        elif engine == "numpy":
+            path.unlink()
+            path, weights = folder / f"{name}.json", f"{name}.npz"
+            write_program(name, path, folder / weights)
         graphs[name] = Graph(path.name, weights, *contract("encoder-decoder", FACTS)[name])
     (folder / FACTS.text).write_text(DETOKENIZER.to_json(), encoding="utf-8")
     values, tokens = spoken("AB|C"), [START, 5, 6, 4]
@@ -200,6 +204,17 @@ def write_bundle(folder: Path, engine: str) -> Path:
     files = {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
     (folder / MANIFEST_FILE).write_text(make_manifest(engine, graphs, files).to_json(), encoding="utf-8")
     return folder
+
+
+def write_program(name: str, path: Path, weights: Path) -> None:
+    """Write a graph as the numpy engine takes it."""
+    from edgespeech_export.graphs import GraphSource
+    from edgespeech_export.numpy_graph import Archive, to_program
+    from torch import nn
+
+    source = GraphSource(name, nn.Identity(), *contract("encoder-decoder", FACTS)[name])
+    with Archive(weights) as archive:
+        path.write_text(to_program(graph(name), source, archive, "float32"), encoding="utf-8")
 
 
 def manifest_data() -> dict:

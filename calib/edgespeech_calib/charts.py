@@ -1,4 +1,4 @@
-"""Charts as SVG text: errors against speed and size. They need no script and nothing from outside the page."""
+"""Charts as SVG text: errors against speed and size, noise by layer. They need no script and nothing from outside."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -8,6 +8,7 @@ from html import escape
 WIDTH, HEIGHT = 720, 380  # of a chart
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 16, 48  # margins
 LARGEST, SMALLEST = 26.0, 5.0  # radii
+ROW, NAMES = 15, 300  # height of a bar, width of the column of names
 COLOURS = ("#1f6fb4", "#c4541c", "#2f8f4e", "#8a4fa3", "#a8861b", "#3d8f96", "#b5446e", "#5f6a72")
 
 
@@ -21,6 +22,15 @@ class Point:
     low: float
     high: float
     size: int
+
+
+@dataclass(frozen=True)
+class LayerNoise:
+    """A layer of an INT8 model: its output over the error in it where it alone is quantized, in dB (None: unknown)."""
+
+    name: str
+    ratio: float | None
+    is_float: bool
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,34 @@ def errors_by_speed(points: Sequence[Point]) -> str:
     return _svg(parts, "word errors against speed and size")
 
 
+def noise_by_layer(layers: Sequence[LayerNoise]) -> str:
+    """A bar for each layer, in the order of the network; layers that compute in float are pale."""
+    height = TOP + ROW * len(layers) + BOTTOM
+    top = max([layer.ratio for layer in layers if layer.ratio is not None and layer.ratio < math.inf], default=1.0)
+    along = Axis(0.0, max(top * 1.05, 1.0), NAMES, WIDTH - RIGHT)
+    parts = []
+    for value in along.ticks():
+        x = along(value)
+        parts.append(f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{height - BOTTOM}"/>')
+        parts.append(f'<text x="{x:.1f}" y="{height - BOTTOM + 16}" text-anchor="middle">{value:g}</text>')
+    for index, layer in enumerate(layers):
+        y = TOP + ROW * index
+        parts.append(f'<text x="{NAMES - 8}" y="{y + ROW - 4}" text-anchor="end">{escape(layer.name)}</text>')
+        ratio = 0.0 if layer.ratio is None else min(max(layer.ratio, 0.0), along.high)
+        said = "not measured" if layer.ratio is None else f"{layer.ratio:.1f} dB"
+        said += ", computes in float" if layer.is_float else ""
+        parts.append(
+            f'<rect x="{NAMES}" y="{y + 2}" width="{along(ratio) - NAMES:.1f}" height="{ROW - 4}" '
+            f'fill="{COLOURS[1] if layer.is_float else COLOURS[0]}" fill-opacity="{0.35 if layer.is_float else 0.85}">'
+            f"<title>{escape(layer.name)}: {said}</title></rect>"
+        )
+        if layer.is_float:
+            parts.append(f'<text x="{along(ratio) + 6:.1f}" y="{y + ROW - 4}">float</text>')
+    middle = (NAMES + WIDTH - RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{height - 10}" text-anchor="middle">signal to quantization noise, dB</text>')
+    return _svg(parts, "signal to quantization noise by layer", height)
+
+
 def _label(x: float, y: float, name: str) -> str:
     """A name that stays within the chart: it begins, is centred or ends at x."""
     anchor = "start" if x < WIDTH / 4 else "end" if x > 3 * WIDTH / 4 else "middle"
@@ -106,6 +144,6 @@ def _titles(across: str, up: str) -> list[str]:
     ]
 
 
-def _svg(parts: Sequence[str], title: str) -> str:
-    head = f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{escape(title)}">'
+def _svg(parts: Sequence[str], title: str, height: float = HEIGHT) -> str:
+    head = f'<svg viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{escape(title)}">'
     return "\n".join([head, *parts, "</svg>"])

@@ -1,5 +1,6 @@
 """Running systems over a labelled set, one after the other, each in a process of its own, and counting their errors."""
 
+import json
 import os
 import platform
 from collections import Counter
@@ -10,8 +11,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.errors import AudioError, AudioPackageError
+from edgespeech_runtime.manifest import MANIFEST_FILE
 
 from edgespeech_calib.bootstrap import interval, paired_difference
+from edgespeech_calib.charts import LayerNoise
 from edgespeech_calib.errors import DataError
 from edgespeech_calib.normalisation import Normalisation, normalise
 from edgespeech_calib.results import Changed, Comparison, Evaluation, Heard, SystemResult, rates
@@ -151,7 +154,18 @@ def _run(
         peak_memory=memory,
         skipped=(*data.skipped, *reading.skipped),
         resampled=dict(reading.resampled),
+        noise=layer_noise(folder),
     )
+
+
+def layer_noise(folder: Path) -> tuple[LayerNoise, ...]:
+    """Return what the manifest of an INT8 bundle says of its layers; () for any other folder."""
+    try:
+        manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+        layers = manifest["report"]["quantization"]["layers"]
+        return tuple(LayerNoise(part["name"], part["noise_db"], part["precision"] != "int8") for part in layers)
+    except (OSError, ValueError, KeyError, TypeError):  # a report is free in its form
+        return ()
 
 
 def _timed(batch: Batch, found: Transcribed, batch_size: int) -> list[tuple[Utterance, int, str, float | None]]:

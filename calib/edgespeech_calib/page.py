@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from edgespeech_calib.alignment import Pair, align
-from edgespeech_calib.charts import Point, errors_by_speed
+from edgespeech_calib.charts import Point, errors_by_speed, noise_by_layer
 from edgespeech_calib.normalisation import DESCRIPTIONS
 from edgespeech_calib.results import PERCENTILES, Comparison, Evaluation, Heard, SystemResult
 
@@ -26,6 +26,10 @@ svg { width: 100%; } svg text { font-size: 12px; fill: #1c2329; } .grid { stroke
 }
 """
 MINUS = "\N{MINUS SIGN}"
+NOISE_NOTE = (
+    '<p class="note">In dB, each layer alone in INT8, measured on calibration speech when the bundle was made; more is '
+    "better. Pale bars are layers that compute in float.</p>"
+)
 
 
 def page(evaluation: Evaluation) -> str:
@@ -34,11 +38,11 @@ def page(evaluation: Evaluation) -> str:
         f"<h1>Word errors on {escape(evaluation.data)}</h1>",
         *_conditions(evaluation),
         "<h2>Results</h2>",
-        _table(
+        table(
             ("system", "word errors", "95 % interval", "sub", "ins", "del", "words", "character errors"),
             (_errors_row(result) for result in evaluation.systems),
         ),
-        _table(
+        table(
             ("system", "size", "precision", "engine", "real-time factor", "load", "peak memory"),
             (_cost_row(result) for result in evaluation.systems),
         ),
@@ -48,13 +52,18 @@ def page(evaluation: Evaluation) -> str:
         errors_by_speed([_point(result) for result in evaluation.systems]),
         *_latency(evaluation.systems),
         *(part for comparison in evaluation.comparisons for part in _comparison(comparison)),
-        *_layers(),
+        *_layers(evaluation.systems),
         *(part for result in evaluation.systems for part in _utterances(result)),
     ]
+    return document(f"Word errors on {evaluation.data}", parts)
+
+
+def document(title: str, parts: Iterable[str]) -> str:
+    """Return a whole page; `parts` are HTML, the title is text."""
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Word errors on {escape(evaluation.data)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
+        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n"
         + "\n".join(parts)
         + "\n</body>\n</html>\n"
     )
@@ -76,7 +85,9 @@ def megabytes(count: float) -> str:
     return f"{count / 1e6:.1f} MB"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table of texts, which are escaped here."""
+
     def line(cells: Sequence[str], tag: str) -> str:
         return "<tr>" + "".join(f"<{tag}>{escape(cell)}</{tag}>" for cell in cells) + "</tr>"
 
@@ -139,7 +150,7 @@ def _latency(systems: Sequence[SystemResult]) -> list[str]:
         ]
         if rows:
             head = ("audio", "utterances", *(f"{percentile} %" for percentile in PERCENTILES))
-            parts += [f"<h3>{escape(result.name)}</h3>", _table(head, rows)]
+            parts += [f"<h3>{escape(result.name)}</h3>", table(head, rows)]
     title = "<h2>Time for an utterance by its length</h2>"
     note = '<p class="note">So many percent of the utterances took at most so long.</p>'
     return [title, note, *parts] if parts else []
@@ -156,20 +167,23 @@ def _comparison(comparison: Comparison) -> list[str]:
         *(
             f'<div class="utterance"><div class="id">{escape(changed.id)}: {changed.first_errors} and '
             f"{changed.second_errors} words wrong</div>"
-            f"{_words(align(changed.reference.split(), changed.first.split()))}"
-            f"{_words(align(changed.reference.split(), changed.second.split()))}</div>"
+            f"{words(align(changed.reference.split(), changed.first.split()))}"
+            f"{words(align(changed.reference.split(), changed.second.split()))}</div>"
             for changed in comparison.changed
         ),
         "</details>",
     ]
 
 
-def _layers() -> list[str]:
-    """The place of the signal-to-quantization-noise ratio by layer, which an evaluation does not measure."""
-    return [
-        '<section id="layers"><h2>Signal to quantization noise by layer</h2>',
-        '<p class="note">Not measured in this evaluation.</p></section>',
-    ]
+def _layers(systems: Sequence[SystemResult]) -> list[str]:
+    """Signal-to-quantization-noise ratio by layer: what the bundles' exports measured, not this evaluation."""
+    parts = ['<section id="layers"><h2>Signal to quantization noise by layer</h2>']
+    for result in systems:
+        if result.noise:
+            parts += [f"<h3>{escape(result.name)}</h3>", NOISE_NOTE, noise_by_layer(result.noise)]
+    if len(parts) == 1:
+        parts.append('<p class="note">Not measured: none of these is an INT8 bundle.</p>')
+    return [*parts, "</section>"]
 
 
 def _utterances(result: SystemResult) -> list[str]:
@@ -188,10 +202,11 @@ def _utterances(result: SystemResult) -> list[str]:
 def _utterance(heard: Heard) -> str:
     counts = heard.score.counts
     head = f"{escape(heard.id)}, {heard.seconds:.1f} s: {counts.errors} errors in {counts.total} words"
-    return f'<div class="utterance"><div class="id">{head}</div>{_words(heard.score.alignment)}</div>'
+    return f'<div class="utterance"><div class="id">{head}</div>{words(heard.score.alignment)}</div>'
 
 
-def _words(alignment: Iterable[Pair]) -> str:
+def words(alignment: Iterable[Pair]) -> str:
+    """Return a line of words, those that are wrong coloured."""
     return f'<div class="words">{" ".join(map(_word, alignment))}</div>'
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgespeech_calib.bootstrap import Difference, Interval
+from edgespeech_calib.charts import LayerNoise
 from edgespeech_calib.normalisation import DESCRIPTIONS, Normalisation
 from edgespeech_calib.scoring import Counts, Score, UtteranceScore
 from edgespeech_calib.systems import Facts, Options
@@ -45,7 +46,8 @@ class Latency:
 class SystemResult:
     """How a system did: `seconds` for all utterances, of which one, untimed, ran before to warm it up.
 
-    `resampled` counts utterances by their own sampling rate where it was not the system's.
+    `resampled` counts utterances by their own sampling rate where it was not the system's. `noise` is what the export
+    of an INT8 bundle measured of its layers; () for all others.
     """
 
     name: str
@@ -59,6 +61,7 @@ class SystemResult:
     peak_memory: int | None
     skipped: tuple[Skipped, ...]
     resampled: dict[int, int]
+    noise: tuple[LayerNoise, ...] = ()
 
     @property
     def audio_seconds(self) -> float:

@@ -14,6 +14,11 @@ class Bar:
         self._progress: Any = None
         self._what: str | None = None
 
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a terminal that shows it."""
+        return not self._quiet
+
     def __enter__(self) -> "Bar":
         if not self._quiet:
             from rich import progress
@@ -43,6 +48,11 @@ class Bar:
             self._progress.add_task(what, total=total)
             self._what = what
         self._progress.update(self._progress.task_ids[0], completed=done, total=total)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar, where there is one."""
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

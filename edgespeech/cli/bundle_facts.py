@@ -11,6 +11,7 @@ from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.manifest import MANIFEST_FILE, Graph, Manifest, Vocabulary
 from edgespeech_runtime.text import Detokenizer
 
+from edgespeech.cli.int8 import quantization_rows
 from edgespeech.cli.output import INDENT, few, number, size, table, wrapped
 from edgespeech.cli.proof import ENGINE_NAMES, proof_rows
 
@@ -62,7 +63,7 @@ class BundleFacts:
         for name, graph in manifest.graphs.items():
             yield ""
             yield from _graph_lines(name, graph, manifest.report)
-        rows = proof_rows(manifest.report)
+        rows = [*proof_rows(manifest.report), *quantization_rows(manifest.report)]
         if rows:
             yield ""
             yield "proof"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgespeech.cli.alignment import align
+from edgespeech.cli.demo_int8 import quantize, words_wrong
 from edgespeech.cli.errors import CommandError, FileThereError
 from edgespeech.cli.output import number, say, table
 from edgespeech.cli.proof import ENGINE_NAMES, ENGINES, proof_rows, run_export
@@ -22,23 +23,32 @@ NOTHING = "-"
 
 @dataclass(frozen=True)
 class Example:
-    """A checkpoint that comes along, the folder of recordings for it, and the name of the bundle that is made of it.
+    """A checkpoint that comes along, the folder of recordings for it, those for INT8, and the name of its float bundle.
 
     `options` are those of `transcribe` that show what this kind of model can do.
     """
 
     checkpoint: Path
     samples: Path
+    calibration: Path
     bundle: str
     purpose: str
     options: str
 
 
 EXAMPLES = (
-    Example(HOME / "ctc-en-small", HOME / "samples", "demo-ctc", "English, with times", "--timestamps word"),
+    Example(
+        HOME / "ctc-en-small",
+        HOME / "samples",
+        HOME / "calibration" / "sentences-en.tsv",
+        "demo-ctc",
+        "English, with times",
+        "--timestamps word",
+    ),
     Example(
         HOME / "digits-en-de",
         HOME / "samples-en-de",
+        HOME / "calibration" / "digits-en-de.tsv",
         "demo-digits",
         "spoken English digits to German words",
         "--stream --num-beams 4",
@@ -66,13 +76,16 @@ class Sample:
 @click.option("--force", is_flag=True, help="Replace bundles that are there.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def demo(output: Path, quiet: bool, **options: Any) -> None:
-    """Export the small models that come with edgespeech, prove the bundles, and transcribe short recordings."""
+    """Export the small models that come with edgespeech, prove the bundles, make INT8 of them, and transcribe."""
     examples = [example for example in EXAMPLES if example.checkpoint.is_dir()]
     if not examples:
         raise CommandError(f"{HOME} holds no checkpoints; install edgespeech again")
     samples = {example: read_samples(example.samples) for example in examples}
+    for example in examples:
+        if not example.calibration.is_file():
+            raise CommandError(f"{example.calibration} is missing; install edgespeech again")
     bundles = {example: output / example.bundle for example in examples}
-    for bundle in bundles.values():
+    for bundle in (place for float_bundle in bundles.values() for place in (float_bundle, int8(float_bundle))):
         if bundle.exists() and not options["force"]:
             raise FileThereError(bundle)
 
@@ -84,9 +97,10 @@ def demo(output: Path, quiet: bool, **options: Any) -> None:
     say()
     say("Next")
     for example in examples:
-        say(f"{INSET}edgespeech transcribe {bundles[example]} {shown(samples[example][0].path)} {example.options}")
+        recording = shown(samples[example][0].path)
+        say(f"{INSET}edgespeech transcribe {int8(bundles[example])} {recording} {example.options}")
     for bundle in bundles.values():
-        say(f"{INSET}edgespeech inspect {bundle}")
+        say(f"{INSET}edgespeech inspect {int8(bundle)}")
 
 
 def read_samples(folder: Path) -> list[Sample]:
@@ -102,10 +116,15 @@ def read_samples(folder: Path) -> list[Sample]:
     return [Sample(folder / path, text) for path, text in rows]
 
 
+def int8(bundle: Path) -> Path:
+    """Where the INT8 bundle goes that is made of a float bundle."""
+    return bundle.with_name(f"{bundle.name}-int8")
+
+
 def _listing(samples: dict[Example, list[Sample]], bundles: dict[Example, Path]) -> Iterator[str]:
-    rows = [("checkpoint", "recordings", "bundle", "what it does")]
+    rows = [("checkpoint", "recordings", "bundles", "", "what it does")]
     rows += [
-        (example.checkpoint.name, str(len(samples[example])), str(bundle), example.purpose)
+        (example.checkpoint.name, str(len(samples[example])), str(bundle), str(int8(bundle)), example.purpose)
         for example, bundle in bundles.items()
     ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -114,7 +133,7 @@ def _listing(samples: dict[Example, list[Sample]], bundles: dict[Example, Path])
 
 
 def _run(example: Example, samples: list[Sample], bundle: Path, quiet: bool, **options: Any) -> None:
-    """Export, prove and use one checkpoint."""
+    """Export, prove, quantize and use one checkpoint."""
     say(f"1  Export the checkpoint {example.checkpoint.name} to the bundle {bundle}")
     manifest = run_export(example.checkpoint, bundle, quiet, **options)
     say()
@@ -122,35 +141,46 @@ def _run(example: Example, samples: list[Sample], bundle: Path, quiet: bool, **o
     for line in table(proof_rows(manifest.report), indent="     "):
         say(line)
     say()
-    say("3  Transcribe with the bundle alone, as on a device")
-
-    import edgespeech_runtime
-
-    with edgespeech_runtime.load(bundle) as model:
-        results = [(sample, model.transcribe(sample.path)) for sample in samples]
-    for line in texts(results) if manifest.decoder else comparison(results):
+    say(f"3  Quantize it to the INT8 bundle {int8(bundle)}, calibrated on recordings that come along")
+    quantize(bundle, int8(bundle), example.calibration, quiet, options["force"])
+    say()
+    say("4  Transcribe with the INT8 bundle alone, as on a device")
+    found = _transcribe(int8(bundle), samples)
+    in_float = [transcript.text for _, transcript in _transcribe(bundle, samples)]
+    for line in texts(found, in_float) if manifest.decoder else comparison(found, in_float):
         say(line)
 
 
-def texts(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
-    """Lines of texts above what is right; then how many words are wrong."""
+def _transcribe(bundle: Path, samples: Sequence[Sample]) -> list[tuple[Sample, "Transcript"]]:
+    import edgespeech_runtime
+
+    with edgespeech_runtime.load(bundle) as model:
+        return [(sample, model.transcribe(sample.path)) for sample in samples]
+
+
+def texts(results: Sequence[tuple[Sample, "Transcript"]], in_float: Sequence[str]) -> Iterator[str]:
+    """Lines of texts above what is right; then how many words are wrong. `in_float` are the float bundle's texts."""
     wrong = 0
-    for sample, transcript in results:
+    for (sample, transcript), other in zip(results, in_float, strict=True):
         yield ""
         yield f"   {sample.path.name}, {transcript.duration:.1f} s"
         yield f"     {'model':<5}  {transcript.text or NOTHING}"
+        if other != transcript.text:
+            yield f"     {'float':<5}  {other or NOTHING}"
         yield f"     {'right':<5}  {sample.text}"
-        expected, found = sample.text.split(), transcript.text.split()
-        wrong += sum(a is None or b is None or expected[a] != found[b] for a, b in align(expected, found))
+        wrong += words_wrong(sample.text.split(), transcript.text.split())
     yield ""
     yield _count(wrong, results)
 
 
-def comparison(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
-    """Lines of words with their times and confidence, beside what was said; then how many words are wrong."""
+def comparison(results: Sequence[tuple[Sample, "Transcript"]], in_float: Sequence[str]) -> Iterator[str]:
+    """Lines of words with their times and confidence, beside what was said; then how many words are wrong.
+
+    `in_float` are the float bundle's texts, which are shown where they differ.
+    """
     wrong = 0
     width = max((len(word.text) for _, transcript in results for word in transcript.words), default=0)
-    for sample, transcript in results:
+    for (sample, transcript), other in zip(results, in_float, strict=True):
         expected = sample.text.split()
         yield ""
         yield f"   {sample.path.name}, {transcript.duration:.1f} s"
@@ -160,6 +190,8 @@ def comparison(results: Sequence[tuple[Sample, "Transcript"]]) -> Iterator[str]:
             truth = None if place is None else expected[place]
             yield "     " + _row(word, truth, width)
             wrong += word is None or word.text != truth
+        if other != transcript.text:
+            yield f"     in float it heard: {other or NOTHING}"
     yield ""
     yield _count(wrong, results)
 

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+from edgespeech.cli.bar import Bar
+
 
 class Steps:
     """The steps of one long work: call it with a step's name when the step begins."""
@@ -48,6 +50,43 @@ class Steps:
             if error is None:
                 self._finish()
             self._status.stop()
+
+
+class Stages:
+    """The steps of one long work, some of which tell how far they are: a bar with the time left on a terminal.
+
+    Call it with a step's name, how much of it is done and of how much (None: not known).
+    """
+
+    def __init__(self, quiet: bool = False) -> None:
+        self._quiet = quiet
+        self._bar = Bar(quiet)
+        self._step: tuple[str, float] | None = None  # name, when it began
+
+    def __enter__(self) -> "Stages":
+        self._bar.__enter__()
+        return self
+
+    def __call__(self, name: str, done: int, total: int | None) -> None:
+        """Begin a step, which ends the one before, or go on with it."""
+        if self._step is None or name != self._step[0]:
+            self._finish()
+            self._step = (name, time.monotonic())
+            if not self._quiet and not self._bar.is_shown:
+                print(f"  {name}", file=sys.stderr, flush=True)
+        self._bar(name, done, total)
+
+    def _finish(self) -> None:
+        if self._step is not None:
+            name, began = self._step
+            self._bar.say(f"  {name}  {time.monotonic() - began:.1f} s")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self._finish()
+        self._bar.__exit__(kind, error, trace)
 
 
 class Counter:

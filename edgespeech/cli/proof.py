@@ -12,20 +12,32 @@ from edgespeech.cli.progress import Steps
 if TYPE_CHECKING:
     from edgespeech_runtime.manifest import Manifest
 
-ENGINES = ("onnx", "openvino")  # edgespeech_runtime.manifest.EngineName; not imported, because it comes with numpy
-PRECISIONS = ("float32", "float16")  # likewise Precision
-ENGINE_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO"}
+ENGINES = (
+    "onnx",
+    "openvino",
+    "numpy",
+)  # edgespeech_runtime.manifest.EngineName; not imported, because it comes with numpy
+PRECISIONS = ("float32", "float16", "int8")  # likewise Precision
+ENGINE_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "numpy": "numpy"}
 
 
-def run_export(checkpoint: str | os.PathLike[str], bundle: Path, quiet: bool = False, **options: Any) -> "Manifest":
-    """Export with progress on stderr; `options` are those of `ExportOptions`.
+def run_export(
+    checkpoint: str | os.PathLike[str],
+    bundle: Path,
+    quiet: bool = False,
+    shapes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> "Manifest":
+    """Export with progress on stderr; `options` are those of `ExportOptions`, `shapes` those of `StaticShapes`.
 
     Raises what `edgespeech_export.export` raises, and Interrupted.
     """
     try:
         with Steps(quiet) as step:
-            from edgespeech_export import ExportOptions, export
+            from edgespeech_export import ExportOptions, StaticShapes, export
 
+            if shapes is not None:
+                options["static"] = StaticShapes(**shapes)
             return export(checkpoint, bundle, ExportOptions(**options), progress=step)
     except Interrupted as stop:
         stop.outcome = "; nothing was written"

@@ -2,5 +2,6 @@
 
 from edgespeech_export.errors import ExportError, ProofError, TargetExistsError
 from edgespeech_export.export import ExportOptions, export
+from edgespeech_export.static_source import StaticShapes
 
-__all__ = ["ExportError", "ExportOptions", "ProofError", "TargetExistsError", "export"]
+__all__ = ["ExportError", "ExportOptions", "ProofError", "StaticShapes", "TargetExistsError", "export"]

@@ -126,32 +126,33 @@ class StridedMatMul(nn.Module):
     def __init__(self, layer: ConvLayer) -> None:
         super().__init__()
         conv = layer.conv
-        self.kernel, self.stride, self.channels = conv.kernel_size[0], conv.stride[0], conv.in_channels
+        self.kernel, self.stride = conv.kernel_size[0], conv.stride[0]
         self.conv = Product(conv.weight.permute(2, 1, 0).reshape(-1, conv.out_channels), conv.bias)
         self.layer_norm = as_last(layer.layer_norm)
         self.activation = layer.activation
 
     def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
         """(batch, frames_in, channels_in) -> (batch, frames, channels), with the lengths of both."""
-        x = self.conv(self.windows(x))
+        x = self.conv(windows(x, self.kernel, self.stride))
         if self.layer_norm is not None:
             x = self.layer_norm(x)
         if lengths is not None:
             lengths = conv_length(lengths, self.kernel, self.stride)
         return self.activation(x), lengths
 
-    def windows(self, x: Tensor) -> Tensor:
-        """(batch, frames_in, channels_in) -> (batch, frames, kernel * channels_in)."""
-        batch, frames_in, _ = x.shape
-        frames = conv_length(frames_in, self.kernel, self.stride)
-        reach = -(-self.kernel // self.stride)  # blocks that a window touches
-        x = F.pad(x, (0, 0, 0, (frames + reach - 1) * self.stride - frames_in))  # less than nothing cuts off
-        blocks = x.reshape(batch, -1, self.stride * self.channels)
-        widths = [min(self.stride, self.kernel - block * self.stride) * self.channels for block in range(reach)]
-        if reach == 1:
-            return blocks[:, :, : widths[0]]
-        parts = [blocks[:, block : blocks.shape[1] - reach + 1 + block, :width] for block, width in enumerate(widths)]
-        return torch.cat(parts, dim=-1)
+
+def windows(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """(batch, frames_in, channels_in) -> (batch, frames, kernel * channels_in)."""
+    batch, frames_in, channels = x.shape
+    frames = conv_length(frames_in, kernel, stride)
+    reach = -(-kernel // stride)  # blocks that a window touches
+    x = F.pad(x, (0, 0, 0, (frames + reach - 1) * stride - frames_in))  # less than nothing cuts off
+    blocks = x.reshape(batch, -1, stride * channels)
+    widths = [min(stride, kernel - block * stride) * channels for block in range(reach)]
+    if reach == 1:
+        return blocks[:, :, : widths[0]]
+    parts = [blocks[:, block : blocks.shape[1] - reach + 1 + block, :width] for block, width in enumerate(widths)]
+    return torch.cat(parts, dim=-1)
 
 
 def as_last(norm: nn.Module | None) -> nn.LayerNorm | None:

@@ -33,11 +33,11 @@ def prove(bundle: Path, model: SpeechForCTC, precision: FloatPrecision) -> Parit
     Raises:
         ProofError: a difference beyond the tolerance; the message says where and by how much.
     """
-    with edgespeech_runtime.load(bundle) as runtime:
+    with edgespeech_runtime.load(bundle, self_check="never") as runtime:
         if not isinstance(runtime, edgespeech_runtime.CtcModel):
             raise ProofError(f"{bundle.name} opens as another kind of model; no bundle was written")
         facts = runtime.manifest.audio
-        waveforms = proof.waveforms(facts.sampling_rate, facts.shortest, facts.hop)
+        waveforms = proof.waveforms(facts, runtime.manifest.static)
         expected = [_reference(model, waveform, facts.normalize) for waveform in waveforms]
         alone = [runtime.logits(waveform) for waveform in waveforms]
         together = runtime.logits(waveforms, batch_size=len(waveforms))

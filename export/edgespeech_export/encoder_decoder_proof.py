@@ -36,11 +36,11 @@ def prove(
     Raises:
         ProofError: a difference of logits beyond the tolerance; the message says where and by how much.
     """
-    with edgespeech_runtime.load(bundle) as runtime:
+    with edgespeech_runtime.load(bundle, self_check="never") as runtime:
         if not isinstance(runtime, edgespeech_runtime.EncoderDecoderModel):
             raise ProofError(f"{bundle.name} opens as another kind of model; no bundle was written")
         audio = runtime.manifest.audio
-        waveforms = proof.waveforms(audio.sampling_rate, audio.shortest, audio.hop)
+        waveforms = proof.waveforms(audio, runtime.manifest.static)
         values = [(normalize(waveform) if audio.normalize else waveform)[None] for waveform in waveforms]
         tokens = [said(model, value, facts, MOST_TOKENS) for value in values]
         expected = [reference(model, value, row) for value, row in zip(values, tokens, strict=True)]

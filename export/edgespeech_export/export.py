@@ -18,6 +18,7 @@ from edgespeech_export.folder import absolute, check_space, check_target, writte
 from edgespeech_export.provenance import operators, provenance, speed
 from edgespeech_export.reading import read
 from edgespeech_export.source import Source
+from edgespeech_export.static_source import StaticShapes, with_static_shapes
 from edgespeech_export.writers import WRITERS, Written
 
 GOLDEN_FILE = "golden.npz"
@@ -33,12 +34,14 @@ class ExportOptions:
         precision: how weights are stored; both precisions compute in float32 on the CPU.
         target_lang: language of the adapter, for checkpoints with several.
         force: replace the bundle if it is there.
+        static: fix the shapes of all graphs, as NPUs want them; None leaves them free.
     """
 
     engine: EngineName = "onnx"
     precision: FloatPrecision = "float32"
     target_lang: str | None = None
     force: bool = False
+    static: StaticShapes | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(FloatPrecision))):
@@ -74,6 +77,8 @@ def export(
     open_engine(options.engine, "cpu", None)  # the proof will need it; better to hear now that it is not installed
     progress("reading the checkpoint")
     source = read(folder, options.target_lang)
+    if options.static is not None:
+        source = with_static_shapes(source, options.static)
     check_space(target, _needed(source, options))
     with written_whole(target, options.force) as partial:
         written = WRITERS[options.engine](source, partial, options.precision, progress)

@@ -6,7 +6,7 @@ A program is JSON (`edgespeech_runtime.engines.numpy_program`), a step a line; t
 import hashlib
 import json
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,7 +17,6 @@ import onnx
 from edgespeech_runtime.contracts import Tensor
 from edgespeech_runtime.engines.numpy_operators import OPERATORS
 from edgespeech_runtime.engines.numpy_program import FORMAT, unknown
-from edgespeech_runtime.engines.numpy_weights import INTEGERS, SCALE
 from edgespeech_runtime.manifest import FloatPrecision
 from onnx import helper, numpy_helper
 
@@ -28,6 +27,7 @@ from edgespeech_export.weight_store import EXTERNAL_FROM, FLOAT16_MAX
 Values = npt.NDArray[Any]
 
 MOST_INLINE = 16  # elements of a constant that stands in the program itself
+KERNEL_AXES = 3  # channels out, channels in, taps
 PREFIX = "model."  # of the names of parameters: every graph's module holds the model under this name
 # Attributes that say how, not what, with the one value of each that numpy follows.
 SILENT: dict[tuple[str, str], Any] = {
@@ -68,14 +68,18 @@ class Archive:
                 name += "_"
             self._taken.add(name)
             self._names[key] = name
-            for part, array in stored(name, values, precision).items():
-                entry = zipfile.ZipInfo(f"{part}.npy")  # its date is the same always
-                with self._zip.open(entry, "w", force_zip64=True) as stream:
-                    np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+            self.write(stored(name, values, precision))
         return self._names[key]
 
+    def write(self, arrays: Mapping[str, Values]) -> None:
+        """Store arrays as they are, under these names."""
+        for name, array in arrays.items():
+            entry = zipfile.ZipInfo(f"{name}.npy")  # its date is the same always
+            with self._zip.open(entry, "w", force_zip64=True) as stream:
+                np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
-def stored(name: str, values: Values, precision: str) -> dict[str, Values]:
+
+def stored(name: str, values: Values, precision: FloatPrecision) -> dict[str, Values]:
     """A weight as the archive holds it: the arrays by their names.
 
     What is not a large matrix or kernel stays as it is: vectors are small, and sums are made of them.
@@ -85,20 +89,9 @@ def stored(name: str, values: Values, precision: str) -> dict[str, Values]:
     """
     if precision == "float32" or values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
         return {name: values}
-    if precision == "int8":
-        axis = 0 if values.ndim > 2 else 1  # a kernel (channels_out, ...), a matrix (in, channels_out)
-        return quantized(name, values, axis)
     if np.abs(values).max(initial=0) > FLOAT16_MAX:
         raise PrecisionError(f"weight {name} exceeds {FLOAT16_MAX:g}, the largest float16; use float32")
     return {name: values.astype(np.float16)}
-
-
-def quantized(name: str, values: Values, axis: int) -> dict[str, Values]:
-    """A weight as integers of 8 bits in [-127, 127] with a scale for each index of `axis`: symmetric, nearest."""
-    others = tuple(place for place in range(values.ndim) if place != axis % values.ndim)
-    largest = np.abs(values).max(axis=others, keepdims=True, initial=0)
-    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
-    return {name + INTEGERS: np.clip(np.rint(values / scale), -127, 127).astype(np.int8), name + SCALE: scale}
 
 
 def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, precision: FloatPrecision) -> str:
@@ -109,17 +102,23 @@ def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, pr
         PrecisionError: a weight is too large for the precision.
     """
     arrays = {tensor.name: np.asarray(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
+    given = [node for node in model.graph.node if node.op_type == "Constant"]
+    arrays.update((node.output[0], np.asarray(numpy_helper.to_array(node.attribute[0].t))) for node in given)
+    nodes = [node for node in model.graph.node if node.op_type != "Constant"]
     constants = {name: array for name, array in arrays.items() if _is_inline(array)}
-    read = {name for node in model.graph.node for name in node.input}
-    kernels = {node.input[place] for node in model.graph.node for place in _arranged(node) if place < len(node.input)}
+    read = {name for node in nodes for name in node.input}
+    kernels = {node.input[place] for node in nodes for place in _arranged(node) if place < len(node.input)}
+    for name in kernels & {*arrays}:
+        if arrays[name].ndim != KERNEL_AXES:
+            raise ExportError(f"the graph {source.name!r} cannot run in numpy: {name} is no kernel along one axis")
     weights = {
         name: archive.put(name.removeprefix(PREFIX), array, precision)
         for name, array in arrays.items()
         if name in read and (name not in constants or name in kernels)
     }
-    steps = _named(model.graph.node, {*weights, *constants})
+    steps = _named(nodes, {*weights, *constants})
     for step in steps:
-        if reason := unknown(step):
+        if reason := unknown(step, {*weights}):
             raise ExportError(f"the graph {source.name!r} cannot run in numpy: {reason}; use another engine")
     return _text(
         {
@@ -147,13 +146,12 @@ def _arranged(node: onnx.NodeProto) -> Iterable[int]:
     return OPERATORS[node.op_type].arranges if node.op_type in OPERATORS else ()
 
 
-def _named(nodes: Iterable[onnx.NodeProto], weights: set[str]) -> list[dict[str, Any]]:
+def _named(nodes: list[onnx.NodeProto], weights: set[str]) -> list[dict[str, Any]]:
     """The steps, each under the path of the module that it belongs to.
 
     A weight's name says that. A step without weights belongs to the innermost module that both the step with weights
     before it and the one behind it are in.
     """
-    nodes = list(nodes)
     own = [_module(node, weights) for node in nodes]
     before, behind = list(own), list(own)
     for index in range(1, len(nodes)):
@@ -162,7 +160,7 @@ def _named(nodes: Iterable[onnx.NodeProto], weights: set[str]) -> list[dict[str,
         behind[index] = own[index] or behind[index + 1]
     return [
         {
-            "name": path or _common(first, last) or node.name,
+            "name": path or _common(first, last) or node.name or node.output[0],
             "op": node.op_type,
             "inputs": list(node.input),
             "outputs": list(node.output),

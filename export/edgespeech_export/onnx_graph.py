@@ -25,8 +25,9 @@ from edgespeech_export.reshapes import copy_leading_dimensions
 from edgespeech_export.weight_names import name_weights
 
 OPSET = 20  # the first with Gelu as one operator
-# Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through.
-UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched"]
+# Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through. Query,
+# key and value in one product would be a weight without a name, of a layer that nobody knows.
+UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_batched", "fuse_qkv"]
 # Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it.
 BATCH = 2
 FRAMES = 13

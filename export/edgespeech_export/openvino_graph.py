@@ -43,15 +43,19 @@ def _name_weights(model: Any, onnx_file: Path) -> None:
         if tensor.name.endswith(".weight") and len(tensor.dims) > 1:
             values = numpy_helper.to_array(tensor)
             for form in (values, values.T) if values.ndim == 2 else (values,):
-                weights.setdefault(hashlib.sha256(np.ascontiguousarray(form)).digest(), tensor.name)
+                weights.setdefault(_hash(form), tensor.name)
     constants = [node for node in model.get_ordered_ops() if node.get_type_name() == "Constant"]
     taken = {node.friendly_name for node in constants}
     for node in constants:
         if len(node.output(0).shape) > 1 and not node.friendly_name.endswith(".weight"):
-            name = weights.get(hashlib.sha256(np.ascontiguousarray(node.data)).digest())
+            name = weights.get(_hash(node.data))
             if name is not None and name not in taken:
                 node.friendly_name = name
                 taken.add(name)
+
+
+def _hash(values: Any) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest()
 
 
 def share_weights(graphs: list[Path]) -> Path:

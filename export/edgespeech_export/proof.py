@@ -2,7 +2,8 @@
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime.manifest import FloatPrecision
+from edgespeech_runtime.contracts import Static
+from edgespeech_runtime.manifest import Audio, FloatPrecision
 
 from edgespeech_export.errors import ProofError
 
@@ -20,10 +21,15 @@ def golden_waveform(sampling_rate: int, shortest: int) -> Waveform:
     return _buzz(max(int(GOLDEN_SECONDS * sampling_rate), shortest), sampling_rate, seed=0)
 
 
-def waveforms(rate: int, shortest: int, hop: int) -> list[Waveform]:
-    """Return the golden input, and inputs whose lengths are at the edges."""
+def waveforms(audio: Audio, static: Static | None = None) -> list[Waveform]:
+    """Return the golden input, and inputs whose lengths are at the edges; with `static` also at those of buckets."""
+    rate, shortest, hop = audio.sampling_rate, audio.shortest, audio.hop
     long = golden_waveform(rate, shortest)
-    edges = (shortest, shortest + hop - 1, shortest + hop, len(long) // 2 + 1, len(long) + 3 * hop)
+    edges = [shortest, shortest + hop - 1, shortest + hop, len(long) // 2 + 1, len(long) + 3 * hop]
+    if static is not None:
+        longest = static.buckets[-1]
+        edges = sorted({*edges, *static.buckets, *(bucket + 1 for bucket in static.buckets)})
+        edges = [length for length in edges if shortest <= length <= longest]
     return [long, *(_buzz(length, rate, seed) for seed, length in enumerate(edges, start=1))]
 
 

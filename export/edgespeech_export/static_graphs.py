@@ -4,6 +4,8 @@ Nothing in them counts: which frames are real comes in as masks of 0 and 1, so t
 or 16 bits can run all of it. Padding changes nothing, as in the graphs whose shapes are free.
 """
 
+from typing import Any, Literal
+
 import torch
 from edgespeech_runtime.contracts import Decoder, Static, static_contract
 from edgespeech_runtime.manifest import Frames
@@ -12,12 +14,15 @@ from torch.nn import functional as F
 
 from edgespeech.encoder.adapter import AdapterLayer
 from edgespeech.encoder.features import TimeGroupNorm
+from edgespeech.encoder.transformer import PositionalConv
 from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.models.speech import SpeechModel
-from edgespeech_export.channels_last import PatchMatMul
+from edgespeech_export.channels_last import PatchMatMul, windows
 from edgespeech_export.encoder_decoder_graphs import DecoderStep, flat
 from edgespeech_export.graphs import GraphSource
+
+Form = Literal["convolutions", "products"]
 
 
 def mask_depths(encoder: SpeechModel) -> tuple[int, ...]:
@@ -29,14 +34,20 @@ def mask_depths(encoder: SpeechModel) -> tuple[int, ...]:
 
 
 class StaticEncoder(nn.Module):
-    """The speech encoder for one padded utterance, its masks given."""
+    """The speech encoder for one padded utterance, its masks given.
 
-    def __init__(self, encoder: SpeechModel, hidden: float) -> None:
+    A conv stack with its channels last is computed without any convolution where `form` is "products": the emulator of
+    Qualcomm's HTP computes the first one, of one channel and stride 5, at shifted places (QNN 2.7.0).
+    """
+
+    def __init__(self, encoder: SpeechModel, static: Static, form: Form) -> None:
         super().__init__()
         self.encoder = encoder
         self.depths = mask_depths(encoder)
         self.stack = len(encoder.config.conv_dim)
-        self.hidden = hidden
+        self.hidden = static.hidden
+        first = encoder.feature_extractor.conv_layers[0]
+        self.first = FirstProduct(first) if form == "products" and isinstance(first, PatchMatMul) else None
 
     def forward(self, waveform: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
         """(1, samples), a mask (1, frames) for each of `depths` -> (1, frames, size)."""
@@ -48,12 +59,15 @@ class StaticEncoder(nn.Module):
 
     def _features(self, waveform: Tensor, mask: Tensor | None) -> Tensor:
         """(1, samples) -> (1, frames, channels); frames of the first layer are those of `mask`."""
+        first: Any
         first, *rest = self.encoder.feature_extractor.conv_layers
-        if isinstance(first, PatchMatMul):
+        if self.first is not None:
+            x = self.first(waveform, mask)
+        elif isinstance(first, PatchMatMul):
             x = first.masked(waveform, mask)  # (1, frames, channels)
         else:
             x = first.conv(waveform[:, None])  # (1, channels, frames)
-            if isinstance(first.layer_norm, TimeGroupNorm):
+            if isinstance(first.layer_norm, TimeGroupNorm) and mask is not None:
                 x = time_norm(first.layer_norm, x, mask)
             elif first.layer_norm is not None:
                 x = first.layer_norm(x)
@@ -66,7 +80,7 @@ class StaticEncoder(nn.Module):
         """(1, frames, hidden) -> the same shape."""
         transformer = self.encoder.encoder
         x = x * mask[:, :, None]
-        x = x + transformer.pos_conv_embed(x, mask)
+        x = x + positional(transformer.pos_conv_embed, x, mask)
         if not transformer.pre_norm:
             x = transformer.layer_norm(x)
         bias = (1 - mask)[:, None, None] * self.hidden
@@ -76,7 +90,7 @@ class StaticEncoder(nn.Module):
 
     def _adapted(self, x: Tensor, masks: dict[int, Tensor]) -> Tensor:
         """(1, frames_in, hidden) -> (1, frames, output)."""
-        adapter = self.encoder.adapter
+        adapter: Any = self.encoder.adapter
         if adapter.proj is not None:
             x = adapter.proj_layer_norm(adapter.proj(x))
         x = x.transpose(1, 2)  # (1, output, frames)
@@ -86,13 +100,48 @@ class StaticEncoder(nn.Module):
         return x.transpose(1, 2)
 
 
-def time_norm(norm: TimeGroupNorm, x: Tensor, mask: Tensor | None) -> Tensor:
+def positional(layer: PositionalConv, x: Tensor, mask: Tensor) -> Tensor:
+    """(1, frames, hidden) -> the same shape, without the part of a long kernel that would only ever see padding."""
+    frames, kernel, before = x.shape[1], layer.conv.kernel_size[0], layer.conv.kernel_size[0] // 2
+    first, last = max(0, before - frames + 1), min(kernel, before + frames)
+    if (first, last) == (0, kernel):
+        return layer(x, mask)
+    x = x.transpose(1, 2)  # (1, hidden, frames)
+    if layer.batch_norm is not None:
+        x = layer.batch_norm(x)
+    before -= first
+    x = F.pad(x * mask[:, None], (before, last - first - 1 - before))
+    weight = layer.conv.weight[:, :, first:last]
+    return layer.activation(F.conv1d(x, weight, layer.conv.bias, groups=layer.conv.groups)).transpose(1, 2)
+
+
+class FirstProduct(nn.Module):
+    """The first convolution and its norm: the waveform cut into blocks of a stride, and a product over windows."""
+
+    def __init__(self, layer: PatchMatMul) -> None:
+        super().__init__()
+        self.kernel, self.stride = layer.kernel, layer.stride
+        basis = layer.get_buffer("basis")[:, 0]
+        self.weight = nn.Parameter((basis.T @ layer.conv.weight).contiguous(), requires_grad=False)
+        self.layer = layer
+
+    def forward(self, waveform: Tensor, mask: Tensor | None) -> Tensor:
+        """(1, samples) -> (1, frames, channels)."""
+        x = windows(waveform[:, :, None], self.kernel, self.stride) @ self.weight
+        if self.layer.conv.bias is not None:
+            x = x + self.layer.conv.bias
+        if self.layer.group_norm is not None and mask is not None:
+            x = time_norm(self.layer.group_norm, x.transpose(1, 2), mask).transpose(1, 2)
+        if self.layer.layer_norm is not None:
+            x = self.layer.layer_norm(x)
+        return self.layer.activation(x)
+
+
+def time_norm(norm: TimeGroupNorm, x: Tensor, mask: Tensor) -> Tensor:
     """Normalise each channel of (1, channels, frames) over the frames of `mask` (1, frames), by means alone.
 
     A sum over thousands of frames needs more digits than a device of 16 bits has; a mean does not.
     """
-    if mask is None:
-        return norm(x)
     mask = mask[:, None]
     share = mask.mean(2, keepdim=True)
     centred = (x - (x * mask).mean(2, keepdim=True) / share) * mask
@@ -103,9 +152,9 @@ def time_norm(norm: TimeGroupNorm, x: Tensor, mask: Tensor | None) -> Tensor:
 class StaticCtc(nn.Module):
     """Logits of one padded utterance."""
 
-    def __init__(self, model: SpeechForCTC, hidden: float) -> None:
+    def __init__(self, model: SpeechForCTC, static: Static, form: Form) -> None:
         super().__init__()
-        self.encoder = StaticEncoder(model.base_model, hidden)
+        self.encoder = StaticEncoder(model.base_model, static, form)
         self.model = model
 
     def forward(self, input_values: Tensor, *masks: Tensor) -> Tensor:
@@ -116,9 +165,9 @@ class StaticCtc(nn.Module):
 class StaticCross(nn.Module):
     """What all layers of the decoder attend to, of one padded utterance."""
 
-    def __init__(self, model: SpeechEncoderDecoderModel, hidden: float) -> None:
+    def __init__(self, model: SpeechEncoderDecoderModel, static: Static, form: Form) -> None:
         super().__init__()
-        self.encoder = StaticEncoder(model.encoder, hidden)
+        self.encoder = StaticEncoder(model.encoder, static, form)
         self.model = model
 
     def forward(self, input_values: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
@@ -129,10 +178,10 @@ class StaticCross(nn.Module):
         return flat(self.model.decoder.cross(states))
 
 
-def static_ctc_graphs(model: SpeechForCTC, static: Static, frames: Frames) -> list[GraphSource]:
+def static_ctc_graphs(model: SpeechForCTC, static: Static, frames: Frames, form: Form) -> list[GraphSource]:
     """Return a CTC model's graph for each bucket."""
     graphs = static_contract("ctc", static).items()
-    module, fixed = StaticCtc(model, static.hidden), {"batch": 1, "vocabulary": model.config.vocab_size}
+    module, fixed = StaticCtc(model, static, form), {"batch": 1, "vocabulary": model.config.vocab_size}
     return [
         GraphSource(name, module, *tensors, {**fixed, **sizes(samples, frames)})
         for (name, tensors), samples in zip(graphs, static.buckets, strict=True)
@@ -140,12 +189,12 @@ def static_ctc_graphs(model: SpeechForCTC, static: Static, frames: Frames) -> li
 
 
 def static_encoder_decoder_graphs(
-    model: SpeechEncoderDecoderModel, static: Static, frames: Frames, facts: Decoder
+    model: SpeechEncoderDecoderModel, static: Static, frames: Frames, facts: Decoder, form: Form
 ) -> list[GraphSource]:
     """Return an encoder for each bucket, and the two forms of the decoder."""
     found = static_contract("encoder-decoder", static, facts)
     fixed = {"batch": 1, "vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
-    hearing, decoder = StaticCross(model, static.hidden), DecoderStep(model)
+    hearing, decoder = StaticCross(model, static, form), DecoderStep(model)
     graphs = [
         GraphSource(f"encoder_{samples}", hearing, *found[f"encoder_{samples}"], {**fixed, **sizes(samples, frames)})
         for samples in static.buckets

@@ -3,6 +3,7 @@
 It counts samples and frames; it runs nothing.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -69,9 +70,9 @@ class Buckets:
         it is full, since a short one would hear little.
         """
         starts, longest, hop = self._starts(samples), self.lengths[-1], self._audio.hop
-        cuts = [0, *((a + longest + b) // 2 // hop for a, b in zip(starts, starts[1:], strict=False))]
+        cuts = [0, *((a + longest + b) // 2 // hop for a, b in itertools.pairwise(starts))]
         cuts.append(self._frames.count(samples))
-        for start, first, last in zip(starts, cuts, cuts[1:], strict=False):
+        for start, (first, last) in zip(starts, itertools.pairwise(cuts), strict=True):
             yield Window(start, min(start + longest, samples), first - start // hop, last - start // hop)
 
     def _starts(self, samples: int) -> list[int]:

@@ -45,14 +45,16 @@ class CachedDecoder:
         self._binding.set({BIAS.name: bias(seen, self._slots.count)})
         outputs = self._binding.run()
         self._slots.write(used - new, outputs)
-        logits = np.array(outputs[NEXT_LOGITS.name])  # the loop may keep it
-        if logits.shape[-1] != self._facts.vocabulary_size:
-            raise EngineError(
-                f"expected logits of {self._facts.vocabulary_size} tokens by the manifest, got {logits.shape[-1]}: "
-                "export the bundle again"
-            )
-        if np.isnan(logits).any():  # or the first token of the vocabulary would be said: NaN wins every argmax
-            raise EngineError(
-                "the engine computed NaN logits: run self_check() to see whether this device can be trusted"
-            )
-        return logits
+        return checked(np.array(outputs[NEXT_LOGITS.name]), self._facts)  # a copy: the loop may keep it
+
+
+def checked(logits: Logits, facts: Decoder) -> Logits:
+    """Logits (batch, new, vocabulary) that can be chosen from. Raises EngineError for any other."""
+    if logits.shape[-1] != facts.vocabulary_size:
+        raise EngineError(
+            f"expected logits of {facts.vocabulary_size} tokens by the manifest, got {logits.shape[-1]}: "
+            "export the bundle again"
+        )
+    if np.isnan(logits).any():  # or the first token of the vocabulary would be said: NaN wins every argmax
+        raise EngineError("the engine computed NaN logits: run self_check() to see whether this device can be trusted")
+    return logits

@@ -47,12 +47,22 @@ class Ancestry:
         self.depth += 1
         return self._visible
 
+    def forget(self, parents: Ids) -> Ids:
+        """Leave only what rows `parents` (batch, rows) see, and return the columns that are kept, ascending.
 
-def bias(seen: Bools, slots: int) -> Floats:
+        The rows that are extended next are these, in this order.
+        """
+        visible = np.take_along_axis(self._visible, parents[:, :, None], axis=1)
+        kept = np.flatnonzero(visible.any(axis=(0, 1)))
+        self._visible, self.used = visible[:, :, kept], len(kept)
+        return kept
+
+
+def bias(seen: Bools, slots: int, hidden: float = HIDDEN) -> Floats:
     """What is added to the scores, (batch, new, slots + new). Slots that hold no column yet are hidden."""
     batch, new, known = seen.shape
     used = known - new
-    scores = np.full((batch, new, slots + new), HIDDEN, np.float32)
+    scores = np.full((batch, new, slots + new), hidden, np.float32)
     scores[:, :, :used][seen[:, :, :used]] = 0.0
     scores[:, :, slots:][seen[:, :, used:]] = 0.0
     return scores
@@ -79,11 +89,20 @@ class Slots:
         self.arrays, self.count = arrays, count
         return True
 
-    def write(self, start: int, new: Mapping[str, Floats]) -> None:
-        """Put the outputs `new.*` of a call into the slots from `start` on."""
+    def write(self, start: int, new: Mapping[str, Floats], count: int | None = None) -> None:
+        """Put the first `count` columns (None: all) of the outputs `new.*` of a call into the slots from `start` on."""
         for tensor in self._tensors:
             found = new[tensor.name.replace("cache", "new", 1)]
-            _part(self.arrays[tensor.name], tensor.axes, start, found.shape[tensor.axes.index("slots")])[:] = found
+            columns = found.shape[tensor.axes.index("slots")] if count is None else count
+            target = _part(self.arrays[tensor.name], tensor.axes, start, columns)
+            target[:] = _part(found, tensor.axes, 0, columns)
+
+    def gather(self, kept: Ids) -> None:
+        """Move the columns `kept` to the first slots, in this order, in the same arrays."""
+        for tensor in self._tensors:
+            array = self.arrays[tensor.name]
+            axis = tensor.axes.index("slots")
+            _part(array, tensor.axes, 0, len(kept))[:] = np.take(array, kept, axis=axis)
 
 
 def _part(array: Floats, axes: tuple[str, ...], start: int, count: int) -> Floats:

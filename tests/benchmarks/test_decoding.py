@@ -16,7 +16,8 @@ from benchmarks.workload import waveform
 
 ROOT = Path(__file__).parents[2]
 FAMILIES = get_args(Family)
-NAMES = ["torch, transformers", "onnxruntime, bundle", "OpenVINO, bundle"]
+KINDS = ["bundle", "INT8 bundle", "INT4 bundle"]
+NAMES = ["torch, transformers", *(f"{engine}, {kind}" for engine in ("onnxruntime", "OpenVINO") for kind in KINDS)]
 
 
 def decoding(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -39,9 +40,12 @@ def check(done, file, titles, frames, tokens, beams):
         assert decoder["kinds_of_tokens"] > tokens // 3  # or the check of tokens would prove little
         assert {"load_before", "load_after", "read_gb_per_second", "bytes_read"} <= decoder.keys()
     for row in rows.values():
-        assert (row["agrees"], row["different_tokens"]) == (True, 0)
+        assert row["weights"] == {"INT8": "int8", "INT4": "int4"}.get(row["name"][:4], "float32")
+        assert row["agrees"] == (row["different_tokens"] == 0)
+        assert row["agrees"] or row["weights"] != "float32"
         assert len(row["seconds"]) == len(row["seconds_one"]) == 1
-        printed = [f"{row['ms_per_token']:.2f}", f"{row['speedup']:.2f}", f"{row['over_greedy']:.2f}", "same"]
+        printed = [f"{row['ms_per_token']:.2f}", f"{row['speedup']:.2f}", f"{row['over_greedy']:.2f}"]
+        printed.append("same" if row["agrees"] else "other")
         assert any(set(printed) <= set(line.split()) for line in done.stdout.splitlines()), printed
     assert found["versions"]["torch"] == torch.__version__
     assert (found["benchmark"], found["size"], found["runs"], found["threads"]) == ("decoding", "tiny", 1, 1)
@@ -52,7 +56,7 @@ def check(done, file, titles, frames, tokens, beams):
 
 def test_some(tmp_path):
     file = tmp_path / "new" / "bench.json"
-    titles = [f"gpt2, {name}" for name in NAMES[:2]]
+    titles = [f"gpt2, {name}" for name in (*NAMES[:3], NAMES[-1])]
     only = [part for title in titles for part in ("--only", title)]
     done = decoding("--frames", 40, "--tokens", 24, "--beams", 3, "--json", file, *only)
     check(done, file, titles, 40, 24, 3)
@@ -124,10 +128,14 @@ def test_a_step_reads_the_weights_that_its_logits_depend_on_and_no_table(family)
     }
     found = reading(decoder, frames)
     assert found.weights == sum(tensor.nbytes for tensor in used.values())  # the token table is the head: read whole
+    matrices = sum(tensor.numel() for tensor in used.values() if tensor.ndim == 2)
+    assert found.weights - found.int8 == 3 * matrices  # of 4 bytes each, one is left
+    assert found.int8 - found.int4 == (matrices - 60 * 32) / 2  # all but the head's are halved again
     assert any(tensor.shape == (60, 32) for tensor in used.values())
     assert found.cross == sum(tensor.nbytes for pair in cross for tensor in pair)
     assert found.token == sum(tensor.nbytes for pair in new for tensor in pair)
-    assert found.total(beams=4, tokens=2.5) == found.weights + found.cross + 10 * found.token
+    for weights, size in (("float32", found.weights), ("int8", found.int8), ("int4", found.int4)):
+        assert found.total(4, 2.5, weights) == size + found.cross + 10 * found.token
 
 
 def test_a_table_apart_from_the_head_is_not_read():

@@ -103,3 +103,52 @@ def test_nobody_can_load():
     result = measure([failing("b", ImportError("no"))], runs=1)
     assert (result.reference, result.rows) == (None, [])
     assert list(result.unavailable) == ["onnxruntime, b"]
+
+
+def noisy(ratio):
+    """The logits with noise so many dB below them."""
+    noise = np.array([[1.0, -1.0], [1.0, 1.0]], np.float32)
+    return LOGITS + noise * np.float32(np.linalg.norm(LOGITS) / np.linalg.norm(noise) * 10 ** (-ratio / 20))
+
+
+@pytest.mark.parametrize(("ratio", "agrees"), [(30.0, True), (10.5, True), (9.5, False)])
+def test_int8_is_judged_by_its_noise(ratio, agrees):
+    result = measure([contender("a", LOGITS), contender("b", noisy(ratio), precision="int8")], runs=1)
+    row = result.rows[1]
+    assert row.snr_db == pytest.approx(ratio, abs=1e-4)
+    assert row.tolerance is None
+    assert row.agrees is agrees
+    assert f"{ratio:.1f} dB" in table(result)
+    assert [line[:11] for line in remarks(result)] == ([] if agrees else ["torch, b: l"])
+
+
+@pytest.mark.parametrize("found", [np.full_like(LOGITS, np.nan), np.full_like(LOGITS, np.inf), LOGITS[:1]])
+def test_int8_that_is_no_number_or_of_another_length_is_wrong(found):
+    result = measure([contender("a", LOGITS), contender("b", found, precision="int8")], runs=1)
+    assert not result.rows[1].agrees
+    assert "WRONG" in table(result)
+    assert len(remarks(result)) == 1
+
+
+def test_int8_is_compared_with_float32_and_the_tool_of_its_engine(tmp_path):
+    sizes = {"float32": 4000, "tool": 1100, "int8": 1000}
+    for name, size in sizes.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model").write_bytes(bytes(size))
+    result = measure(
+        [
+            contender("a", LOGITS),
+            Contender("tool", "x", "plain", "int8", lambda: lambda: noisy(25), tmp_path / "tool"),
+            Contender("float32", "x", "bundle", "float32", lambda: lambda: LOGITS, tmp_path / "float32"),
+            Contender("int8", "x", "bundle", "int8", lambda: lambda: noisy(20), tmp_path / "int8"),
+            contender("int8", noisy(20), "y", "bundle", "int8"),
+        ],
+        runs=2,
+    )
+    first, tool, float32, int8, other = result.rows
+    assert int8.speedup_float32 == pytest.approx(float32.median_seconds / int8.median_seconds)
+    assert int8.speedup_tool == pytest.approx(tool.median_seconds / int8.median_seconds)
+    assert (int8.megabytes, int8.size_share) == (0.001, 0.25)
+    assert tool.size_share == pytest.approx(0.275)
+    assert float32.speedup_tool is first.megabytes is other.speedup_float32 is other.size_share is None
+    assert remarks(result) == ["x, int8: 20.0 dB, less than the 25.0 dB of tool"]

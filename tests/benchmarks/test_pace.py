@@ -9,7 +9,7 @@ from benchmarks.generators import Contender
 from benchmarks.pace import differences, measure
 from benchmarks.pace_table import notes, remarks, render
 
-READ = Reading(weights=1000, cross=200, token=10)
+READ = Reading(weights=1000, int8=260, int4=150, cross=200, token=10)
 SAID = {1: [5, 6, 5], 4: [5, 7, 7]}
 
 
@@ -18,13 +18,13 @@ def small(monkeypatch):
     monkeypatch.setattr(bandwidth, "BYTES", 2**16)
 
 
-def contender(name, said=SAID, engine="torch", calls=None):
+def contender(name, said=SAID, engine="torch", calls=None, weights="float32"):
     def generate(beams, tokens):
         if calls is not None:
             calls.append((name, beams, tokens))
         return said[beams][:tokens]
 
-    return Contender("bert", engine, name, lambda task: generate)
+    return Contender("bert", engine, name, lambda task: generate, weights)
 
 
 def failing(name, error):
@@ -92,6 +92,20 @@ def test_other_tokens_are_wrong_and_named():
     assert result.rows[3].different_tokens == 1
     assert "1 WRONG" in printed(result)
     assert remarks([result]) == ["bert, onnxruntime, b, beams: 4: 1 tokens differ from those of bert, torch, a"]
+
+
+def test_rounded_weights_may_say_others_and_have_fewer_bytes_to_read():
+    result = measured(
+        contender("a"), contender("b", {**SAID, 4: [5, 7, 8]}, weights="int8"), contender("c", weights="int4")
+    )
+    assert [row.agrees for row in result.rows] == [True, True, True, False, True, True]
+    assert all(row.is_right for row in result.rows)
+    assert remarks([result]) == []
+    assert "1 other" in printed(result)
+    assert [row.bytes_per_token - row.beams * 15 - 200 for row in result.rows] == [1000, 1000, 260, 260, 150, 150]
+    for row in result.rows:
+        share = row.bytes_per_token / row.ms_per_token / (1e6 * result.read_gb_per_second)
+        assert row.bandwidth_share == pytest.approx(share)
 
 
 def test_who_cannot_load_or_run_is_named_in_one_line():

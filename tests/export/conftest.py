@@ -1,12 +1,15 @@
 """Checkpoints of each kind, and their bundles, exported once per run of the tests."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import onnx
 import pytest
 from checkpoints import make_checkpoint
-from edgespeech_export import ExportOptions, export
+from edgespeech_export import ExportOptions, export, writers
+from edgespeech_export.onnx_graph import to_onnx
 from kinds import KINDS
 from safetensors.torch import load_file, save_file
 
@@ -42,13 +45,25 @@ def checkpoint_of(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def case_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Export the bundle of a kind for an engine, once."""
     made: dict[tuple[str, str, str], Case] = {}
+    traced: dict[tuple[str, str, str], onnx.ModelProto] = {}
+
+    def trace_once(kind: str, source: Any, samples: Any) -> onnx.ModelProto:
+        """The same graph is traced once for all engines and precisions that have it."""
+        key = (kind, source.name, type(source.module.model.base_model.feature_extractor).__name__)
+        if key not in traced:
+            traced[key] = to_onnx(source, samples)
+        model = onnx.ModelProto()
+        model.CopyFrom(traced[key])
+        return model
 
     def make(kind: str, engine: str, precision: str = "float32") -> Case:
         key = (kind, engine, precision)
         if key not in made:
             checkpoint = checkpoint_of(kind)
             bundle = tmp_path_factory.mktemp("bundles") / "-".join(key)
-            export(checkpoint, bundle, ExportOptions(engine=engine, precision=precision))  # type: ignore[arg-type]
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(writers, "to_onnx", partial(trace_once, kind))
+                export(checkpoint, bundle, ExportOptions(engine=engine, precision=precision))  # type: ignore[arg-type]
             made[key] = Case(checkpoint, AutoModelForCTC.from_pretrained(checkpoint), bundle)
         return made[key]
 

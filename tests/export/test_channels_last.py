@@ -38,3 +38,15 @@ def test_lengths_are_those_of_the_reference() -> None:
     assert frames.tolist() == found_frames.tolist()
     for row, other, count in zip(expected, found, frames.tolist(), strict=True):
         torch.testing.assert_close(other[:count], row[:count], atol=1e-5, rtol=1e-5)
+
+
+def test_group_norm_is_exact_for_filters_that_see_only_high_frequencies() -> None:
+    model = make_model("wav2vec2", weights="edgespeech")
+    audio = torch.sin(torch.arange(8000) * 0.01)[None] + 1e-3 * waveforms(8000)[0]
+    first = model.base_model.feature_extractor.conv_layers[0]
+    with torch.inference_mode():
+        first.conv.weight.copy_(30 * first.conv.weight.diff(n=4, dim=2, prepend=torch.zeros(24, 1, 4)))
+        other = with_channels_last(model, model.base_model).base_model.feature_extractor.conv_layers[0]
+        precise = first.double()(audio.double()[:, None], None)[0].transpose(1, 2)
+        found, _ = other(audio, None)
+    torch.testing.assert_close(found.double(), precise, atol=1e-3, rtol=1e-3)

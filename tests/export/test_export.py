@@ -44,7 +44,7 @@ def test_an_existing_target_is_refused_before_the_work(checkpoint_of: Any, tmp_p
 
 
 def test_options_outside_their_choices() -> None:
-    with pytest.raises(ExportError, match="engine must be one of onnx, openvino, got 'tensorrt'"):
+    with pytest.raises(ExportError, match="engine must be one of onnx, openvino, numpy, got 'tensorrt'"):
         ExportOptions(engine="tensorrt")  # type: ignore[arg-type]
     with pytest.raises(ExportError, match="precision must be one of float32, float16, got 'int3'"):
         ExportOptions(precision="int3")  # type: ignore[arg-type]

@@ -5,6 +5,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
+from edgespeech_calib.sets import open_set
 
 wheels = pytest.importorskip("hatchling.builders.wheel")
 
@@ -50,6 +51,16 @@ def test_the_embedded_checkpoints_travel_along(wheel, root):
         for name in ("config.json", "model.safetensors", "vocab.json", "preprocessor_config.json"):
             member = wheel.getinfo(f"edgespeech/checkpoints/{folder.name}/{name}")
             assert member.file_size == (folder / name).stat().st_size
+
+
+@pytest.mark.parametrize("name", ["sentences-en", "digits-en-de"])
+def test_the_calibration_sets_travel_along(wheel, tmp_path, name):
+    """What `edgespeech demo` calibrates on, usable as it is unpacked."""
+    wheel.extractall(tmp_path)  # built from this checkout
+    data = open_set(tmp_path / "edgespeech" / "checkpoints" / "calibration" / f"{name}.tsv")
+    assert len(data.transcribed()) == 24
+    assert data.skipped == ()
+    assert len({utterance.speaker for utterance in data}) == 10
 
 
 def test_the_metadata_asks_for_the_runtime_of_the_same_version(wheel):

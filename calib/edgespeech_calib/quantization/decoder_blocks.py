@@ -17,6 +17,7 @@ Bytes = npt.NDArray[np.uint8]
 
 LEAST_BLOCK = 16  # columns, of ONNX Runtime's kernels
 MOST_PADDING = 16  # a row grows by at most one part in so many, unless its blocks are as small as can be
+TINY = np.finfo(np.float32).tiny
 ROWS = 4096  # quantized at a time: memory does not grow with the vocabulary
 # Rounding to 16 numbers: the largest number of a block need not be one of them. By the largest over the scale.
 FOUR_BIT_SPANS = (7.0, 7.5, 8.0, 8.5, 9.0)
@@ -103,7 +104,7 @@ def quantize(matrix: Floats, scheme: Scheme) -> Blocks:
         blocks = padded.reshape(-1, count, size)
         scales[part] = _four_bit_scales(blocks) if scheme.bits == 4 else np.abs(blocks).max(2) / scheme.limit
         # A block of zeros has no scale, and one of numbers that have almost no bits left has none that divides well.
-        scales[part][np.abs(scales[part]) < np.finfo(np.float32).tiny] = 1.0
+        scales[part][np.abs(scales[part]) < TINY] = 1.0
         integers[part] = _packed(_rounded(blocks, scales[part], scheme), scheme)
     zeros = None if scheme.is_plain else np.full(scales.shape, scheme.zero, np.uint8)
     return Blocks(integers, scales, zeros, columns, size, scheme.bits)
@@ -117,20 +118,23 @@ def _rounded(blocks: Floats, scales: Floats, scheme: Scheme) -> Floats:
 
 
 def _packed(rounded: Floats, scheme: Scheme) -> Bytes:
-    integers = (rounded + scheme.zero).astype(np.uint8)
-    return integers if scheme.bits == 8 else integers[..., 0::2] | integers[..., 1::2] << 4
+    integers: Bytes = (rounded + scheme.zero).astype(np.uint8)
+    if scheme.bits == 4:
+        integers = integers[..., 0::2] | np.left_shift(integers[..., 1::2], np.uint8(4))
+    return integers
 
 
 def _four_bit_scales(blocks: Floats) -> Floats:
     """Of each block, the scale with the least square error among a few; -8, one more than 7, is on the larger side."""
     place = np.abs(blocks).argmax(2)[:, :, None]
-    largest = -np.take_along_axis(blocks, place, 2)[:, :, 0]
+    largest: Floats = np.take_along_axis(blocks, place, 2)[:, :, 0]
+    peaks: Floats = np.where(np.abs(largest) < TINY, np.float32(1), largest)
+    units = blocks / peaks[:, :, None]  # from -1 to 1, so that squares are in range
     best = np.zeros_like(largest)
     least = np.full_like(largest, np.inf)
     for span in FOUR_BIT_SPANS:
-        scales = largest / np.float32(span)
-        scales[np.abs(scales) < np.finfo(np.float32).tiny] = 1.0
-        errors = np.square(_rounded(blocks, scales, INT4) * scales[:, :, None] - blocks).sum(2)
+        scales: Floats = np.full_like(largest, -1 / span)
+        errors = np.square(_rounded(units, scales, INT4) * scales[:, :, None] - units).sum(2)
         best = np.where(errors < least, scales, best)
         least = np.minimum(errors, least)
-    return best
+    return best * largest

@@ -205,7 +205,7 @@ def layer(group: Sequence[Linear]) -> str:
 
 
 def _kernels(file: Path, inputs: Any) -> list[tuple[str, str, tuple[int, ...], tuple[int, ...]]]:
-    """Run a graph under the profiler: name, operator, shapes of the first input and of the first output of its nodes."""
+    """Run a graph under the profiler: name, operator, and shapes of the first input and output of nodes."""
     with tempfile.TemporaryDirectory(prefix="edgespeech-profile-") as folder:
         session = open_session(file, Path(folder) / "profile")
         session.run(None, inputs)
@@ -216,7 +216,7 @@ def _kernels(file: Path, inputs: Any) -> list[tuple[str, str, tuple[int, ...], t
             facts = event["args"]
             shapes = [_first(facts.get(key)) for key in ("input_type_shape", "output_type_shape")]
             found.append((event["name"].removesuffix(KERNEL), facts["op_name"], *shapes))
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _first(entries: Any) -> tuple[int, ...]:

@@ -4,11 +4,12 @@ It compares nothing; `gate` does.
 """
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime import CtcModel, EncoderDecoderModel, ctc
+from edgespeech_runtime import CtcModel, EncoderDecoderModel, ctc, load
 from edgespeech_runtime.tasks.ctc import spell
 
 Waveform = npt.NDArray[np.float32]
@@ -28,6 +29,15 @@ class Heard:
     text: str
     logits: npt.NDArray[np.float32]
     tokens: Ids
+
+
+def open_model(folder: Path) -> AnyModel:
+    """Load a bundle without its self-check: what it is worth is about to be measured.
+
+    Raises:
+        EngineError: it cannot be loaded.
+    """
+    return load(folder, self_check="never")
 
 
 def hear(model: AnyModel, waveform: Waveform, read: Ids | None = None, most: int | None = None) -> Heard:

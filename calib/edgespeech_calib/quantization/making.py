@@ -13,7 +13,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-import edgespeech_runtime
 from edgespeech_runtime.bundle import Bundle, sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
@@ -22,6 +21,7 @@ from edgespeech_calib.quantization import reverting
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.gate import Count, Gate, Verdict
+from edgespeech_calib.quantization.hearing import open_model
 from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
 from edgespeech_calib.quantization.ranking import ranked
 from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
@@ -200,7 +200,7 @@ class Maker:
 
     def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
         """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
-        with edgespeech_runtime.load(made.folder) as model:
+        with open_model(made.folder) as model:
             difference = model.self_check()
         source = self._source.manifest
         facts = Facts(

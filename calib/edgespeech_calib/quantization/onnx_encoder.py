@@ -13,11 +13,12 @@ from edgespeech_runtime.manifest import Graph
 from onnx.external_data_helper import uses_external_data
 
 from edgespeech_calib.errors import QuantizationError
+from edgespeech_calib.quantization import onnx_equalise
 from edgespeech_calib.quantization import onnx_measure as measure
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
 from edgespeech_calib.quantization.layers import Layer
 from edgespeech_calib.quantization.onnx_forms import INTEGERS, DynamicForms, Forms, LayerRanges, StaticForms
-from edgespeech_calib.quantization.onnx_network import Network, Product
+from edgespeech_calib.quantization.onnx_network import Network, Product, attributes
 from edgespeech_calib.quantization.onnx_session import Kernel, profile
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
 from edgespeech_calib.quantization.options import QuantizationOptions, Ranges, Types
@@ -25,7 +26,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions, Ranges, T
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
 DECODER = "decoder"
 FILES = {"interchange": "model.int8.onnx"}  # as onnx-asr looks for it; the others keep their names
-BEST_RANGES: Ranges = "minmax"
+BEST_RANGES: Ranges = "percentile"
 PROBE_SECONDS = 2.0
 
 INTEGER_PRODUCTS = frozenset(
@@ -60,6 +61,7 @@ class OnnxEncoder:
         self._main = next(name for name in MAIN if name in graphs)
         self._network = Network.read(bundle.path(graphs[self._main].file))
         self._products = self._quantizable(self._network)
+        self._factors: onnx_equalise.Factors = {}
         self._ranges: dict[str, LayerRanges] | None = None
         if not self._products:
             raise QuantizationError(f"the graph {self._main!r} holds no layer that could be quantized")
@@ -74,8 +76,11 @@ class OnnxEncoder:
         """See `backend.EncoderBackend.calibrate`; the dynamic scheme has nothing to learn."""
         if self._options.scheme == "dynamic":
             return
-        finder = measure.RangeFinder(self._network, self._products, self._shapes, self._options.ranges or BEST_RANGES)
+        note("equalisation")
+        self._factors = onnx_equalise.find(self._network, self._products, self._types, utterances)
         note("ranges of activations")
+        method = self._options.ranges or BEST_RANGES
+        finder = measure.RangeFinder(self._network, self._products, self._shapes, method, self._factors)
         if not finder.observe(utterances):
             raise QuantizationError("there is no utterance to calibrate on")
         self._ranges = finder.ranges()
@@ -106,7 +111,7 @@ class OnnxEncoder:
         inner = _sums(self._network)
         integer = total = 0
         in_integers: set[str] = set()
-        for kernel in profile(file, values):
+        for kernel in profile(file, values, self._types.activation == "int8"):
             is_integer = kernel.operator in INTEGER_PRODUCTS
             if not is_integer and kernel.operator not in FLOAT_PRODUCTS:
                 continue
@@ -133,10 +138,10 @@ class OnnxEncoder:
 
     def _forms(self, writer: GraphWriter, network: Network) -> Forms:
         if self._options.scheme == "dynamic":
-            return DynamicForms(writer, network, self._types)
+            return DynamicForms(writer, network, self._types, self._factors)
         if self._ranges is None:
             raise QuantizationError("ranges are not known before calibration")
-        return StaticForms(writer, network, self._types, self._ranges)
+        return StaticForms(writer, network, self._types, self._factors, self._ranges)
 
     def _quantized(self, network: Network, floating: frozenset[str]) -> onnx.ModelProto:
         """The graph with its layers quantized, and all weights in it."""
@@ -185,9 +190,10 @@ def _sums(network: Network) -> dict[str, int]:
     """How many products each number of a result sums up, by the name of the node, where a weight tells it."""
     found = {}
     for node in network.nodes:
-        if node.op_type in ("Conv", "MatMul") and node.input[1] in network.initializers:
+        if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in network.initializers:
             shape = network.shape(node.input[1])
-            found[node.name] = prod(shape[1:]) if node.op_type == "Conv" else shape[-2]
+            rows = shape[-1] if attributes(node).get("transB", 0) else shape[-2]
+            found[node.name] = prod(shape[1:]) if node.op_type == "Conv" else rows
     return found
 
 

@@ -14,12 +14,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edgespeech_calib.quantization.onnx_equalise import Factors, equalised
 from edgespeech_calib.quantization.onnx_network import Array, Network, Product, attributes, channel_peaks
-from edgespeech_calib.quantization.onnx_writer import GraphWriter
+from edgespeech_calib.quantization.onnx_writer import PREFIX, GraphWriter
 from edgespeech_calib.quantization.options import Types
 from edgespeech_calib.quantization.ranges import Range, scale_and_zero
 
 SWAP = [0, 2, 1]  # channels first to channels last, and back
+EQUALISED = "_equalised"  # behind the name of an activation
 INTEGERS = "_int8"  # behind the name of a weight that is stored so
 
 
@@ -38,18 +40,31 @@ class LayerRanges:
 class Forms(ABC):
     """Writes layers of one graph in their quantized form."""
 
-    def __init__(self, writer: GraphWriter, network: Network, types: Types) -> None:
-        self.writer, self.network, self.types = writer, network, types
+    def __init__(self, writer: GraphWriter, network: Network, types: Types, factors: Factors) -> None:
+        self.writer, self.network, self.types, self.factors = writer, network, types, factors
+        self._sources: dict[str, str] = {}
 
     @abstractmethod
     def write(self, product: Product, output: str) -> None:
         """Write a layer whose result is to be called `output`."""
 
-    def bias(self, product: Product, values: str) -> str:
-        """Add a convolution's bias with channels last, if it has one."""
-        if len(product.node.input) < 3 or not product.node.input[2]:
-            return values
-        return self.writer.add("Add", [values, product.node.input[2]])
+    def source(self, product: Product) -> str:
+        """Name of what goes into a layer, equalised if that is asked for."""
+        factors, name = self.factors.get(product.name), product.source
+        if factors is None:
+            return name
+        if name not in self._sources:
+            self._sources[name] = equalised(self.writer, self.network, name, factors, name + EQUALISED)
+        return self._sources[name]
+
+    def finish(self, product: Product, values: str, output: str) -> None:
+        """Add the bias that a product's node has, and give a convolution's result its channels first."""
+        if product.kind == "linear":
+            self.writer.add("Add", [values, product.bias or ""], output)
+            return
+        if product.bias is not None:
+            values = self.writer.add("Add", [values, product.bias])
+        self.writer.add("Transpose", [values], output, perm=SWAP)
 
     def integers(self, product: Product, values: Array, axis: int) -> tuple[str, str, str, Array]:
         """Hold a weight's integers, scales and zero points; returns their names and the scales."""
@@ -57,14 +72,12 @@ class Forms(ABC):
         hold, name = self.writer.constant, product.weight
         zeros = np.zeros(len(scales), integers.dtype)
         stored = hold(integers, name + INTEGERS)
-        return stored, hold(scales, f"{name}_scale"), hold(zeros, f"{PREFIX_ZEROS}{len(zeros)}"), scales
+        return stored, hold(scales, f"{name}_scale"), hold(zeros, f"{PREFIX}zeros_{len(zeros)}"), scales
 
     def matrix(self, product: Product) -> Array:
-        """The weight of a product of matrices: (in, out)."""
-        values = self.network.constant(product.weight)
-        if product.kind == "linear":
-            return values
-        return values.transpose(2, 1, 0).reshape(-1, values.shape[0])  # (taps * in, out)
+        """The weight of a product of matrices, equalised: (in, out)."""
+        values, factors = self.network.matrix(product), self.factors.get(product.name)
+        return values if factors is None else values * factors[:, None]
 
     def windows(self, frames: str, zero: str, product: Product) -> str:
         """Cut (batch, frames_in, in) into (batch, frames, taps * in), what each output frame is made from."""
@@ -85,14 +98,18 @@ class Forms(ABC):
         return writer.add("Reshape", [cut, writer.integers(0, -1, taps * channels)])
 
 
-PREFIX_ZEROS = "int8_zeros_"
-
-
 class StaticForms(Forms):
     """Quantize-dequantize pairs over ranges that calibration found."""
 
-    def __init__(self, writer: GraphWriter, network: Network, types: Types, ranges: Mapping[str, LayerRanges]) -> None:
-        super().__init__(writer, network, types)
+    def __init__(
+        self,
+        writer: GraphWriter,
+        network: Network,
+        types: Types,
+        factors: Factors,
+        ranges: Mapping[str, LayerRanges],
+    ) -> None:
+        super().__init__(writer, network, types, factors)
         self.ranges = ranges
         self._quantized: dict[tuple[str, Range], str] = {}
 
@@ -102,16 +119,15 @@ class StaticForms(Forms):
             self._positional(product, output)
             return
         writer, limits = self.writer, self.ranges[product.name].source
-        values = self.quantized(product.source, limits)
+        values = self.quantized(self.source(product), limits)
         if product.kind == "convolution":
             _, zero = self.parameters(limits)
             values = self.windows(writer.add("Transpose", [values], perm=SWAP), zero, product)
         factors = [self.dequantized(values, limits), self.weight(product, self.matrix(product), 1)[0]]
-        if product.kind == "linear":
+        if product.kind == "linear" and product.bias is None:
             writer.add("MatMul", factors, output, name=product.name)
-        else:
-            result = self.bias(product, writer.add("MatMul", factors, name=product.name))
-            writer.add("Transpose", [result], output, perm=SWAP)
+            return
+        self.finish(product, writer.add("MatMul", factors, name=product.name), output)
 
     def quantized(self, source: str, limits: Range) -> str:
         """Quantize an activation, once for all layers that read it with one range."""
@@ -138,12 +154,12 @@ class StaticForms(Forms):
         writer, ranges = self.writer, self.ranges[product.name]
         if ranges.output is None:
             raise ValueError(f"{product.name} has no range of its output")
-        source = self.dequantized(self.quantized(product.source, ranges.source), ranges.source)
+        source = self.dequantized(self.quantized(self.source(product), ranges.source), ranges.source)
         weight, scales = self.weight(product, self.network.constant(product.weight), 0)
         inputs = [source, weight]
-        if len(product.node.input) > 2 and product.node.input[2]:
+        if product.bias is not None:
             step, _ = scale_and_zero(ranges.source, self.types)
-            inputs.append(self._integer_bias(product.node.input[2], scales * step))
+            inputs.append(self._integer_bias(product.bias, scales * step))
         result = writer.add("Conv", inputs, name=product.name, **attributes(product.node))
         self.dequantized(writer.add("QuantizeLinear", [result, *self.parameters(ranges.output)]), ranges.output, output)
 
@@ -159,25 +175,24 @@ class StaticForms(Forms):
 class DynamicForms(Forms):
     """Integer products over ranges that each input shows; of a padded batch, all utterances together."""
 
-    def __init__(self, writer: GraphWriter, network: Network, types: Types) -> None:
-        super().__init__(writer, network, types)
+    def __init__(self, writer: GraphWriter, network: Network, types: Types, factors: Factors) -> None:
+        super().__init__(writer, network, types, factors)
         self._quantized: dict[str, tuple[str, str, str]] = {}
 
     def write(self, product: Product, output: str) -> None:
         """See `Forms.write`; a positional convolution has no such form."""
         writer = self.writer
-        values, scale, zero = self._quantize(product.source)
+        values, scale, zero = self._quantize(self.source(product))
         if product.kind == "convolution":
             values = self.windows(writer.add("Transpose", [values], perm=SWAP), zero, product)
         stored, scales, zeros, _ = self.integers(product, self.matrix(product), 1)
         sums = writer.add("MatMulInteger", [values, stored, zero, zeros], name=product.name)
         result = writer.add("Cast", [sums], to=1)  # float32
         unit = writer.add("Mul", [scale, scales])
-        if product.kind == "linear":
+        if product.kind == "linear" and product.bias is None:
             writer.add("Mul", [result, unit], output)
-        else:
-            result = self.bias(product, writer.add("Mul", [result, unit]))
-            writer.add("Transpose", [result], output, perm=SWAP)
+            return
+        self.finish(product, writer.add("Mul", [result, unit]), output)
 
     def _quantize(self, source: str) -> tuple[str, str, str]:
         if source not in self._quantized:

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from edgespeech_calib.quantization.backend import Utterances, Values
-from edgespeech_calib.quantization.onnx_forms import Forms, LayerRanges
+from edgespeech_calib.quantization.onnx_equalise import Factors, equalised
+from edgespeech_calib.quantization.onnx_forms import EQUALISED, Forms, LayerRanges
 from edgespeech_calib.quantization.onnx_network import Network, Product
 from edgespeech_calib.quantization.onnx_session import run, running
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
@@ -37,7 +38,8 @@ class RangeFinder:
 
     Args:
         sizes: shapes of the activations for the probe; from them follows how sparsely each is sampled.
-        method: "minmax" needs the extremes alone.
+        method: "minmax" takes the extremes of all values, the others sample them.
+        factors: of layers whose input is equalised; layers that share an activation share them.
     """
 
     def __init__(
@@ -46,22 +48,26 @@ class RangeFinder:
         products: Sequence[Product],
         sizes: Mapping[str, tuple[int, ...]],
         method: Ranges,
+        factors: Factors,
     ) -> None:
         self._network, self._products, self._method = network, products, method
-        self._observers = {name: Observer() for name in observed(products)}
-        self._steps = {name: _step(prod(sizes[name])) for name in self._observers}
+        self._steps = {name: _step(prod(sizes[name])) for name in observed(products)}
+        self._equalised = {product.source: factors[product.name] for product in products if product.name in factors}
+        self._observers = {self._name(name): Observer() for name in self._steps}
 
     def observe(self, utterances: Utterances) -> int:
         """Run all utterances; returns how many there were."""
         writer, seen = _copy(self._network), 0
-        outputs = [name for activation in self._observers for name in self._tap(writer, activation)]
+        outputs = [output for activation in self._steps for output in self._tap(writer, activation)]
         with running(writer.model(self._network, outputs), self._network.folder) as session:
-            for seen, values in enumerate(utterances(), 1):
+            for values in utterances():
+                seen += 1
                 found = run(session, values)
                 for name, observer in self._observers.items():
-                    low, high = float(found[f"{name}_low"]), float(found[f"{name}_high"])
-                    if np.isfinite(low) and np.isfinite(high):
-                        observer.see(low, high, found.get(f"{name}_sample"))
+                    sample = found.get(f"{name}_sample")
+                    ends = (found[f"{name}_low"], found[f"{name}_high"]) if sample is None else _ends(sample)
+                    if np.isfinite(ends).all():
+                        observer.see(float(ends[0]), float(ends[1]), sample)
         return seen
 
     def ranges(self) -> dict[str, LayerRanges]:
@@ -71,21 +77,30 @@ class RangeFinder:
             output = None
             if product.kind == "positional":
                 output = self._observers[product.output].range(self._method)
-            ranges = LayerRanges(self._observers[product.source].range(self._method), output)
+            ranges = LayerRanges(self._observers[self._name(product.source)].range(self._method), output)
             found[product.name] = found[product.name] | ranges if product.name in found else ranges
         return found
 
-    def _tap(self, writer: GraphWriter, name: str) -> list[str]:
-        outputs = [
-            writer.add("ReduceMin", [name], f"{name}_low", keepdims=0),
-            writer.add("ReduceMax", [name], f"{name}_high", keepdims=0),
-        ]
-        if self._method != "minmax":
-            flat = writer.add("Reshape", [name, writer.integers(-1)])
-            first, last, axis = writer.integers(0), writer.integers(2**62), writer.integers(0)
-            step = writer.integers(self._steps[name])
-            outputs.append(writer.add("Slice", [flat, first, last, axis, step], f"{name}_sample"))
-        return outputs
+    def _name(self, activation: str) -> str:
+        return activation + EQUALISED if activation in self._equalised else activation
+
+    def _tap(self, writer: GraphWriter, activation: str) -> list[str]:
+        name = self._name(activation)
+        if activation in self._equalised:
+            equalised(writer, self._network, activation, self._equalised[activation], name)
+        if self._method == "minmax":
+            return [
+                writer.add("ReduceMin", [name], f"{name}_low", keepdims=0),
+                writer.add("ReduceMax", [name], f"{name}_high", keepdims=0),
+            ]
+        flat = writer.add("Reshape", [name, writer.integers(-1)])
+        first, last, axis = writer.integers(0), writer.integers(2**62), writer.integers(0)
+        step = writer.integers(self._steps[activation])
+        return [writer.add("Slice", [flat, first, last, axis, step], f"{name}_sample")]
+
+
+def _ends(values: Any) -> tuple[float, float]:
+    return (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
 
 
 def observed(products: Iterable[Product]) -> list[str]:
@@ -96,10 +111,10 @@ def observed(products: Iterable[Product]) -> list[str]:
 
 
 def noise(network: Network, products: Sequence[Product], forms: Forms, utterances: Utterances) -> dict[str, float]:
-    """Return each layer's signal-to-quantization-noise ratio in dB, its float input given: no layer hears another's noise.
+    """Return each layer's signal-to-quantization-noise ratio in dB.
 
-    `forms` write into their own writer, which must be empty. Layers are computed both ways side by side, by the kernels
-    that will compute them.
+    Each takes in the float activation: no layer hears another's noise. It is computed both ways side by side, by the
+    kernels that will compute it. `forms` write into their own writer, which must be empty.
     """
     writer = forms.writer
     for node in network.nodes:

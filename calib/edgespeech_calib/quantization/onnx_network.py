@@ -31,7 +31,7 @@ class Product:
 
     Attributes:
         name: of the layer.
-        node: its MatMul or Conv.
+        node: its MatMul, Gemm or Conv.
         source: the activation that goes in, by its name in the graph.
         output: what it gives.
         weight: the initializer that it is multiplied with.
@@ -54,8 +54,18 @@ class Product:
 
     @property
     def out_axis(self) -> int:
-        """Axis of the weight along which its output channels lie: (in, out) or (out, in, kernel)."""
-        return 1 if self.kind == "linear" else 0
+        """Axis of the weight along which its output channels lie: (in, out), (out, in) or (out, in, kernel)."""
+        return 1 if self.kind == "linear" and not self.is_transposed else 0
+
+    @property
+    def is_transposed(self) -> bool:
+        """Whether it is a linear layer whose weight is (out, in)."""
+        return self.node.op_type == "Gemm" and bool(attributes(self.node).get("transB", 0))
+
+    @property
+    def bias(self) -> str | None:
+        """What the node itself adds."""
+        return self.node.input[2] if len(self.node.input) > 2 and self.node.input[2] else None
 
 
 class Network:
@@ -98,6 +108,13 @@ class Network:
         """Values of an initializer."""
         return numpy_helper.to_array(self.tensor(name))
 
+    def matrix(self, product: Product) -> Array:
+        """The weight of a layer as a product of matrices takes it: (in, out), of a convolution (taps * in, out)."""
+        values = self.constant(product.weight)
+        if product.kind == "linear":
+            return values.T if product.is_transposed else values
+        return values.transpose(2, 1, 0).reshape(-1, values.shape[0])
+
     def shape(self, name: str) -> tuple[int, ...]:
         """Shape of an initializer."""
         return tuple(self.initializers[name].dims)
@@ -113,16 +130,17 @@ class Network:
         return tuple(product for product in map(self._product, self.nodes) if product is not None)
 
     def _product(self, node: onnx.NodeProto) -> Product | None:
-        if node.op_type not in ("MatMul", "Conv") or node.input[1] not in self.initializers:
+        if node.op_type not in ("MatMul", "Gemm", "Conv") or node.input[1] not in self.initializers:
             return None
         source, weight = node.input[:2]
         shape = self.shape(weight)
         kind: Kind = "linear"
-        if node.op_type == "MatMul":
-            if len(shape) != 2 or source in self.initializers:
+        settings = attributes(node)
+        if node.op_type != "Conv":
+            is_plain = not settings.get("transA", 0) and settings.get("alpha", 1) == settings.get("beta", 1) == 1
+            if len(shape) != 2 or source in self.initializers or not is_plain:
                 return None
         else:
-            settings = attributes(node)
             is_dilated = any(dilation != 1 for dilation in settings.get("dilations", ()))
             if len(shape) != 3 or shape[1] == 1 or is_dilated or settings.get("auto_pad", b"NOTSET") != b"NOTSET":
                 return None

@@ -29,6 +29,17 @@ class GraphWriter:
         self.nodes.append(helper.make_node(op, list(inputs), [output], name or f"node_{output}", **settings))
         return output
 
+    def copy(self, node: onnx.NodeProto, inputs: Sequence[str], output: str) -> str:
+        """Append a node like another, with other inputs, and return the name of its output."""
+        copied = onnx.NodeProto()
+        copied.CopyFrom(node)
+        del copied.input[:], copied.output[:]
+        copied.input.extend(inputs)
+        copied.output.append(output)
+        copied.name = f"node_{output}"
+        self.nodes.append(copied)
+        return output
+
     def constant(self, values: Array, name: str) -> str:
         """Hold an array under a name and return the name."""
         if name not in self.constants:

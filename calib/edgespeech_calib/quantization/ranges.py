@@ -1,7 +1,7 @@
 """Ranges of activations, learnt from a stream of values: min-max, percentile, entropy.
 
-Memory does not grow with what is seen, and the same stream gives the same range. Which activations, and where the values
-come from, is not known here.
+Memory does not grow with what is seen, and the same stream gives the same range. Which activations these are, and where
+their values come from, is not known here.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ STEPS = 255  # between 256 integers
 BINS = 4096  # of a histogram, even
 KEPT = 0.9999  # of the values, for "percentile"
 CANDIDATES = 64  # ranges that "entropy" chooses from
-NARROWEST = 0.25  # of them, as a fraction of the whole
+NARROWEST = 0.05  # of them, as a fraction of the largest magnitude
 
 
 @dataclass(frozen=True)
@@ -103,12 +103,13 @@ class Observer:
     def _entropy(self) -> Range:
         """The range whose quantized distribution differs least from the true one, by Kullback-Leibler divergence.
 
-        As in TensorRT's calibration (Migacz, "8-bit Inference with TensorRT", GTC 2017), with a range at either side of
-        zero that shrinks in proportion, because activations are not symmetric.
+        As in TensorRT's calibration (Migacz, "8-bit Inference with TensorRT", GTC 2017): magnitudes beyond a threshold
+        are cut off. Here a side that does not reach it keeps its end, because activations are not symmetric.
         """
         edges, occupied = self._edges(), np.flatnonzero(self.counts)
         low, high = edges[occupied[0]], edges[occupied[-1] + 1]
-        candidates = [Range(float(low * f), float(high * f)) for f in np.linspace(1.0, NARROWEST, CANDIDATES)]
+        thresholds = max(-low, high) * np.geomspace(1.0, NARROWEST, CANDIDATES)
+        candidates = [Range(float(max(low, -t)), float(min(high, t))) for t in thresholds]
         return min(candidates, key=self._divergence)
 
     def _divergence(self, limits: Range) -> float:

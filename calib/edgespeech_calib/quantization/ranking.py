@@ -8,9 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from edgespeech_calib.quantization.layers import Layer
 
-# dB. Rounding to 8 bits costs a bell-shaped signal about 32 to 40 dB, a spiky one more. A layer of the feature
-# extractor feeds all that follows, and no norm or attention averages its errors away: 20 dB, a tenth of the amplitude,
-# is where it stops being safe. Any other layer under 10 dB computes mostly noise.
+# dB. Rounded to 8 bits, a bell-shaped signal keeps 32 to 40 dB, a spiky one less. The ratio is that of a whole
+# utterance, so loud frames make it. Behind the feature extractor each frame is normalised, which brings the noise of
+# quiet ones up to that of loud ones: there 20 dB is where a layer stops being safe, elsewhere 10.
 FEATURES_LIMIT = 20.0
 LIMIT = 10.0
 
@@ -33,8 +33,9 @@ def unsafe(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, str
 def ranked(layers: Sequence[Layer], noise: Mapping[str, float]) -> list[str]:
     """Return layers in the order in which they go back to float: most damage first, cheap ones before dear ones.
 
-    A layer with a quarter of another's multiply-accumulates goes before it unless it is 3 dB cleaner (decibels plus
-    half of the work's). What was not measured goes last.
+    Damage is how near a layer is to its limit, or how far below. A layer with a quarter of another's
+    multiply-accumulates goes before it unless it is 3 dB farther from its own (decibels plus half of the work's). What
+    was not measured goes last.
     """
     total = sum(layer.macs for layer in layers) or 1
 
@@ -43,6 +44,6 @@ def ranked(layers: Sequence[Layer], noise: Mapping[str, float]) -> list[str]:
         ratio = noise.get(layer.name, math.inf)
         if math.isnan(ratio):
             return -math.inf, place
-        return ratio + 5 * math.log10(max(layer.macs, 1) / total), place
+        return ratio - limit(layer) + 5 * math.log10(max(layer.macs, 1) / total), place
 
     return [layer.name for _, layer in sorted(enumerate(layers), key=key)]

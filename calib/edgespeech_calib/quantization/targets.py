@@ -7,6 +7,7 @@ import platform
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Literal
 
 from edgespeech_runtime.manifest import EngineName
 
@@ -50,14 +51,16 @@ def _features(system: str) -> Iterable[str]:
 def types(target: Target, engine: EngineName) -> Types:
     """Return the number types for a target in an engine.
 
-    ONNX Runtime: signed activations and weights come first; on x86 the engine itself adds 128 to the activations when
-    it loads the graph, since its instructions multiply unsigned by signed numbers. OpenVINO quantizes activations
-    unsigned or signed as their values are. Without VNNI both use an instruction that adds two products of 8 bits in 16:
-    255 x 127 x 2 does not fit there, 255 x 63 x 2 does.
+    Signed weights, and on ARM signed activations too. x86 multiplies unsigned by signed numbers: ONNX Runtime turns
+    signed activations into unsigned ones when it loads a graph, but only where one product alone takes them; queries,
+    keys, values and windows of convolutions it would compute in float (1.31, by its profile). Activations are unsigned
+    there from the beginning, with a zero point, which costs no accuracy. OpenVINO takes them unsigned or signed as
+    their values are. Without VNNI both engines use an instruction that adds two products of 8 bits in 16: 2 x 255 x 127
+    does not fit there, 2 x 255 x 63 does.
     """
-    activation = "int8" if engine == "onnx" else "uint8"
+    activation: Literal["int8", "uint8"] = "int8" if target == "arm" and engine == "onnx" else "uint8"
     if target == "x86-vnni":
-        why = "VNNI sums products of 8 bits in 32, so that weights use all of their 8 bits"
+        why = "VNNI sums products of unsigned by signed 8 bits in 32, so that weights use all of their 8 bits"
     elif target == "x86-avx2":
         why = (
             "without VNNI two products of 8 bits are summed in 16, which would saturate; weights use 7 of their 8 bits "
@@ -65,4 +68,4 @@ def types(target: Target, engine: EngineName) -> Types:
         )
     else:
         why = "ARM sums products of signed 8 bits in 32 or widens them first, so that weights use all of their 8 bits"
-    return Types(activation, "int8", reduce_range=target == "x86-avx2", why=why)  # type: ignore[arg-type]
+    return Types(activation, "int8", reduce_range=target == "x86-avx2", why=why)

@@ -5,10 +5,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import edgespeech_runtime
 from edgespeech_export.provenance import machine
 
-from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS, AnyModel, Waveform, hear
+from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS, AnyModel, Waveform, hear, open_model
 
 RUNS = 5
 
@@ -34,7 +33,7 @@ def compare(floating: Path, quantized: Path, waveform: Waveform) -> Speed:
     Raises:
         EngineError: one cannot be run.
     """
-    with edgespeech_runtime.load(floating) as first, edgespeech_runtime.load(quantized) as second:
+    with open_model(floating) as first, open_model(quantized) as second:
         models = (first, second)
         times: tuple[list[float], list[float]] = ([], [])
         for run in range(RUNS + 1):

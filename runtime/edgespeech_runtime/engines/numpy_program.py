@@ -179,10 +179,10 @@ def _require(holds: bool, message: str) -> None:
         raise BundleError(message)
 
 
-def unknown(step: Mapping[str, Any]) -> str | None:
-    """Why this runtime could not run a step; None where it could."""
+def unknown(step: Mapping[str, Any], weights: set[str]) -> str | None:
+    """Why this runtime could not run a step of a program that has these weights; None where it could."""
     try:
-        _check(build(StepSpec, dict(step), ""), {*step["inputs"]})
+        _check(build(StepSpec, dict(step), ""), weights)
     except BundleError as error:
         return str(error)
     return None

@@ -7,12 +7,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput
+from ..buckets import Buckets
 from ..bundle import Bundle
 from ..cached_decoder import CachedDecoder
-from ..contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, columns
+from ..contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, Static, columns
 from ..engines import Arrays, Engine
 from ..errors import ArgumentError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
+from ..static_decoder import StaticDecoder
 from ..text import Detokenizer
 from ..transcript import Transcript
 from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform
@@ -31,16 +33,31 @@ class EncoderDecoderModel(Model):
         if bundle.manifest.decoder is None:
             raise BundleError("edgespeech.json: decoder: an encoder-decoder must have it")
         self._decoder: Decoder = bundle.manifest.decoder
+        self._longest = self._decoder.longest
+        if (static := bundle.manifest.static) is not None:
+            self._static: Static = static
+            self._longest = static.slots if self._longest is None else min(self._longest, static.slots)
         self.detokenizer = Detokenizer.from_json(bundle.path(self._decoder.text).read_bytes())
         super().__init__(bundle, engine)
 
     def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
-        sizes = {"batch": 1, "new": 2, "slots": 2, "columns": 4, "frames": 2}
-        sizes |= {"heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
-        inputs = self._bundle.manifest.contract["decoder"][0]
-        decoder = {spec.name: np.zeros([sizes[axis] for axis in spec.axes], spec.dtype) for spec in inputs}
+        if self._buckets is not None:
+            return self._static_examples(self._buckets, values)
+        decoder = self._zeros("decoder", {"batch": 1, "new": 2, "slots": 2, "columns": 4, "frames": 2})
         encoder = {VALUES.name: values}
         return {"encoder": encoder, "encoder_batch": {**encoder, LENGTHS.name: lengths}, "decoder": decoder}
+
+    def _static_examples(self, buckets: Buckets, values: Waveform) -> dict[str, Arrays]:
+        examples: dict[str, Arrays] = {f"encoder_{size}": buckets.inputs(values, size) for size in buckets.lengths}
+        heard = {**buckets.sizes(buckets.lengths[-1]), "slots": self._static.slots}
+        for name, new in (("prefill", self._static.prefill), ("step", 1)):
+            examples[name] = self._zeros(name, {**heard, "new": new, "columns": self._static.slots + new})
+        return examples
+
+    def _zeros(self, graph: str, sizes: dict[str, int]) -> Arrays:
+        sizes = {**sizes, "heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
+        inputs = self.manifest.contract[graph][0]
+        return {spec.name: np.zeros([sizes[axis] for axis in spec.axes], spec.dtype) for spec in inputs}
 
     @overload
     def transcribe(
@@ -153,15 +170,14 @@ class EncoderDecoderModel(Model):
                 raise ArgumentError("language and forced_bos_token_id both name the first token: leave one out")
             options = {**options, "forced_bos_token_id": self.detokenizer.language_id(language)}
         chosen = GenerationOptions.from_defaults(self._decoder.generation, **options)
-        lengths(chosen, chosen.prompt(1).shape[1], self._decoder.longest)
+        lengths(chosen, chosen.prompt(1).shape[1], self._longest)
         check_vocabulary(chosen, self._decoder.vocabulary_size)
         return chosen
 
     def self_check(self) -> float:
         """See `Model.self_check`."""
         values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
-        cross = self._graphs.run("encoder", {VALUES.name: values})
-        found = self._read_tokens(self._cached(cross, [values.shape[1]]), tokens)
+        found = self._read_tokens(self._heard(values, np.array([values.shape[1]])), tokens)
         return self._checked(found, expected)
 
     def step_logits(
@@ -175,11 +191,14 @@ class EncoderDecoderModel(Model):
         waveforms = self._waveforms(audio, sampling_rate)
         if given.ndim != 2 or len(given) != len(waveforms) or not given.size:
             raise ArgumentError(f"tokens: expected [{len(waveforms)}, tokens], got {list(given.shape)}")
-        values, lengths = self._padded(waveforms)
-        return self._read_tokens(self._cached(self._encode(values, lengths), lengths), given)
+        if self._buckets is not None:
+            rows = [self._heard(*self._padded([samples])) for samples in waveforms]
+            found = [self._read_tokens(row, tokens[None]) for row, tokens in zip(rows, given, strict=True)]
+            return np.concatenate(found)
+        return self._read_tokens(self._heard(*self._padded(waveforms)), given)
 
     @staticmethod
-    def _read_tokens(decoder: CachedDecoder, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def _read_tokens(decoder: CachedDecoder | StaticDecoder, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
         """(batch, tokens) -> (batch, tokens, vocabulary)."""
         rows = [decoder.start(tokens[:, :1])[:, None]]
         only = np.zeros((len(tokens), 1), np.int64)
@@ -194,15 +213,36 @@ class EncoderDecoderModel(Model):
         on_tokens: OnTokens | None = None,
     ) -> list[list[Hypothesis]]:
         def run(batch: list[Waveform]) -> list[list[Hypothesis]]:
-            values, lengths = self._padded(batch)
             if len(batch) > 1 and "encoder_batch" not in self._graphs:
                 return [found for samples in batch for found in run([samples])]
-            decoder = self._cached(self._encode(values, lengths), lengths)
-            return generate(
-                decoder, options.prompt(len(batch)), options, limit=self._decoder.longest, on_tokens=on_tokens
-            )
+            decoder = self._heard(*self._padded(batch))
+            return generate(decoder, options.prompt(len(batch)), options, limit=self._longest, on_tokens=on_tokens)
 
         return self._batched(waveforms, batch_size, run)
+
+    def _heard(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> CachedDecoder | StaticDecoder:
+        """A decoder of what was heard: (batch, samples), true samples (batch,)."""
+        if self._buckets is not None:
+            return self._static_decoder(self._buckets, values)
+        return self._cached(self._encode(values, lengths), lengths)
+
+    def _static_decoder(self, buckets: Buckets, values: Waveform) -> StaticDecoder:
+        """The same by graphs of fixed shapes, for one utterance (1, samples)."""
+        bucket, frames = buckets.choose(values.shape[1]), self.manifest.frames.count(values.shape[1])
+        found = self._graphs.run(f"encoder_{bucket}", buckets.inputs(values, bucket))
+        cross = self._zeros_cross(buckets)
+        for spec in columns("cross", "frames", self._decoder.layers):
+            real = tuple(slice(frames) if axis == "frames" else slice(None) for axis in spec.axes)
+            cross[spec.name][real] = found[spec.name][real]
+        bindings = {self._static.prefill: self._graphs.bind("prefill"), 1: self._graphs.bind("step")}
+        return StaticDecoder(self._decoder, self._static, bindings, cross, frames)
+
+    def _zeros_cross(self, buckets: Buckets) -> Cross:
+        """Room for what the decoder attends to, of the longest utterance."""
+        sizes = {**buckets.sizes(buckets.lengths[-1])}
+        sizes |= {"heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
+        specs = columns("cross", "frames", self._decoder.layers)
+        return {spec.name: np.zeros([sizes[axis] for axis in spec.axes], np.float32) for spec in specs}
 
     def _encode(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> Cross:
         """(batch, samples), true samples (batch,) -> what all layers of the decoder attend to."""

@@ -1,5 +1,7 @@
 """Matrix products and convolutions. All of them end in BLAS, which has threads of its own."""
 
+from math import prod
+
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
@@ -11,7 +13,7 @@ WINDOWS = 2**21  # elements of the windows that are copied at a time, 8 MiB in f
 def matmul(a: Array, b: Array) -> Array:
     """(..., m, k) and (..., k, n) -> (..., m, n); the leading axes broadcast, a single axis is a vector."""
     if b.ndim == 2 and a.ndim > 2:  # one product instead of one for each of a batch
-        return (a.reshape(-1, a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[1])
+        return (a.reshape(prod(a.shape[:-1]), a.shape[-1]) @ b).reshape(*a.shape[:-1], b.shape[1])
     result: Array = np.matmul(a, b)
     return result
 

@@ -1,11 +1,14 @@
 """Normalisation layers, https://arxiv.org/abs/1502.03167, 1607.06450 and 1607.08022."""
 
 from collections.abc import Iterable
+from math import prod
 
 import numpy as np
 
 from .arrays import BLOCK, Array, rows
 from .workers import Workers
+
+SUMMED = 256  # frames: of longer sums in float32, the last digits would be lost
 
 
 def layer_normalization(
@@ -48,7 +51,7 @@ def instance_normalization(
     utterance's frames are made in blocks, and those of the blocks in float64: it may have a million frames.
     """
     batch, channels = x.shape[:2]
-    source = x.reshape(batch, channels, -1).swapaxes(1, 2)  # (batch, frames, channels)
+    source = x.reshape(batch, channels, prod(x.shape[2:])).swapaxes(1, 2)  # (batch, frames, channels)
     if not source.flags.c_contiguous:
         source, out = np.ascontiguousarray(source), None
     target = np.empty_like(source) if out is None else source
@@ -60,7 +63,7 @@ def instance_normalization(
 def _normalize_frames(x: Array, result: Array, scale: Array, bias: Array, epsilon: float, workers: Workers) -> None:
     """(frames, channels) -> the same, in `result`, which may be x."""
     frames, channels = x.shape
-    block = max(1, BLOCK // max(1, channels))
+    block = min(SUMMED, max(1, BLOCK // max(1, channels)))
     sums = np.zeros((-(-frames // block), channels))
 
     def sum_frames(blocks: Iterable[slice]) -> None:

@@ -1,0 +1,140 @@
+"""INT8 for the encoder graphs of OpenVINO bundles: learnt on the graph for one utterance, written for all of them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edgespeech_export.openvino_graph import share_weights
+from edgespeech_runtime.bundle import Bundle
+from edgespeech_runtime.engines.openvino import openvino
+from edgespeech_runtime.manifest import Graph
+
+from edgespeech_calib.errors import QuantizationError
+from edgespeech_calib.quantization import openvino_nncf, openvino_noise
+from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
+from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
+from edgespeech_calib.quantization.openvino_network import MOVES, SETTINGS, Model, Node, layers, products, read, work
+from edgespeech_calib.quantization.openvino_stack import write_convolutions, write_stack
+from edgespeech_calib.quantization.options import QuantizationOptions, Types
+
+MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
+DECODER = "decoder"
+PROBE_SECONDS = 2.0
+INTEGERS = ("i8", "u8")
+KERNELS = (
+    "Convolution",
+    "FullyConnected",
+    "GroupConvolution",
+    "MatMul",
+    "Subgraph",
+)  # how kernels of products are called
+DEQUANTIZATION = "/Dequantization"  # behind the name of a product that became one with the scales of its factors
+
+
+class OpenvinoEncoder:
+    """See `backend.EncoderBackend`.
+
+    Args:
+        bundle: in float32, made by OpenVINO's writer.
+        options: scheme and method of ranges.
+        types: number types of the target.
+
+    Raises:
+        QuantizationError: an option that there is for other engines alone, or nothing that could be quantized.
+    """
+
+    def __init__(self, bundle: Bundle, options: QuantizationOptions, types: Types) -> None:
+        if options.scheme != "static":
+            raise QuantizationError(f"scheme {options.scheme!r} is for ONNX alone; OpenVINO takes 'static'")
+        if options.ranges == "entropy":
+            raise QuantizationError("ranges 'entropy' are for ONNX alone; OpenVINO takes 'minmax' or 'percentile'")
+        graphs = bundle.manifest.graphs
+        self._bundle, self._options, self._types = bundle, options, types
+        self._main = next(name for name in MAIN if name in graphs)
+        self._learnt: dict[str, Learnt] | None = None
+        audio = bundle.manifest.audio
+        self.layers = layers(self._float(self._main), max(audio.shortest, round(PROBE_SECONDS * audio.sampling_rate)))
+        if not self.layers:
+            raise QuantizationError(
+                f"the graph {self._main!r} holds no layer that could be quantized; export the float bundle again"
+            )
+
+    def calibrate(self, utterances: Utterances, note: Note) -> None:
+        """See `backend.EncoderBackend.calibrate`; of more than `MOST_UTTERANCES`, the first are heard."""
+        note("ranges of activations")
+        model = self._float(self._main)
+        write_convolutions(model, self._bundle.manifest.frames)
+        model.validate_nodes_and_infer_types()
+        self._learnt = openvino_nncf.learn(model, products(model), utterances, self._options.ranges, self._types)
+
+    def noise(self, utterances: Utterances) -> dict[str, float]:
+        """See `backend.EncoderBackend.noise`."""
+        return openvino_noise.noise(self._form(self._main), self._require_learnt(), self._types, utterances)
+
+    def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
+        """See `backend.EncoderBackend.write`."""
+        learnt, written, files = self._require_learnt(), {}, []
+        for name, graph in self._bundle.manifest.graphs.items():
+            if name == DECODER:
+                continue
+            model = self._form(name)
+            quantize(model, learnt, floating, self._types)
+            xml = folder / graph.file
+            openvino.save_model(model, xml, compress_to_fp16=False)
+            files.append(xml)
+            written[name] = replace(graph, weights=files[0].with_suffix(".bin").name)
+        share_weights(files)
+        return written
+
+    def integer_share(self, folder: Path, values: Values) -> IntegerShare:
+        """See `backend.EncoderBackend.integer_share`."""
+        graph = self._bundle.manifest.graphs[self._main]
+        xml = folder / graph.file
+        model = read(xml, folder / str(graph.weights))
+        integers = _in_integers(model, values)
+        counted = list(work(model, values.shape[1]))
+        stored = {p.node.friendly_name: p.name for p in products(model) if _is_quantized(p.node, p.ports[0])}
+        return IntegerShare(
+            integer_macs=sum(macs for name, macs in counted if name in integers),
+            total_macs=sum(macs for _, macs in counted),
+            floating=tuple(dict.fromkeys(layer for node, layer in stored.items() if node not in integers)),
+        )
+
+    def _require_learnt(self) -> dict[str, Learnt]:
+        if self._learnt is None:
+            raise QuantizationError("ranges are not known before calibration")
+        return self._learnt
+
+    def _float(self, name: str) -> Model:
+        graph = self._bundle.manifest.graphs[name]
+        return read(self._bundle.path(graph.file), self._bundle.path(str(graph.weights)))
+
+    def _form(self, name: str) -> Model:
+        """A float graph in the form that is quantized."""
+        model = self._float(name)
+        if not write_stack(model, self._bundle.manifest.frames):
+            write_convolutions(model, self._bundle.manifest.frames)
+        model.validate_nodes_and_infer_types()
+        return model
+
+
+def _in_integers(model: Model, values: Values) -> set[str]:
+    """Names of the products that the engine computes in integers, by its own account, with the runtime's settings."""
+    compiled = openvino.Core().compile_model(model, "CPU", {**SETTINGS, "PERF_COUNT": True})
+    compiled.create_infer_request().infer({0: values})
+    found: set[str] = set()
+    for node in compiled.get_runtime_model().get_ordered_ops():
+        info: Any = node.get_rt_info()
+        kind, precision = str(info["layerType"].value), str(info["runtimePrecision"].value).lower()
+        if kind.startswith(KERNELS) and precision in INTEGERS:
+            names = str(info["originalLayersNames"].value).split(",")
+            found.update(name.partition(DEQUANTIZATION)[0] for name in names if name)
+    return found
+
+
+def _is_quantized(node: Node, port: int) -> bool:
+    """Whether an activation passes `FakeQuantize` before a product."""
+    before = node.input_value(port).get_node()
+    while before.get_type_name() in MOVES:
+        before = before.input_value(0).get_node()
+    return bool(before.get_type_name() == "FakeQuantize")

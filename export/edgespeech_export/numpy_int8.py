@@ -1,0 +1,63 @@
+"""An archive of the numpy engine's weights with matrices and kernels in 8 bits. It computes in float32 all the same."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from edgespeech_runtime.engines.numpy_weights import INTEGERS, SCALE
+
+from edgespeech_export.numpy_graph import Archive, Values
+from edgespeech_export.weight_store import EXTERNAL_FROM
+
+# By operator: which input is its weight, and the axis that has a scale for each index: output channels, or entries.
+WEIGHTS = {"Conv": (1, 0), "Gather": (0, 0), "MatMul": (1, 1)}
+
+
+def quantize_archive(
+    programs: Iterable[Path], source: Path, target: Path, floating: Collection[str] = frozenset()
+) -> list[str]:
+    """Write `target`, the archive `source` in 8 bits; the programs that read it stay as they are.
+
+    Args:
+        programs: all programs of the bundle, which say what each weight is for.
+        source: an archive in float32.
+        target: the archive to write; same source, same bytes.
+        floating: weights, by their names in the archive, that stay in float32.
+
+    Returns:
+        The names of the weights that are now integers.
+    """
+    axes: dict[str, int] = {}
+    for path in programs:
+        axes.update(_axes(json.loads(path.read_text(encoding="utf-8"))))
+    done = []
+    with np.load(source, allow_pickle=False) as arrays, Archive(target) as archive:
+        for name in arrays.files:
+            values = arrays[name]
+            if name in axes and name not in floating and values.ndim > 1 and values.nbytes >= EXTERNAL_FROM:
+                archive.write(quantized(name, values, axes[name]))
+                done.append(name)
+            else:
+                archive.write({name: values})
+    return done
+
+
+def quantized(name: str, values: Values, axis: int) -> dict[str, Values]:
+    """A weight as integers in [-127, 127] with a scale for each index of `axis`: symmetric, to the nearest."""
+    others = tuple(place for place in range(values.ndim) if place != axis)
+    largest = np.abs(values).max(axis=others, keepdims=True, initial=0)
+    scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
+    return {name + INTEGERS: np.clip(np.rint(values / scale), -127, 127).astype(np.int8), name + SCALE: scale}
+
+
+def _axes(program: Mapping[str, Any]) -> dict[str, int]:
+    """Weights of a program, by their names in the archive, and their axes of scales."""
+    weights = program["weights"]
+    found = {}
+    for step in program["steps"]:
+        place, axis = WEIGHTS.get(step["op"], (0, 0))
+        if step["op"] in WEIGHTS and step["inputs"][place] in weights:
+            found[weights[step["inputs"][place]]] = axis
+    return found

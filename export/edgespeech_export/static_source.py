@@ -1,0 +1,128 @@
+"""Checkpoints as the source of bundles whose graphs have fixed shapes.
+
+Everything but the graphs, and what the manifest says of them, is the business of the sources for free shapes.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from edgespeech_runtime.contracts import Static
+from edgespeech_runtime.manifest import EngineName
+
+from edgespeech_export.channels_last import with_channels_last
+from edgespeech_export.ctc_source import CtcSource
+from edgespeech_export.encoder_decoder_source import EncoderDecoderSource
+from edgespeech_export.errors import ExportError
+from edgespeech_export.graphs import GraphSource
+from edgespeech_export.proof import GOLDEN_SECONDS
+from edgespeech_export.source import Source
+from edgespeech_export.static_graphs import Form, mask_depths, static_ctc_graphs, static_encoder_decoder_graphs
+
+BUCKETS = (2.0, 5.0, 10.0, 20.0)  # seconds
+HIDDEN = -1e4
+PREFILL = 4  # tokens of a prompt that are read at once; also beams of a step
+MOST_SLOTS = 512  # of the cache
+
+
+@dataclass(frozen=True)
+class StaticShapes:
+    """Which shapes to fix.
+
+    Attributes:
+        buckets: seconds of audio that the graphs take, one graph for each.
+        slots: columns of an encoder-decoder's cache; None is 4 beams of the longest sequence, at most 512.
+        hidden: what is added to attention scores that count for nothing; numbers of 16 bits want it close to 0.
+        form: "products" writes the conv stack without convolutions, for ONNX; OpenVINO has its own form.
+    """
+
+    buckets: tuple[float, ...] = BUCKETS
+    slots: int | None = None
+    hidden: float = HIDDEN
+    form: Form = "convolutions"
+
+    def __post_init__(self) -> None:
+        if not self.buckets or any(a >= b for a, b in itertools.pairwise(self.buckets)) or self.buckets[0] <= 0:
+            raise ExportError(f"buckets must be seconds of audio, ascending, got {_listed(self.buckets)}")
+        if self.buckets[-1] < GOLDEN_SECONDS:
+            raise ExportError(
+                f"the longest bucket must hold the {GOLDEN_SECONDS:g} s of a bundle's self-check, "
+                f"got {_listed(self.buckets)}"
+            )
+        if self.slots is not None and self.slots < 2 * PREFILL:
+            raise ExportError(f"slots must be at least {2 * PREFILL}, got {self.slots}")
+
+
+@dataclass(frozen=True)
+class StaticCtcSource(CtcSource):
+    """A CTC checkpoint for graphs of fixed shapes."""
+
+    static: Static
+    form: Form
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Source.facts`."""
+        return {**super().facts, "static": self.static}
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`."""
+        model = self.model
+        if engine == "openvino" or self.form == "products":
+            model = with_channels_last(model, self.encoder)
+        return static_ctc_graphs(model, self.static, self.frames, "convolutions" if engine == "openvino" else self.form)
+
+    def write_files(self, folder: Path) -> None:
+        """Write nothing: other runtimes open only graphs whose shapes are free."""
+
+
+@dataclass(frozen=True)
+class StaticEncoderDecoderSource(EncoderDecoderSource):
+    """A speech encoder-decoder checkpoint for graphs of fixed shapes."""
+
+    static: Static
+    form: Form
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Source.facts`."""
+        return {**super().facts, "static": self.static}
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`."""
+        model = self.model
+        if engine == "openvino" or self.form == "products":
+            model = with_channels_last(model, self.encoder)
+        return static_encoder_decoder_graphs(
+            model, self.static, self.frames, self.decoder, "convolutions" if engine == "openvino" else self.form
+        )
+
+
+def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
+    """Return the source of the same checkpoint for graphs of fixed shapes.
+
+    Raises:
+        ExportError: a bucket does not hold a frame, or the task has no such graphs.
+    """
+    buckets = tuple(round(seconds * source.audio.sampling_rate) for seconds in shapes.buckets)
+    if buckets[0] < source.audio.shortest:
+        raise ExportError(
+            f"the shortest bucket, {shapes.buckets[0]:g} s, holds {buckets[0]} samples; "
+            f"this model needs {source.audio.shortest} for one frame"
+        )
+    masks = mask_depths(source.encoder)
+    found = {field.name: getattr(source, field.name) for field in fields(source)}
+    if isinstance(source, CtcSource):
+        return StaticCtcSource(**found, static=Static(buckets, masks, shapes.hidden), form=shapes.form)
+    if isinstance(source, EncoderDecoderSource):
+        longest = source.decoder.longest
+        slots = shapes.slots or (MOST_SLOTS if longest is None else min(MOST_SLOTS, PREFILL * longest))
+        static = Static(buckets, masks, shapes.hidden, PREFILL, slots)
+        return StaticEncoderDecoderSource(**found, static=static, form=shapes.form)
+    raise ExportError(f"graphs of fixed shapes are not known for the task {source.task!r}")
+
+
+def _listed(seconds: Sequence[float]) -> str:
+    return ", ".join(f"{second:g}" for second in seconds) or "none"

@@ -1,0 +1,74 @@
+"""Bundles with a quantized decoder in the runtime as it is: the embedded translator still says what it said."""
+
+import csv
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import edgespeech_runtime
+import numpy as np
+import pytest
+from edgespeech_calib.quantization.backends import open_decoder
+from edgespeech_calib.quantization.options import QuantizationOptions
+from edgespeech_calib.quantization.targets import detect, types
+from edgespeech_export import ExportOptions, export
+from edgespeech_runtime.bundle import open_bundle, sha256
+from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden
+
+CHECKPOINTS = Path(__file__).parents[3] / "edgespeech" / "checkpoints"
+SAMPLES = CHECKPOINTS / "samples-en-de"
+
+
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def translator(request, tmp_path_factory):
+    bundle = tmp_path_factory.mktemp("translator") / request.param
+    export(CHECKPOINTS / "digits-en-de", bundle, ExportOptions(engine=request.param))
+    return bundle
+
+
+def quantized(bundle, folder, weights):
+    """The bundle with another decoder, over the same file of weights."""
+    shutil.copytree(bundle, folder)
+    source = open_bundle(bundle)
+    graph = source.manifest.graphs["decoder"]
+    (folder / graph.file).unlink()
+    backend = open_decoder(
+        source, QuantizationOptions(decoder_weights=weights), types(detect(), source.manifest.engine)
+    )
+    graphs = backend.write(folder)
+    assert graphs["decoder"].weights == graph.weights
+    (folder / MANIFEST_FILE).unlink()
+    files = {path.name: File(path.stat().st_size, sha256(path)) for path in folder.iterdir()}
+    manifest = replace(
+        source.manifest,
+        precision="int8",
+        graphs={**source.manifest.graphs, **graphs},
+        files=files,
+        golden=Golden(source.manifest.golden.file, 1e3),
+    )
+    (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
+    return backend.integer_share(folder)
+
+
+def test_in_int8_the_translator_says_the_same_alone_in_batches_and_with_beams(translator, tmp_path):
+    share = quantized(translator, tmp_path / "bundle", "int8")
+    assert share.share > 0.5
+    assert share.floating == ()
+    rows = list(csv.DictReader((SAMPLES / "samples.tsv").read_text("utf-8").splitlines(), delimiter="\t"))
+    paths = [SAMPLES / row["path"] for row in rows]
+    with (
+        edgespeech_runtime.load(translator, threads=1) as exact,
+        edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model,
+    ):
+        assert [model.transcribe(path).text for path in paths] == [row["transcript"] for row in rows]
+        assert model.generate(paths) == exact.generate(paths)
+        assert model.generate(paths, num_beams=4) == exact.generate(paths, num_beams=4)
+        assert model.self_check() > 0
+
+
+def test_in_int4_its_logits_are_near(translator, tmp_path):
+    """Some words may change: 4 bits are a trade that the gate is there to judge."""
+    quantized(translator, tmp_path / "bundle", "int4")
+    with edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model:
+        expected = np.abs(open_bundle(translator).arrays("golden.npz", "logits")[0]).max()
+        assert 0 < model.self_check() < 0.1 * expected
