@@ -11,7 +11,7 @@ demo: $(READY)
 test: $(READY)
 	$(BIN)/python -m pytest
 
-test-devices: $(READY) .venv-webgpu/.ready build/vulkan/vk_swiftshader_icd.json
+test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
 	$(BIN)/python -m pytest -m devices tests/devices
 
 lint: $(READY)
@@ -32,6 +32,11 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 .venv-webgpu/.ready: runtime/pyproject.toml
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet onnxruntime-webgpu==1.27.0 --editable "runtime[audio]"
+	touch $@
+
+.venv-qnn/.ready: runtime/pyproject.toml
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet onnxruntime-qnn==2.7.0 --editable "runtime[onnx,audio]"
 	touch $@
 
 build/vulkan/vk_swiftshader_icd.json:

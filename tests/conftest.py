@@ -1,10 +1,18 @@
-"""What the runtime remembers between runs belongs to the user: tests remember elsewhere."""
+"""What is made once per run of the tests: a cache of their own, and bundles that tests of several packages read.
+
+What the runtime remembers between runs belongs to the user: tests remember elsewhere.
+"""
 
 import os
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from edgespeech_runtime.cache import VARIABLE
+
+if TYPE_CHECKING:  # they import torch, which not all tests need
+    from exported_kinds import Kinds
+    from exported_models import Pairs
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -17,3 +25,21 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
         del os.environ[VARIABLE]
     else:
         os.environ[VARIABLE] = before
+
+
+@pytest.fixture(scope="session")
+def exported_kinds(tmp_path_factory: pytest.TempPathFactory) -> "Kinds":
+    """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
+    from exported_kinds import Kinds
+
+    return Kinds(tmp_path_factory.mktemp("kinds"))
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Pairs"]:
+    """`pairs.pair("bart", "onnx")`: see `exported_models`."""
+    from exported_models import Pairs
+
+    made = Pairs(tmp_path_factory.mktemp("encoder-decoders"))
+    yield made
+    made.close()

@@ -15,6 +15,7 @@ from typing import Any
 import decoders
 import numpy as np
 import onnx
+import pytest
 import torch
 from edgespeech_export.encoder_decoder_graphs import DecoderStep
 from edgespeech_export.graphs import GraphSource
@@ -38,6 +39,8 @@ CASES: dict[str, tuple[decoders.Family, dict[str, Any]]] = {
     "mbart": ("mbart", {"tie_word_embeddings": False, "decoder_attention_heads": 2}),
     "speech2text2": ("speech2text2", {"d_model": 64}),
 }
+# Tracing takes seconds each; what speech2text2 has of its own, its positions, is no matter of weights.
+USUAL = [pytest.param(name, marks=pytest.mark.slow) if name == "speech2text2" else name for name in CASES]
 NEW, SLOTS, FRAMES, BATCH = 3, 5, 7, 2
 
 

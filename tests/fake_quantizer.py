@@ -18,12 +18,12 @@ from edgespeech_runtime.manifest import Graph
 from onnx import numpy_helper
 
 LAYERS = (
-    Layer("features.0", "convolution", "features", 100),
-    Layer("features.1", "convolution", "features", 400),
-    Layer("layers.0.q_proj", "linear", "transformer", 200),
-    Layer("layers.0.out_proj", "linear", "transformer", 200),
+    Layer("features.0", "convolution", "features", 40),
+    Layer("features.1", "convolution", "features", 160),
+    Layer("layers.0.q_proj", "linear", "transformer", 100),
+    Layer("layers.0.out_proj", "linear", "transformer", 100),
     Layer("layers.0.scores", "attention", "transformer", 50),
-    Layer("lm_head", "linear", "head", 50),
+    Layer("lm_head", "linear", "head", 550),
 )
 CLEAN = 40.0  # dB
 HARMLESS = 0.01  # noise in the kernel over its own size

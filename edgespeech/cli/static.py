@@ -48,7 +48,7 @@ OPTIONS = (
     ),
     click.option(
         "--slots",
-        type=click.IntRange(min=8),
+        type=click.IntRange(min=32),
         help="Static: columns of an encoder-decoder's cache; 4 beams of the longest sequence, at most 512.",
     ),
 )

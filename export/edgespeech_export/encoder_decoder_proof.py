@@ -97,7 +97,9 @@ def _agrees(
     beams: int,
 ) -> bool:
     """Say whether the bundle generates what the model does, with the checkpoint's options but for length and beams."""
-    length = MOST_TOKENS if facts.longest is None else min(MOST_TOKENS, facts.longest)
+    static = runtime.manifest.static
+    room = MOST_TOKENS if static is None else static.slots // beams
+    length = min(MOST_TOKENS, room, facts.longest or MOST_TOKENS)
     options: dict[str, Any] = {"num_beams": beams, "max_length": length, "do_sample": False, "max_new_tokens": None}
     options |= {"num_return_sequences": 1, "min_length": None, "min_new_tokens": None}
     here = runtime.generate(waveforms, **options)

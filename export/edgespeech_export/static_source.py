@@ -24,7 +24,7 @@ from edgespeech_export.static_graphs import Form, mask_depths, static_ctc_graphs
 BUCKETS = (2.0, 5.0, 10.0, 20.0)  # seconds
 HIDDEN = -1e4
 PREFILL = 4  # tokens of a prompt that are read at once; also beams of a step
-MOST_SLOTS = 512  # of the cache
+LEAST_SLOTS, MOST_SLOTS = 32, 512  # of the cache; the proof reads up to 24 tokens
 
 
 @dataclass(frozen=True)
@@ -51,8 +51,8 @@ class StaticShapes:
                 f"the longest bucket must hold the {GOLDEN_SECONDS:g} s of a bundle's self-check, "
                 f"got {_listed(self.buckets)}"
             )
-        if self.slots is not None and self.slots < 2 * PREFILL:
-            raise ExportError(f"slots must be at least {2 * PREFILL}, got {self.slots}")
+        if self.slots is not None and self.slots < LEAST_SLOTS:
+            raise ExportError(f"slots must be at least {LEAST_SLOTS}, got {self.slots}")
 
 
 @dataclass(frozen=True)

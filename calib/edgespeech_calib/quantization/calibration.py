@@ -26,6 +26,10 @@ from edgespeech_calib.utterance import Skipped
 # base-size encoder hears in one minute of two cores.
 EXCERPT_SECONDS = 5.0
 
+# What is heard around speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in a
+# norm of each frame, which brings the rounding errors of a quiet frame up to the level of speech.
+QUIET = ((0.5, 45.0), (0.5, 60.0))
+
 Waveform = npt.NDArray[np.float32]
 Count = Callable[[int, int], object]  # utterances done, and in all
 
@@ -76,6 +80,16 @@ class Calibration:
             count(done, len(self.excerpts))
             yield as_values(excerpt.read(), self.audio)
         count(len(self.excerpts), len(self.excerpts))
+
+    def surrounded(self, excerpt: Excerpt) -> Waveform:
+        """Return an excerpt's samples with faint noise behind them, as recordings end; the same each time."""
+        waveform = excerpt.read()
+        generator, level = np.random.default_rng(self.seed), float(np.sqrt(np.mean(np.square(waveform))))
+        behind = [
+            level * 10 ** (-below / 20) * generator.standard_normal(int(seconds * self.audio.sampling_rate))
+            for seconds, below in QUIET
+        ]
+        return np.concatenate([waveform, *behind]).astype(np.float32)
 
     def few(self, utterances: int, seconds: float) -> list[Values]:
         """Return the beginnings of so many excerpts, evenly spaced in the set: for what takes long per second."""

@@ -19,8 +19,9 @@ LEAST_BLOCK = 16  # columns, of ONNX Runtime's kernels
 MOST_PADDING = 16  # a row grows by at most one part in so many, unless its blocks are as small as can be
 TINY = np.finfo(np.float32).tiny
 ROWS = 4096  # quantized at a time: memory does not grow with the vocabulary
-# Rounding to 16 numbers: the largest number of a block need not be one of them. By the largest over the scale.
-FOUR_BIT_SPANS = (7.0, 7.5, 8.0, 8.5, 9.0)
+# Rounding to 16 numbers: the largest number of a block need not be one of them. By the largest over the scale; not 7.5,
+# which puts it halfway between -8 and -7, where the last bit of float32 would decide.
+FOUR_BIT_SPANS = (7.0, 7.7, 8.0, 8.5, 9.0)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,11 @@ class Maker:
             QualityError: none does, or too little would run in integers.
         """
         order = [name for name in ranked(self._encoder.layers, self._noise) if name not in self._begins]
-        steps = reverting.search(order, self._attempt, self._options.revert)
+        # Noise of one convolution of the extractor grows through the next ones, and what it does to quiet frames shows
+        # behind all of them, where each frame is normalised: they stand or fall together.
+        features = {layer.name for layer in self._encoder.layers if layer.stage == "features"}
+        together, others = ([name for name in order if (name in features) is wanted] for wanted in (True, False))
+        steps = reverting.search(together, others, self._attempt, self._options.revert)
         best = reverting.best(steps)
         if best is None:
             raise QualityError(self._failure(steps[-1].result))

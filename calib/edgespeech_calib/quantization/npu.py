@@ -27,6 +27,7 @@ from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization import calibration
 from edgespeech_calib.quantization.making import ANY, Progress, tolerance
 from edgespeech_calib.quantization.npu_feeds import Feeds, record
+from edgespeech_calib.quantization.npu_forms import quantize_moved_inputs, separate_tables
 from edgespeech_calib.quantization.pipeline import silent
 from edgespeech_calib.sets import SpeechSet
 
@@ -154,14 +155,21 @@ def quantize_graph(source: Path, target: Path, feeds: Feeds, activations: Activa
     if not feeds:
         raise QuantizationError(f"the calibration speech never came to the graph {source.stem}; give more of it")
     kinds = {"uint8": QuantType.QUInt8, "uint16": QuantType.QUInt16}
+    model = onnx.load(source)
+    separate_tables(model.graph)
+    prepared = target.with_name("prepared.onnx")
+    onnx.save(model, prepared)
     try:
         with _quiet():
             config = get_qnn_qdq_config(
-                str(source), _reader(feeds), activation_type=kinds[activations], weight_type=QuantType.QUInt8
+                str(prepared), _reader(feeds), activation_type=kinds[activations], weight_type=QuantType.QUInt8
             )
-            quantize(str(source), str(target), config)
+            quantize(str(prepared), str(target), config)
     except (ValueError, RuntimeError, TypeError) as error:
         raise QuantizationError(f"onnxruntime could not quantize {source.name} for an NPU: {error}") from error
+    model = onnx.load(target)
+    quantize_moved_inputs(model.graph)
+    onnx.save(model, target)
 
 
 def _reader(feeds: Feeds) -> Any:

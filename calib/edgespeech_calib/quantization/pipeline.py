@@ -192,7 +192,7 @@ def _quantize(
 def _calibration_speech(drawn: Calibration) -> Speech:
     def utterances() -> Iterator[Spoken]:
         for excerpt in drawn.excerpts:
-            yield Spoken(excerpt.id, excerpt.read())
+            yield Spoken(excerpt.id, drawn.surrounded(excerpt))
 
     return Speech(drawn.name, len(drawn), False, utterances, EXCERPT_TOKENS)
 

@@ -1,4 +1,4 @@
-"""Rank and revert: the search for the fewest layers in float with which a bundle passes its gate.
+"""Rank and revert: the search for the layers that must be in float for a bundle to pass its gate.
 
 It knows no engine and no model; layers are names in an order, the worst first.
 """
@@ -14,7 +14,7 @@ GIVE_BACK = 2  # tries to need fewer layers once enough are in float; each costs
 
 @dataclass(frozen=True)
 class Step(Generic[TryT]):
-    """One try: how many of the ranked layers were in float, whether that was enough, and what came of it."""
+    """One try: how many layers were in float, whether that was enough, and what came of it."""
 
     count: int
     passed: bool
@@ -22,35 +22,44 @@ class Step(Generic[TryT]):
 
 
 def search(
-    ranked: Sequence[str], attempt: Callable[[Sequence[str]], tuple[bool, TryT]], revert: bool
+    together: Sequence[str],
+    ranked: Sequence[str],
+    attempt: Callable[[Sequence[str]], tuple[bool, TryT]],
+    revert: bool,
 ) -> list[Step[TryT]]:
-    """Try with 0, 1, 3, 7, ... and at last all of the ranked layers in float until a try passes, then with fewer.
+    """Try with none in float; with those that go `together`; with the first 1, 3, 7, ... of the others beside them.
+
+    Once a try passes, it is tried without those that go together, and then with fewer of the others.
 
     Args:
-        ranked: names of layers, the first to go back to float first.
+        together: names of layers of which one in float is of no use without the rest.
+        ranked: names of the others, the first to go back to float first.
         attempt: tries with these in float; says whether that is enough.
         revert: whether any may go back to float; without, there is one try.
 
     Returns:
-        The tries in their order. The one to keep is the passing one with the lowest count, if any passed.
+        The tries in their order. The one to keep is the passing one with the fewest layers in float, if any passed.
     """
     steps: list[Step[TryT]] = []
 
-    def run(count: int) -> bool:
-        steps.append(Step(count, *attempt(ranked[:count])))
+    def run(names: Sequence[str]) -> bool:
+        steps.append(Step(len(names), *attempt(names)))
         return steps[-1].passed
 
-    count, more = 0, 1
-    while not run(count):
-        if not revert or count == len(ranked):
+    if run([]) or not revert or (together and run(together)):
+        return steps
+    low, count, more, begin = 0, min(1, len(ranked)), 2, tuple(together)
+    while not run([*begin, *ranked[:count]]):
+        if count == len(ranked):
             return steps
-        count, more = min(count + more, len(ranked)), 2 * more
-    low = steps[-2].count if len(steps) > 1 else count  # did not pass
+        low, count, more = count, min(count + more, len(ranked)), 2 * more
+    if together and run(ranked[:count]):
+        begin = ()
     for _ in range(GIVE_BACK):
         if count - low < 2:
             break
         middle = (low + count) // 2
-        low, count = (low, middle) if run(middle) else (middle, count)
+        low, count = (low, middle) if run([*begin, *ranked[:middle]]) else (middle, count)
     return steps
 
 

@@ -78,7 +78,14 @@ PROVIDERS: dict[str, Provider] = {
     "MIGraphXExecutionProvider": Provider("gpu", fast={"migraphx_fp16_enable": "1"}, is_here=has_amd),
     "DmlExecutionProvider": Provider("gpu"),
     "WebGpuExecutionProvider": Provider("gpu", ("float32",)),
-    "QNNExecutionProvider": Provider("npu", ("float16", "int8"), static=True, plugin=QNN),
+    "QNNExecutionProvider": Provider(
+        # By default the CPU quantizes inputs and dequantizes outputs.
+        "npu",
+        ("float16", "int8"),
+        static=True,
+        exact={"offload_graph_io_quantization": "0"},
+        plugin=QNN,
+    ),
     "CoreMLExecutionProvider": Provider("npu", ("float16",), exact={"ModelFormat": "MLProgram"}),
     "OpenVINOExecutionProvider": Provider("cpu", ("float32", "int8"), exact={"device_type": "CPU"}),
     "CPUExecutionProvider": Provider("cpu", ("float32", "int8")),

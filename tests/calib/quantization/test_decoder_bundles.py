@@ -1,4 +1,7 @@
-"""Bundles with a quantized decoder in the runtime as it is: the embedded translator still says what it said."""
+"""Bundles with a quantized decoder in the runtime as it is: the embedded translator still says what it said.
+
+Its export takes most of a minute for each engine; the usual run does one, and the other with a tiny model.
+"""
 
 import csv
 import shutil
@@ -14,12 +17,13 @@ from edgespeech_calib.quantization.targets import detect, types
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.bundle import open_bundle, sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden
+from exported_models import sounds
 
 CHECKPOINTS = Path(__file__).parents[3] / "edgespeech" / "checkpoints"
 SAMPLES = CHECKPOINTS / "samples-en-de"
 
 
-@pytest.fixture(scope="module", params=["onnx", "openvino"])
+@pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def translator(request, tmp_path_factory):
     bundle = tmp_path_factory.mktemp("translator") / request.param
     export(CHECKPOINTS / "digits-en-de", bundle, ExportOptions(engine=request.param))
@@ -72,3 +76,15 @@ def test_in_int4_its_logits_are_near(translator, tmp_path):
     with edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model:
         expected = np.abs(open_bundle(translator).arrays("golden.npz", "logits")[0]).max()
         assert 0 < model.self_check() < 0.1 * expected
+
+
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+def test_in_int8_logits_of_random_weights_are_near_and_batches_say_what_each_says_alone(float_bundle, tmp_path, engine):
+    exact = float_bundle("encoder-decoder", engine)
+    share = quantized(exact, tmp_path / "bundle", "int8")
+    assert share.floating == ()
+    waveforms = sounds(4000, 6100, 2500)
+    with edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model:
+        expected = np.abs(open_bundle(exact).arrays("golden.npz", "logits")[0]).max()
+        assert 0 < model.self_check() < 0.05 * expected
+        assert model.generate(waveforms) == [model.generate(waveform) for waveform in waveforms]

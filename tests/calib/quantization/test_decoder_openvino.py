@@ -6,7 +6,7 @@ import decoder_graphs
 import numpy as np
 import pytest
 import torch
-from decoder_graphs import CASES, copied, decibels, read_weights, run, step
+from decoder_graphs import USUAL, copied, decibels, read_weights, run, step
 from edgespeech_calib.quantization.decoder_openvino import OpenvinoDecoder
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.targets import types
@@ -72,7 +72,7 @@ def check(graph, folder, options):
     return found, kinds, decoder
 
 
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", USUAL)
 def test_int8_computes_with_the_weights_in_the_file(tmp_path, case):
     graph = decoder_graphs.write(tmp_path / "float", case, "openvino")
     found, kinds, _ = check(graph, tmp_path / "int8", QuantizationOptions())

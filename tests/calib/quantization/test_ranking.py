@@ -45,22 +45,25 @@ def test_of_equals_the_first_in_the_network_goes_first():
     assert ranked([layer("b"), layer("a")], {"a": 20.0, "b": 20.0}) == ["b", "a"]
 
 
-def counts(needed, layers=20, revert=True):
-    """How many layers are in float in each try, if so many of the worst are needed."""
-    names = [str(index) for index in range(layers)]
+def tries(needed, together=0, others=20, revert=True):
+    """What is in float in each try, as counts of (together, others), if `needed` of them must be; and the try to keep."""
+    first = [f"features {index}" for index in range(together)]
+    rest = [str(index) for index in range(others)]
 
     def attempt(floating):
-        assert floating == names[: len(floating)]
-        return len(floating) >= needed, len(floating)
+        names = list(floating)
+        found = sum(name in first for name in names), sum(name in rest for name in names)
+        assert names == [*first[: found[0]], *rest[: found[1]]]
+        return all(count >= least for count, least in zip(found, needed, strict=True)), found
 
-    steps = search(names, attempt, revert)
-    assert [step.result for step in steps] == [step.count for step in steps]
+    steps = search(first, rest, attempt, revert)
+    assert [sum(step.result) for step in steps] == [step.count for step in steps]
     chosen = best(steps)
-    return [step.count for step in steps], None if chosen is None else chosen.count
+    return [step.result for step in steps], None if chosen is None else chosen.result
 
 
 @pytest.mark.parametrize(
-    ("needed", "tries", "chosen"),
+    ("needed", "expected", "chosen"),
     [
         (0, [0], 0),
         (1, [0, 1], 1),
@@ -72,13 +75,30 @@ def counts(needed, layers=20, revert=True):
         (21, [0, 1, 3, 7, 15, 20], None),
     ],
 )
-def test_tries_grow_and_what_was_not_needed_is_given_back(needed, tries, chosen):
-    assert counts(needed) == (tries, chosen)
+def test_tries_grow_and_what_was_not_needed_is_given_back(needed, expected, chosen):
+    found = tries((0, needed))
+    assert found == ([(0, count) for count in expected], None if chosen is None else (0, chosen))
+
+
+@pytest.mark.parametrize(
+    ("needed", "expected", "chosen"),
+    [
+        ((0, 0), [(0, 0)], (0, 0)),
+        ((1, 0), [(0, 0), (4, 0)], (4, 0)),
+        ((0, 1), [(0, 0), (4, 0), (4, 1), (0, 1)], (0, 1)),
+        ((4, 2), [(0, 0), (4, 0), (4, 1), (4, 3), (0, 3), (4, 2)], (4, 2)),
+        ((0, 2), [(0, 0), (4, 0), (4, 1), (4, 3), (0, 3), (0, 2)], (0, 2)),
+        ((5, 0), [(0, 0), (4, 0), (4, 1), (4, 3), (4, 7), (4, 15), (4, 20)], None),
+    ],
+)
+def test_layers_that_go_together_stand_or_fall_so(needed, expected, chosen):
+    assert tries(needed, together=4) == (expected, chosen)
 
 
 def test_without_reverting_there_is_one_try():
-    assert counts(1, revert=False) == ([0], None)
+    assert tries((0, 1), revert=False) == ([(0, 0)], None)
+    assert tries((1, 0), together=3, revert=False) == ([(0, 0)], None)
 
 
 def test_a_network_without_layers_to_revert():
-    assert counts(1, layers=0) == ([0], None)
+    assert tries((0, 1), others=0) == ([(0, 0), (0, 0)], None)

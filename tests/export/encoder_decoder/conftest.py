@@ -1,18 +1,9 @@
-"""Bundles of speech encoder-decoders, exported once per run of the tests."""
+"""Tests of the bundles of speech encoder-decoders run torch on one thread."""
 
 from collections.abc import Iterator
 
 import pytest
 import torch
-from exported_models import Pairs
-
-
-@pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pairs]:
-    """`pairs.pair("bart", "onnx")`: see `exported_models`."""
-    made = Pairs(tmp_path_factory.mktemp("encoder-decoders"))
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -134,7 +134,7 @@ def test_a_bundle_without_the_graph_of_a_bucket_is_refused(static_of: Any):
         ({"buckets": ()}, "ascending, got none"),
         ({"buckets": (5.0, 2.0)}, "ascending, got 5, 2"),
         ({"buckets": (1.0,)}, "must hold the 2 s"),
-        ({"slots": 3}, "slots must be at least 8, got 3"),
+        ({"slots": 3}, "slots must be at least 32, got 3"),
     ],
 )
 def test_shapes_that_cannot_be_are_refused(shapes: dict[str, Any], message: str):

@@ -19,7 +19,7 @@ OPTIONS: tuple[dict[str, Any], ...] = ({}, {"num_beams": 4}, {"num_beams": 6, "m
 LENGTHS = (9000, 11200, 11201, 32000)  # samples
 
 
-@pytest.fixture(scope="module", params=[("bart", "onnx"), ("bart", "openvino"), ("bert", "onnx")], ids="-".join)
+@pytest.fixture(scope="module", params=[("bart", "onnx"), ("bert", "openvino")], ids="-".join)
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """(reference model, folder of the bundle)."""
     family, engine = request.param
@@ -47,7 +47,7 @@ def test_what_the_shapes_do_not_hold_is_refused(made: Any):
     with edgespeech_runtime.load(bundle, threads=1) as runtime:
         with pytest.raises(AudioError, match=r"at most 2 s of audio"):
             runtime.generate(sounds(32001))
-        with pytest.raises(ArgumentError, match="above the .* positions of the decoder"):
+        with pytest.raises(ArgumentError, match=r"above the .* positions of the decoder"):
             runtime.generate(sounds(9000), max_new_tokens=60)
         with pytest.raises(ArgumentError, match="use fewer beams or tokens"):
             runtime.generate(sounds(9000), num_beams=49, max_new_tokens=5)
