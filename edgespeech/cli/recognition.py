@@ -1,9 +1,12 @@
 """Running a model over many sound files: some may be bad, and they are read no further ahead than is of use."""
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edgespeech.cli.errors import complain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,3 +76,15 @@ def _run(
     for index, waveform in waveforms.items():
         results.update(_run(model, paths, {index: waveform}, options, 1))
     return results
+
+
+def open_model(bundle: Path, device: Sequence[str], threads: int | None) -> "Model":
+    """Load a bundle on the first of several devices that serves; says on stderr which were passed over, and why."""
+    import edgespeech_runtime
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", edgespeech_runtime.DeviceWarning)
+        model = edgespeech_runtime.load(bundle, list(device), threads)
+    for warning in caught:
+        complain(str(warning.message))
+    return model

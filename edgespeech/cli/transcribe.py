@@ -10,7 +10,7 @@ from edgespeech.cli.errors import CommandError
 from edgespeech.cli.kinds import asked
 from edgespeech.cli.live import LiveText
 from edgespeech.cli.progress import Counter
-from edgespeech.cli.recognition import transcripts
+from edgespeech.cli.recognition import open_model, transcripts
 from edgespeech.cli.recordings import SUFFIXES as SOUND_SUFFIXES
 from edgespeech.cli.recordings import find, targets
 from edgespeech.cli.results import SUBTITLES, SUFFIXES, Form, Sink
@@ -49,7 +49,13 @@ Sound files in a folder are those that end in {" ".join(SOUND_SUFFIXES)}; hidden
 @click.option("--output", type=click.Path(path_type=Path), help="Write a file for each sound file into this folder.")
 @click.option("--force", is_flag=True, help="Replace files that are there.")
 @click.option("--recursive", is_flag=True, help="Take the sound files in the folders below a folder too.")
-@click.option("--device", default="cpu", show_default=True, help="Where to run: cpu, or auto for the best there is.")
+@click.option(
+    "--device",
+    multiple=True,
+    default=("cpu",),
+    show_default="cpu",
+    help="Where to run: cpu, gpu, npu, auto or an exact name; give it again for what to try next.",
+)
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine; its own choice if not given.")
 @click.option(
     "--batch-size", type=click.IntRange(min=1), default=BATCH_SIZE, show_default=True, help="Files that run together."
@@ -68,10 +74,8 @@ def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], rec
     live = LiveText(several) if options["stream"] else None
     sink = live or Sink(form, options["timestamps"], several, files)
 
-    import edgespeech_runtime
-
     with (
-        edgespeech_runtime.load(bundle, options["device"], options["threads"]) as model,
+        open_model(bundle, options["device"], options["threads"]) as model,
         Counter(len(paths), options["quiet"] or live is not None) as counter,
     ):
         on_text = None if live is None else live.add

@@ -26,8 +26,8 @@ from edgespeech_calib.utterance import Skipped
 # base-size encoder hears in one minute of two cores.
 EXCERPT_SECONDS = 5.0
 
-# What is heard around speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in a
-# norm of each frame, which brings the rounding errors of a quiet frame up to the level of speech.
+# What is heard behind speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in
+# a norm of each frame, which brings the rounding errors of a quiet frame up to the level of speech.
 QUIET = ((0.5, 45.0), (0.5, 60.0))
 
 Waveform = npt.NDArray[np.float32]

@@ -86,5 +86,5 @@ def test_in_int8_logits_of_random_weights_are_near_and_batches_say_what_each_say
     waveforms = sounds(4000, 6100, 2500)
     with edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model:
         expected = np.abs(open_bundle(exact).arrays("golden.npz", "logits")[0]).max()
-        assert 0 < model.self_check() < 0.05 * expected
+        assert 0 < model.self_check() < 0.1 * expected  # a wrong scale or row gives as much as the logits
         assert model.generate(waveforms) == [model.generate(waveform) for waveform in waveforms]

@@ -46,7 +46,7 @@ def test_of_equals_the_first_in_the_network_goes_first():
 
 
 def tries(needed, together=0, others=20, revert=True):
-    """What is in float in each try, as counts of (together, others), if `needed` of them must be; and the try to keep."""
+    """What is in float in each try, counted as (together, others), if `needed` of them must be; and the try to keep."""
     first = [f"features {index}" for index in range(together)]
     rest = [str(index) for index in range(others)]
 
