@@ -16,7 +16,7 @@ SAMPLES = {
     "four-digits-espeak.wav": espeak("en-gb", "FOUR, ZERO, SEVEN, TWO"),
     "six-digits-espeak.wav": espeak("en-us", "THREE, ONE, FOUR, ONE, FIVE, NINE"),
     "repeated-digits-flite.wav": flite("slt", "EIGHT, EIGHT, SIX, SIX, SIX, FIVE"),
-    "ten-digits-flite.wav": flite("rms", "ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT, NINE"),
+    "ten-digits-flite.wav": flite("slt", "ZERO, ONE, TWO, THREE, FOUR, FIVE, SIX, SEVEN, EIGHT, NINE"),
 }
 
 

@@ -128,7 +128,7 @@ class Balance(HTMLParser):
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
-        if tag not in ("meta", "line", "circle", "rect"):
+        if tag not in ("meta", "line"):
             self.open.append(tag)
 
     def handle_startendtag(self, tag, attrs):
