@@ -150,7 +150,10 @@ def test_self_check_on_a_device_that_computes_something_else(bundle, rewrite):
     arrays["logits"] = arrays["logits"] + np.float32(2e-4)
     np.savez(bundle / "golden.npz", **arrays)
     rewrite(bundle, lambda data: None)
-    with load(bundle, self_check="never") as model, pytest.raises(SelfCheckError, match=r"differ by 0\.0002\d* where 0\.0001 is allowed"):
+    with (
+        load(bundle, self_check="never") as model,
+        pytest.raises(SelfCheckError, match=r"differ by 0\.0002\d* where 0\.0001 is allowed"),
+    ):
         model.self_check()
 
 
