@@ -69,10 +69,8 @@ class StaticCtcSource(CtcSource):
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
-        model = self.model
-        if engine == "openvino" or self.form == "products":
-            model = with_channels_last(model, self.encoder)
-        return static_ctc_graphs(model, self.static, self.frames, "convolutions" if engine == "openvino" else self.form)
+        model, form = _formed(self, engine, self.form)
+        return static_ctc_graphs(model, self.static, self.frames, form)
 
     def write_files(self, folder: Path) -> None:
         """Write nothing: other runtimes open only graphs whose shapes are free."""
@@ -92,12 +90,15 @@ class StaticEncoderDecoderSource(EncoderDecoderSource):
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
-        model = self.model
-        if engine == "openvino" or self.form == "products":
-            model = with_channels_last(model, self.encoder)
-        return static_encoder_decoder_graphs(
-            model, self.static, self.frames, self.decoder, "convolutions" if engine == "openvino" else self.form
-        )
+        model, form = _formed(self, engine, self.form)
+        return static_encoder_decoder_graphs(model, self.static, self.frames, self.decoder, form)
+
+
+def _formed(source: Source, engine: EngineName, form: Form) -> tuple[Any, Form]:
+    """Return the model with its conv stack as suits the engine, and the form of the rest."""
+    if engine == "openvino":
+        return with_channels_last(source.model, source.encoder), "convolutions"
+    return (with_channels_last(source.model, source.encoder) if form == "products" else source.model), form
 
 
 def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
