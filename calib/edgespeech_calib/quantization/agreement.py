@@ -9,7 +9,8 @@ is at least `FLOOR` dB below them, and
 - of the positions (frames, or a decoder's tokens) where the float model is sure, no larger share has another token than
   is allowed in percent. Sure means that the best logit leads by more than three standard deviations of what noise
   `CLEAR` dB below the logits does to a difference of two; or
-- the float model is sure of next to nothing, as one with random weights is, and the noise is `CLEAR` dB below.
+- the float model is sure of next to nothing, as one with random weights is, and the noise is `UNSURE` dB below: its
+  tokens say nothing, so only gross damage can be told.
 
 Logits are taken relative to the mean of their position, because softmax does not see that.
 """
@@ -26,6 +27,7 @@ from edgespeech_calib.scoring import Counts, score
 
 FLOOR = 10.0  # dB; with more noise than a third of the logits' spread, what is said is luck
 CLEAR = 20.0  # dB; a tenth of it
+UNSURE = 15.0  # dB
 SIGMAS = 3.0
 SURE_SHARE = 0.1  # of the positions; with fewer that are sure, they say nothing of the model
 KEPT = 256  # logits of each position that are compared: the largest of the float model's, if it has more
@@ -105,7 +107,7 @@ def agrees(tally: Tally, differing: Counts, allowed: float) -> tuple[bool, str]:
     if differing.total and 100 * differing.errors <= allowed * differing.total:
         return True, f"{words}, {allowed:g} % allowed; {noise}"
     if few_sure:
-        return ratio >= CLEAR, f"{noise}, {CLEAR:g} needed where the float model is sure of next to nothing; {words}"
+        return ratio >= UNSURE, f"{noise}, {UNSURE:g} needed where the float model is sure of next to nothing; {words}"
     return 100 * tally.lost <= allowed * tally.sure, f"{lost}, {allowed:g} % allowed; {noise}; {words}"
 
 
