@@ -143,8 +143,8 @@ def verdict(ratio, words, errors, positions, sure, lost, allowed=0.1):
         ((25, 1000, 20, 9000, 8000, 8), True),  # words where the float model wavered
         ((25, 1000, 20, 9000, 8000, 9), False),  # one too many where it was sure
         ((9.9, 1000, 0, 9000, 8000, 0), False),  # too noisy, whatever is said
-        ((20, 1000, 900, 9000, 800, 500), True),  # sure of nothing, and clear
-        ((19.9, 1000, 900, 9000, 800, 0), False),  # sure of nothing, and not clear
+        ((15, 1000, 900, 9000, 800, 500), True),  # sure of nothing, and clear
+        ((14.9, 1000, 900, 9000, 800, 0), False),  # sure of nothing, and not clear
         ((25, 0, 0, 9000, 8000, 0), True),  # nothing said
         ((25, 0, 5, 9000, 8000, 9), False),  # nothing said by the float model, something by the other
     ],
