@@ -160,7 +160,7 @@ def test_an_increase_that_is_allowed_passes(bundle, place, data, monkeypatch):
 def test_int8_by_name_alone_fails(bundle, place, data, monkeypatch):
     install(monkeypatch, share=0.1)
     line = refused(QualityError, bundle, place, data)
-    assert "only 10 % of the multiply-accumulates of the model would run in INT8, at least 50 % must" in line
+    assert "only 10 % of the multiply-accumulates of the model would run in INT8, at least 25 % must" in line
     install(monkeypatch, share=0.3)
     quantize(bundle, place / "dynamic", data, QuantizationOptions(scheme="dynamic"))
 
