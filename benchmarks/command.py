@@ -16,7 +16,7 @@ from benchmarks.workload import SEED, Size
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
-COLUMNS = 100  # of the table, where the output is no terminal
+COLUMNS = 130  # of the table, where the output is no terminal
 
 
 def shared_options(runs: int) -> Callable[[Command], Command]:
