@@ -67,7 +67,7 @@ def test_a_format_that_is_none(manifest_data, found):
     ("field", "value", "known"),
     [
         ("task", "telepathy", "ctc, encoder-decoder"),
-        ("engine", "abacus", "onnx, openvino"),
+        ("engine", "abacus", "onnx, openvino, numpy"),
         ("precision", "int3", "float32, float16, int8"),
     ],
 )
