@@ -4,19 +4,15 @@ case = Kinds(folder).case("wav2vec2-group", "onnx")
 case.bundle
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import onnx
-import pytest
 from checkpoints import make_checkpoint
-from edgespeech_export import ExportOptions, export, writers
+from edgespeech_export import ExportOptions, export
 from kinds import KINDS
 from safetensors.torch import load_file, save_file
+from tracing import Traced, tracing_once
 
 from edgespeech import AutoModelForCTC
 from edgespeech.models.ctc import SpeechForCTC
@@ -43,7 +39,7 @@ class Kinds:
         self._folder = folder
         self._checkpoints: dict[str, Path] = {}
         self._cases: dict[tuple[str, str, str], Case] = {}
-        self._traced: dict[tuple[str, str, str], onnx.ModelProto] = {}
+        self._traced: Traced = {}
 
     def checkpoint(self, kind: str) -> Path:
         """Write the checkpoint of a kind."""
@@ -58,27 +54,11 @@ class Kinds:
         key = (kind, engine, precision)
         if key not in self._cases:
             bundle = self._folder / "-".join(("bundle", *key))
-            with self._tracing_once(kind):
+            with tracing_once(self._traced, kind):
                 options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
                 export(self.checkpoint(kind), bundle, options)
             self._cases[key] = Case(self.checkpoint(kind), bundle)
         return self._cases[key]
-
-    @contextmanager
-    def _tracing_once(self, kind: str) -> Iterator[None]:
-        trace = writers.to_onnx
-
-        def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
-            key = (kind, source.name, type(source.module.model.base_model.feature_extractor).__name__)
-            if key not in self._traced:
-                self._traced[key] = trace(source, samples)
-            model = onnx.ModelProto()
-            model.CopyFrom(self._traced[key])
-            return model
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writers, "to_onnx", to_onnx)
-            yield
 
 
 def silence_special_tokens(checkpoint: Path) -> None:

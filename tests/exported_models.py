@@ -9,24 +9,21 @@ start tokens, vocabularies of several kinds.
 
 import shutil
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import edgespeech_runtime
 import numpy as np
-import onnx
-import pytest
 import speech2text2_goldens
 import text_vocabularies
 import torch
 import transformers
 from decoders import REFERENCED
-from edgespeech_export import ExportOptions, export, writers
+from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.waveform import normalize
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
+from tracing import Traced, tracing_once
 
 from edgespeech import SpeechEncoderDecoderModel
 
@@ -108,7 +105,7 @@ class Pairs:
         self._checkpoints: dict[str, Path] = {}
         self._models: dict[str, tuple[Any, Any]] = {}
         self._pairs: dict[tuple[str, ...], Pair] = {}
-        self._traced: dict[tuple[str, ...], onnx.ModelProto] = {}
+        self._traced: Traced = {}
 
     def checkpoint(self, name: str) -> Path:
         """Write the checkpoint of a family ("bart"), or copy a golden one ("speech2text2-plain")."""
@@ -133,7 +130,7 @@ class Pairs:
         key = (name, engine, precision)
         if key not in self._pairs:
             bundle = self._folder / "-".join(("bundle", *key))
-            with self._tracing_once(name):
+            with tracing_once(self._traced, name):
                 options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
                 export(self.checkpoint(name), bundle, options)
             runtime = edgespeech_runtime.load(bundle, threads=1)
@@ -144,25 +141,6 @@ class Pairs:
         """Let go of all bundles."""
         for pair in self._pairs.values():
             pair.runtime.close()
-
-    @contextmanager
-    def _tracing_once(self, name: str) -> Iterator[None]:
-        trace = writers.to_onnx
-
-        def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
-            form = ""
-            if source.name != "decoder":
-                form = type(source.module.model.encoder.feature_extractor).__name__
-            key = (name, source.name, form)
-            if key not in self._traced:
-                self._traced[key] = trace(source, samples)
-            model = onnx.ModelProto()
-            model.CopyFrom(self._traced[key])
-            return model
-
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(writers, "to_onnx", to_onnx)
-            yield
 
 
 def make_checkpoint(folder: Path, family: str) -> Path:

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import pytest
 import text_vocabularies
 import torch
 from checkpoints import make_checkpoint
 from click.testing import CliRunner, Result
-from edgespeech_export import ExportOptions, export, writers
+from edgespeech_export import ExportOptions, export
 from encoder_decoders import make_encoder_decoder
+from tracing import Traced, tracing_once
 
 from edgespeech import AutoTokenizer
 from edgespeech.cli import program
@@ -29,28 +29,13 @@ RATE = 16000  # Hz
 torch.set_num_threads(1)  # the models are tiny
 
 
-TRACED: dict[tuple[str, str], onnx.ModelProto] = {}  # by name and by form of the conv stack
+TRACED: Traced = {}  # by name and by form of the conv stack
 
 
 @pytest.fixture(scope="module", autouse=True)
 def traced_once() -> Iterator[None]:
     """Keep the graphs of the tiny checkpoints, the only ones that these tests export to the end."""
-    trace = writers.to_onnx
-
-    def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
-        parts = source.module.named_modules()
-        form = next(
-            (type(part).__name__ for name, part in parts if name.endswith("feature_extractor")), "no conv stack"
-        )
-        key = source.name, form
-        if key not in TRACED:
-            TRACED[key] = trace(source, samples)
-        model = onnx.ModelProto()
-        model.CopyFrom(TRACED[key])
-        return model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writers, "to_onnx", to_onnx)
+    with tracing_once(TRACED):
         yield
 
 
@@ -211,6 +196,24 @@ def speech() -> Callable[..., np.ndarray]:
         return (0.2 * noise * np.sin(7 * time) ** 2).astype(np.float32)
 
     return make
+
+
+@pytest.fixture
+def labelled(tmp_path: Path, speech: Callable[..., np.ndarray]) -> Callable[[str], Path]:
+    """`labelled("set.tsv")`: a manifest of three recordings; the tiny model hears something else in them."""
+    soundfile = pytest.importorskip("soundfile")
+
+    def write(name: str) -> Path:
+        folder = tmp_path / "set"
+        folder.mkdir()
+        rows = ["path\ttext\tspeaker"]
+        for index, file in enumerate(("a.wav", "b.flac", "c.wav")):
+            soundfile.write(folder / file, speech(0.3 + 0.2 * index, seed=index), RATE)
+            rows.append(f"{file}\thello there\t{index}")
+        (folder / name).write_text("\n".join(rows) + "\n", encoding="utf-8")
+        return folder / name
+
+    return write
 
 
 @pytest.fixture

@@ -13,16 +13,8 @@ RATE = 16000
 
 
 @pytest.fixture
-def data(tmp_path, speech):
-    """A manifest of three recordings; the tiny model hears something else in them."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    rows = ["path\ttext\tspeaker"]
-    for index, name in enumerate(("a.wav", "b.flac", "c.wav")):
-        soundfile.write(folder / name, speech(0.3 + 0.2 * index, seed=index), RATE)
-        rows.append(f"{name}\thello there\t{index}")
-    (folder / "test.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return folder / "test.tsv"
+def data(labelled):
+    return labelled("test.tsv")
 
 
 def test_people_read_rates_intervals_and_costs(run, bundle, data):

@@ -27,16 +27,8 @@ def copying(monkeypatch):
 
 
 @pytest.fixture
-def data(tmp_path, speech):
-    """A manifest of three recordings with transcripts."""
-    folder = tmp_path / "set"
-    folder.mkdir()
-    rows = ["path\ttext\tspeaker"]
-    for index, name in enumerate(("a.wav", "b.flac", "c.wav")):
-        soundfile.write(folder / name, speech(0.3 + 0.2 * index, seed=index), RATE)
-        rows.append(f"{name}\thello there\t{index}")
-    (folder / "set.tsv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return folder / "set.tsv"
+def data(labelled):
+    return labelled("set.tsv")
 
 
 @pytest.fixture
