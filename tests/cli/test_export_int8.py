@@ -130,17 +130,17 @@ class Balance(HTMLParser):
         assert self.open.pop() == tag
 
 
-@pytest.mark.parametrize("labelled", [False, True])
-def test_the_page_shows_it_and_needs_nothing_else(export, data, tmp_path, labelled):
+@pytest.mark.parametrize("with_eval", [False, True])
+def test_the_page_shows_it_and_needs_nothing_else(export, data, tmp_path, with_eval):
     target = tmp_path / "pages" / "report.html"
-    assert export("--calib", data, "--report", target, *(["--eval", data] if labelled else [])).exit_code == 0
+    assert export("--calib", data, "--report", target, *(["--eval", data] if with_eval else [])).exit_code == 0
     text = target.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert Balance(text).open == []
     assert not re.search(r"""(?:src|href)=|url\(|@import""", text)
     for part in ("features.0", "under the 20 dB", "x as fast", "calibrated on 3 utterances", "float</text>"):
         assert part in text
-    assert ("<circle" in text) == labelled
+    assert ("<circle" in text) == with_eval
     assert text.count("<rect") == 6
 
 
