@@ -9,7 +9,7 @@ demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
 test: $(READY)
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
 	$(BIN)/python -m pytest -m devices tests/devices
@@ -36,7 +36,7 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 
 .venv-qnn/.ready: runtime/pyproject.toml
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet onnxruntime-qnn==2.7.0 --editable "runtime[onnx,audio]"
+	$(@D)/bin/pip install --quiet onnxruntime-qnn==2.7.0 --editable "runtime[npu,audio]"
 	touch $@
 
 build/vulkan/vk_swiftshader_icd.json:

@@ -5,6 +5,7 @@ What the runtime remembers between runs belongs to the user: tests remember else
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,18 +29,27 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(scope="session")
-def exported_kinds(tmp_path_factory: pytest.TempPathFactory) -> "Kinds":
-    """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
-    from exported_kinds import Kinds
-
-    return Kinds(tmp_path_factory.mktemp("kinds"))
+def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of graphs that were traced in this run, by any of its processes; see `tracing`."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "traces"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory) -> Iterator["Pairs"]:
+def exported_kinds(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> "Kinds":
+    """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
+    from exported_kinds import Kinds
+
+    return Kinds(tmp_path_factory.mktemp("kinds"), traces)
+
+
+@pytest.fixture(scope="session")
+def pairs(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Iterator["Pairs"]:
     """`pairs.pair("bart", "onnx")`: see `exported_models`."""
     from exported_models import Pairs
 
-    made = Pairs(tmp_path_factory.mktemp("encoder-decoders"))
+    made = Pairs(tmp_path_factory.mktemp("encoder-decoders"), traces)
     yield made
     made.close()

@@ -1,6 +1,6 @@
 """CTC checkpoints of each kind and their bundles, exported once per run of the tests, for all packages that read one.
 
-case = Kinds(folder).case("wav2vec2-group", "onnx")
+case = Kinds(folder, traces).case("wav2vec2-group", "onnx")
 case.bundle
 """
 
@@ -12,7 +12,7 @@ from checkpoints import make_checkpoint
 from edgespeech_export import ExportOptions, export
 from kinds import KINDS
 from safetensors.torch import load_file, save_file
-from tracing import Traced, tracing_once
+from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
 from edgespeech.models.ctc import SpeechForCTC
@@ -35,11 +35,10 @@ class Case:
 class Kinds:
     """Makes each case once. Graphs are traced once for all engines and precisions that have the same."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, traces: Path) -> None:
+        self._folder, self._traces = folder, traces
         self._checkpoints: dict[str, Path] = {}
         self._cases: dict[tuple[str, str, str], Case] = {}
-        self._traced: Traced = {}
 
     def checkpoint(self, kind: str) -> Path:
         """Write the checkpoint of a kind."""
@@ -54,7 +53,7 @@ class Kinds:
         key = (kind, engine, precision)
         if key not in self._cases:
             bundle = self._folder / "-".join(("bundle", *key))
-            with tracing_once(self._traced, kind):
+            with tracing_once(self._traces, kind):
                 options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
                 export(self.checkpoint(kind), bundle, options)
             self._cases[key] = Case(self.checkpoint(kind), bundle)

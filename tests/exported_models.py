@@ -1,6 +1,6 @@
 """Speech encoder-decoders for the tests of their bundles: checkpoints, models in torch and bundles of each engine.
 
-pair = Pairs(folder).pair("bart", "onnx")
+pair = Pairs(folder, traces).pair("bart", "onnx")
 pair.runtime.generate(audio) == [row.tolist() for row in pair.ours.generate(...)]
 
 What differs between encoders and decoders is here at least once: norms, adapters, activations, a projection or none,
@@ -23,7 +23,7 @@ from decoders import REFERENCED
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.waveform import normalize
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
-from tracing import Traced, tracing_once
+from tracing import tracing_once
 
 from edgespeech import SpeechEncoderDecoderModel
 
@@ -100,12 +100,11 @@ class Pair:
 class Pairs:
     """Makes each pair once. Graphs are traced once for all engines and precisions that have the same."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, traces: Path) -> None:
+        self._folder, self._traces = folder, traces
         self._checkpoints: dict[str, Path] = {}
         self._models: dict[str, tuple[Any, Any]] = {}
         self._pairs: dict[tuple[str, ...], Pair] = {}
-        self._traced: Traced = {}
 
     def checkpoint(self, name: str) -> Path:
         """Write the checkpoint of a family ("bart"), or copy a golden one ("speech2text2-plain")."""
@@ -130,7 +129,7 @@ class Pairs:
         key = (name, engine, precision)
         if key not in self._pairs:
             bundle = self._folder / "-".join(("bundle", *key))
-            with tracing_once(self._traced, name):
+            with tracing_once(self._traces, name):
                 options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
                 export(self.checkpoint(name), bundle, options)
             runtime = edgespeech_runtime.load(bundle, threads=1)

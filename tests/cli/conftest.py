@@ -19,7 +19,7 @@ from checkpoints import make_checkpoint
 from click.testing import CliRunner, Result
 from edgespeech_export import ExportOptions, export
 from encoder_decoders import make_encoder_decoder
-from tracing import Traced, tracing_once
+from tracing import tracing_once
 
 from edgespeech import AutoTokenizer
 from edgespeech.cli import program
@@ -29,13 +29,10 @@ RATE = 16000  # Hz
 torch.set_num_threads(1)  # the models are tiny
 
 
-TRACED: Traced = {}  # by name and by form of the conv stack
-
-
 @pytest.fixture(scope="module", autouse=True)
-def traced_once() -> Iterator[None]:
+def traced_once(traces: Path) -> Iterator[None]:
     """Keep the graphs of the tiny checkpoints, the only ones that these tests export to the end."""
-    with tracing_once(TRACED):
+    with tracing_once(traces, "tiny"):
         yield
 
 
