@@ -41,6 +41,11 @@ class SpeechSet:
         """Length of all of it, as far as it is known."""
         return sum(utterance.seconds or 0.0 for utterance in self.utterances)
 
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Seconds of each utterance, as far as they are known."""
+        return tuple(utterance.seconds for utterance in self.utterances if utterance.seconds)
+
     def sample(self, count: int | None, seed: int = 0) -> "SpeechSet":
         """Return `count` utterances spread over speakers and lengths (`sampling.sample`); all for None."""
         if count is None:

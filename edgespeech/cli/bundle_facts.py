@@ -11,6 +11,7 @@ from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.manifest import MANIFEST_FILE, Graph, Manifest, Vocabulary
 from edgespeech_runtime.text import Detokenizer
 
+from edgespeech.cli.buckets import bucket_rows
 from edgespeech.cli.int8 import quantization_rows
 from edgespeech.cli.output import INDENT, few, number, size, table, wrapped
 from edgespeech.cli.proof import ENGINE_NAMES, proof_rows
@@ -85,6 +86,7 @@ class BundleFacts:
             ("size", size(sum(file.bytes for file in manifest.files.values()))),
             ("audio", f"{audio.sampling_rate} Hz, {'normalised' if audio.normalize else 'as it is'}"),
             ("frame", f"{audio.hop} samples, {audio.hop * milliseconds:g} ms"),
+            *bucket_rows(manifest),
             ("shortest input", f"{audio.shortest} samples, {audio.shortest * milliseconds:g} ms"),
             *vocabulary,
             *decoder,

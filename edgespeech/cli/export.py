@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgespeech.cli.buckets import bucket_rows
 from edgespeech.cli.int8 import int8_options, measured_rows, quantization_rows, run_int8, split
 from edgespeech.cli.output import say, table, to_json
 from edgespeech.cli.proof import ENGINE_NAMES, ENGINES, PRECISIONS, proof_rows, run_export
-from edgespeech.cli.static import run_npu, split_static, static_options
+from edgespeech.cli.static import npu_rows, run_npu, split_static, static_options
 
 if TYPE_CHECKING:
     from edgespeech_runtime.manifest import Manifest
@@ -38,17 +39,19 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     it takes its place: it is written whole, or not at all.
 
     INT8 is calibrated on the speech of --calib. What it costs is measured: with --eval in word errors, else by how far
-    the texts of the calibration speech are those of the float model. Layers that cost too much go back to float. A SET
-    is what `edgespeech evaluate` takes too.
+    the texts of the calibration speech are those of the float model. Layers that cost too much go back to float. With
+    --engine numpy weights alone are in INT8, and no speech is needed. A SET is what `edgespeech evaluate` takes too.
 
-    With --static every shape is fixed: one graph for each length in --buckets, and of an encoder-decoder two forms of
-    the decoder over a cache of --slots columns. NPUs take nothing else.
+    With --static every shape is fixed: one graph for each length in --buckets, or for lengths that suit the recordings
+    of --buckets-from, and of an encoder-decoder two forms of the decoder over a cache of --slots columns. NPUs take
+    nothing else.
     """
     int8 = split(ctx, options)
     shapes = split_static(ctx, options, int8)
     if options["precision"] == "int8" and shapes is not None:
         own = {name: options[name] for name in ("target_lang", "force")}
-        manifest, measured, rows = run_npu(checkpoint, bundle, quiet, shapes, int8, **own), {}, []
+        manifest, measured = run_npu(checkpoint, bundle, quiet, shapes, int8, **own), {}
+        rows = npu_rows(manifest.report)
     elif options["precision"] == "int8":
         own = {name: options[name] for name in ("engine", "target_lang", "force")}
         found = run_int8(checkpoint, bundle, quiet, int8, **own)
@@ -59,7 +62,8 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
         say(to_json(_summary(bundle, manifest) | ({"measured": measured} if measured else {}), indent=2))
         return
     say(f"{bundle}: {manifest.task} on {ENGINE_NAMES[manifest.engine]}, {manifest.precision}")
-    for line in table([*proof_rows(manifest.report), *quantization_rows(manifest.report), *rows]):
+    report = manifest.report
+    for line in table([*bucket_rows(manifest), *proof_rows(report), *quantization_rows(report), *rows]):
         say(line)
 
 

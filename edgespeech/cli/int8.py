@@ -26,7 +26,7 @@ DECODER_WEIGHTS = ("int8", "int4")
 TARGETS = ("x86-vnni", "x86-avx2", "arm", "npu")  # the last fixes shapes too, see `static`
 
 OPTIONS = (
-    click.option("--calib", metavar="SET", help="INT8: speech to calibrate on; it needs no transcripts."),
+    click.option("--calib", metavar="SET", help="INT8: speech to calibrate on, without transcripts; numpy needs none."),
     click.option("--calib-root", metavar="SET", help="INT8: where the set lies from which a list was drawn."),
     click.option(
         "--samples",
@@ -89,6 +89,9 @@ NAMES = (
     "revert",
     "report",
 )
+WEIGHTS_ONLY = "numpy"  # the engine of which weights alone are in INT8, so that it needs no speech
+OF_INTEGERS = ("scheme", "ranges", "decoder_weights", "target")
+NPU = "npu"
 QUANTIZATION = ("samples", "seed", "scheme", "ranges", "decoder_weights", "target", "max_wer_increase", "revert")
 
 
@@ -114,13 +117,36 @@ def split(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
             raise CommandError(f"{_flag(given[0])} is for --precision int8; add that, or leave {_flag(given[0])} out")
         return own
     if own["calib"] is None:
-        raise CommandError("--precision int8 needs speech to calibrate on; name a set of recordings with --calib")
+        _without_speech(options["engine"], given)
+    if options["engine"] == WEIGHTS_ONLY:
+        _refuse_integers(own, given)
     if own["eval_root"] is not None and own["eval_set"] is None:
         raise CommandError("--eval-root says where the set of a list lies; name the list with --eval")
     report = own["report"]
     if report is not None and report.exists() and not options["force"]:
         raise CommandError(f"{report} exists; name another file, or replace it with --force")
     return own
+
+
+def _without_speech(engine: str, given: list[str]) -> None:
+    """Accept that there is no --calib, or raise CommandError."""
+    if engine != WEIGHTS_ONLY:
+        raise CommandError("--precision int8 needs speech to calibrate on; name a set of recordings with --calib")
+    for name in ("calib_root", "samples", "seed"):
+        if name in given:
+            raise CommandError(
+                f"{_flag(name)} is of the speech of --calib; name a set there, or leave {_flag(name)} out"
+            )
+
+
+def _refuse_integers(own: Mapping[str, Any], given: list[str]) -> None:
+    """Raise CommandError for what says how integers are computed with; numpy computes with none."""
+    for name in OF_INTEGERS:
+        if name in given and own[name] != NPU:  # which `static` refuses
+            raise CommandError(
+                f"{_flag(name)} does not go with --engine numpy, which stores weights in INT8 and computes in float32; "
+                "leave it out"
+            )
 
 
 def run_int8(checkpoint: str, bundle: Path, quiet: bool, own: Mapping[str, Any], **options: Any) -> "Quantized":
@@ -143,7 +169,7 @@ def run_int8(checkpoint: str, bundle: Path, quiet: bool, own: Mapping[str, Any],
             found = export_int8(
                 checkpoint,
                 bundle,
-                open_set(own["calib"], own["calib_root"], looked),
+                None if own["calib"] is None else open_set(own["calib"], own["calib_root"], looked),
                 QuantizationOptions(**{name: own[name] for name in QUANTIZATION}),
                 evaluation_data=None if labelled is None else open_set(labelled, own["eval_root"], looked),
                 progress=stages,
@@ -171,12 +197,16 @@ def quantization_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if not isinstance(part, Mapping):
         return []
     rows = []
-    if isinstance(part.get("scheme"), str):
+    if part.get("scheme") == "weights":
+        rows.append(("quantization", f"weights alone, computed in {part.get('arithmetic')}"))
+    elif isinstance(part.get("scheme"), str):
         rows.append(("quantization", f"{part['scheme']}, ranges {part.get('ranges')}, for {part.get('target')}"))
     if isinstance(part.get("why_these_types"), str):
         rows.append(("", part["why_these_types"]))
     if isinstance(share := part.get("integer_share"), int | float):
         rows.append(("in INT8", f"{100 * share:.0f} % of the multiply-accumulates, by the engine's own profile"))
+    if isinstance(share := part.get("weights_share"), int | float):
+        rows.append(("in INT8", f"{100 * share:.0f} % of the weights"))
     decoder = part.get("decoder")
     if isinstance(decoder, Mapping) and isinstance(share := decoder.get("integer_share"), int | float):
         rows.append(

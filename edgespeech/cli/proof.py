@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edgespeech.cli.buckets import with_lengths
 from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.output import number, size
 from edgespeech.cli.progress import Steps
@@ -28,7 +29,7 @@ def run_export(
     shapes: Mapping[str, Any] | None = None,
     **options: Any,
 ) -> "Manifest":
-    """Export with progress on stderr; `options` are those of `ExportOptions`, `shapes` those of `StaticShapes`.
+    """Export with progress on stderr; `options` are those of `ExportOptions`, `shapes` those of the command.
 
     Raises what `edgespeech_export.export` raises, and Interrupted.
     """
@@ -37,7 +38,9 @@ def run_export(
             from edgespeech_export import ExportOptions, StaticShapes, export
 
             if shapes is not None:
-                options["static"] = StaticShapes(**shapes)
+                if "buckets_from" in shapes:
+                    step("looking at sound")
+                options["static"] = StaticShapes(**with_lengths(shapes))
             return export(checkpoint, bundle, ExportOptions(**options), progress=step)
     except Interrupted as stop:
         stop.outcome = "; nothing was written"

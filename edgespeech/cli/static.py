@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from edgespeech.cli import buckets
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.interrupts import Interrupted
+from edgespeech.cli.output import size
 from edgespeech.cli.progress import Stages
 
 if TYPE_CHECKING:
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 NPU = "npu"
-NAMES = ("static", "buckets", "slots")
+NAMES = ("static", "buckets", "slots", *buckets.NAMES)
+COMPILE = ("compile", "soc_model")
 OF_INT8 = ("calib", "calib_root", "samples", "seed", "target")  # of the options of INT8, those that an NPU's take too
 
 
@@ -46,10 +49,19 @@ OPTIONS = (
         metavar="SECONDS",
         help="Static: lengths of audio that there is a graph for, with commas.  [default: 2,5,10,20]",
     ),
+    *buckets.OPTIONS,
     click.option(
         "--slots",
         type=click.IntRange(min=32),
         help="Static: columns of an encoder-decoder's cache; 4 beams of the longest sequence, at most 512.",
+    ),
+    click.option(
+        "--compile",
+        is_flag=True,
+        help="--target npu: also write the graphs compiled for Qualcomm's NPU; needs onnxruntime-qnn here.",
+    ),
+    click.option(
+        "--soc-model", type=click.IntRange(min=1), metavar="N", help="--compile: Qualcomm's number of the chip."
     ),
 )
 
@@ -69,16 +81,29 @@ def split_static(ctx: click.Context, options: dict[str, Any], int8: Mapping[str,
     """
     own = {name: options.pop(name) for name in NAMES}
     is_int8, is_npu = options["precision"] == "int8", int8["target"] == NPU
+    compiling = _split_compile(options, is_int8 and is_npu)
     if not own.pop("static") and not is_npu:
         for name, value in own.items():
             if value is not None:
-                raise CommandError(f"--{name} is for graphs of fixed shapes; add --static, or leave --{name} out")
+                flag = "--" + name.replace("_", "-")
+                raise CommandError(f"{flag} is for graphs of fixed shapes; add --static, or leave {flag} out")
         return None
+    buckets.check_buckets(own)
     if is_int8 and not is_npu:
         raise CommandError("INT8 with fixed shapes is for NPUs; add --target npu, or leave --static out")
     if is_int8:
         _refuse(ctx, options, int8)
+        own |= compiling
     return {name: value for name, value in own.items() if value is not None}
+
+
+def _split_compile(options: dict[str, Any], is_for_it: bool) -> dict[str, Any]:
+    own = {name: options.pop(name) for name in COMPILE}
+    if own["compile"] and not is_for_it:
+        raise CommandError("--compile is for --target npu --precision int8; add those, or leave --compile out")
+    if own["soc_model"] is not None and not own["compile"]:
+        raise CommandError("--soc-model is for --compile; add that, or leave --soc-model out")
+    return own
 
 
 def _refuse(ctx: click.Context, options: Mapping[str, Any], int8: Mapping[str, Any]) -> None:
@@ -88,6 +113,19 @@ def _refuse(ctx: click.Context, options: Mapping[str, Any], int8: Mapping[str, A
         if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT):
             flag = {"eval_set": "eval", "revert": "no-revert"}.get(name, name).replace("_", "-")
             raise CommandError(f"--{flag} does not go with --target npu: all of an NPU's graph is INT8; leave it out")
+
+
+def npu_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Labels and values of what an NPU's report adds: nodes that the CPU has to run, what was compiled by what."""
+    rows = _named("not quantized", report["quantization"]["float_nodes"])
+    if compiled := report.get("compiled"):
+        rows.append(("compiled", f"for {compiled['device']} by {compiled['library']}, {size(compiled['bytes'])}"))
+        rows += _named("left to the CPU", compiled["nodes_elsewhere"])
+    return rows
+
+
+def _named(label: str, nodes: Mapping[str, list[str]]) -> list[tuple[str, str]]:
+    return [(label, f"{', '.join(names)} of {graph}") for graph, names in nodes.items()] or [(label, "no node")]
 
 
 def run_npu(
@@ -107,7 +145,7 @@ def run_npu(
                 stages("looking at sound", done, None)
 
             data = open_set(int8["calib"], int8["calib_root"], looked)
-            chosen = NpuOptions(samples=int8["samples"], seed=int8["seed"], **shapes)
+            chosen = NpuOptions(samples=int8["samples"], seed=int8["seed"], **buckets.with_lengths(shapes, looked))
             return export_npu(checkpoint, bundle, data, chosen, progress=stages, **options)
     except Interrupted as stop:
         stop.outcome = "; nothing was written"

@@ -2,6 +2,7 @@
 
 from edgespeech_export.errors import ExportError, ProofError, TargetExistsError
 from edgespeech_export.export import ExportOptions, export
+from edgespeech_export.lengths import Lengths
 from edgespeech_export.static_source import StaticShapes
 
-__all__ = ["ExportError", "ExportOptions", "ProofError", "StaticShapes", "TargetExistsError", "export"]
+__all__ = ["ExportError", "ExportOptions", "Lengths", "ProofError", "StaticShapes", "TargetExistsError", "export"]

@@ -93,7 +93,7 @@ def export(
             files=_listing(partial),
             frames=source.frames,
             golden=golden,
-            provenance=provenance(folder, options.engine),
+            provenance={**provenance(folder, options.engine), **source.origins},
             **source.facts,
         )
         _write(manifest, partial)

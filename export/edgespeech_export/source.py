@@ -46,6 +46,11 @@ class Source(ABC):
     def facts(self) -> dict[str, Any]:
         """Fields of the manifest that this task alone has."""
 
+    @property
+    def origins(self) -> dict[str, Any]:
+        """What the manifest's provenance says beside the checkpoint and the tools."""
+        return {}
+
     @abstractmethod
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """Return the graphs in the form that suits the engine."""

@@ -17,6 +17,7 @@ from edgespeech_export.ctc_source import CtcSource
 from edgespeech_export.encoder_decoder_source import EncoderDecoderSource
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
+from edgespeech_export.lengths import Lengths
 from edgespeech_export.proof import GOLDEN_SECONDS
 from edgespeech_export.source import Source
 from edgespeech_export.static_graphs import Form, mask_depths, static_ctc_graphs, static_encoder_decoder_graphs
@@ -33,6 +34,7 @@ class StaticShapes:
 
     Attributes:
         buckets: seconds of audio that the graphs take, one graph for each.
+        lengths: of recordings, by which the buckets are chosen in place of `buckets`.
         slots: columns of an encoder-decoder's cache; None is 4 beams of the longest sequence, at most 512.
         hidden: what is added to attention scores that count for nothing; numbers of 16 bits want it close to 0.
         form: "products" writes the conv stack without convolutions, for ONNX; OpenVINO has its own form.
@@ -42,6 +44,7 @@ class StaticShapes:
     slots: int | None = None
     hidden: float = HIDDEN
     form: Form = "convolutions"
+    lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
         if not self.buckets or any(a >= b for a, b in itertools.pairwise(self.buckets)) or self.buckets[0] <= 0:
@@ -61,6 +64,12 @@ class StaticCtcSource(CtcSource):
 
     static: Static
     form: Form
+    chosen: dict[str, Any]  # how the buckets were, if they were
+
+    @property
+    def origins(self) -> dict[str, Any]:
+        """See `Source.origins`."""
+        return self.chosen
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -82,6 +91,12 @@ class StaticEncoderDecoderSource(EncoderDecoderSource):
 
     static: Static
     form: Form
+    chosen: dict[str, Any]  # how the buckets were, if they were
+
+    @property
+    def origins(self) -> dict[str, Any]:
+        """See `Source.origins`."""
+        return self.chosen
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -107,21 +122,27 @@ def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
     Raises:
         ExportError: a bucket does not hold a frame, or the task has no such graphs.
     """
-    buckets = tuple(round(seconds * source.audio.sampling_rate) for seconds in shapes.buckets)
-    if buckets[0] < source.audio.shortest:
+    audio, lengths, chosen = source.audio, shapes.lengths, {}
+    if lengths is None:
+        buckets = tuple(round(seconds * audio.sampling_rate) for seconds in shapes.buckets)
+    else:
+        buckets = lengths.buckets(audio)
+        chosen = {"buckets": lengths.facts(audio, buckets)}
+    if buckets[0] < audio.shortest:
         raise ExportError(
             f"the shortest bucket, {shapes.buckets[0]:g} s, holds {buckets[0]} samples; "
-            f"this model needs {source.audio.shortest} for one frame"
+            f"this model needs {audio.shortest} for one frame"
         )
     masks = mask_depths(source.encoder)
     found = {field.name: getattr(source, field.name) for field in fields(source)}
+    found |= {"form": shapes.form, "chosen": chosen}
     if isinstance(source, CtcSource):
-        return StaticCtcSource(**found, static=Static(buckets, masks, shapes.hidden), form=shapes.form)
+        return StaticCtcSource(**found, static=Static(buckets, masks, shapes.hidden))
     if isinstance(source, EncoderDecoderSource):
         longest = source.decoder.longest
         slots = shapes.slots or (MOST_SLOTS if longest is None else min(MOST_SLOTS, PREFILL * longest))
         static = Static(buckets, masks, shapes.hidden, PREFILL, slots)
-        return StaticEncoderDecoderSource(**found, static=static, form=shapes.form)
+        return StaticEncoderDecoderSource(**found, static=static)
     raise ExportError(f"graphs of fixed shapes are not known for the task {source.task!r}")
 
 

@@ -21,18 +21,27 @@ class IntegerShare:
     """How much of a graph's work the engine really does with quantized numbers, by its own account.
 
     Attributes:
-        integer_macs, total_macs: multiply-accumulates on the utterance that was run.
+        integer_macs, total_macs: multiply-accumulates on the utterance that was run; see `weights`.
         floating: names of layers that ran in float although they are stored as integers.
+        weights: fraction of all weights that is stored as integers, for an engine that computes in float; the macs are
+            then those with such weights, and those with weights that could be. None for engines that compute in
+            integers.
     """
 
     integer_macs: int
     total_macs: int
     floating: tuple[str, ...] = ()
+    weights: float | None = None
 
     @property
     def share(self) -> float:
         """Fraction of the multiply-accumulates."""
         return self.integer_macs / max(self.total_macs, 1)
+
+    @property
+    def reported(self) -> float:
+        """What a bundle says of it: the fraction of the weights where there is one, else `share`."""
+        return self.share if self.weights is None else self.weights
 
 
 class EncoderBackend(Protocol):

@@ -9,17 +9,22 @@ from edgespeech_runtime.manifest import EngineName
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
+from edgespeech_calib.sets import SpeechSet
 
 HOME = "edgespeech_calib.quantization"
 # By engine: module and class. To add one: a line here.
 ENCODERS: dict[str, tuple[str, str]] = {
     "onnx": (f"{HOME}.onnx_encoder", "OnnxEncoder"),
     "openvino": (f"{HOME}.openvino_encoder", "OpenvinoEncoder"),
+    "numpy": (f"{HOME}.numpy_encoder", "NumpyEncoder"),
 }
 DECODERS: dict[str, tuple[str, str]] = {
     "onnx": (f"{HOME}.decoder_onnx", "OnnxDecoder"),
     "openvino": (f"{HOME}.decoder_openvino", "OpenvinoDecoder"),
 }
+# Engines that compute in float over weights in INT8: they need no speech, and the encoder's backend does the decoder's.
+WEIGHTS_ONLY = frozenset({"numpy"})
+OF_INTEGERS = ("scheme", "ranges", "decoder_weights", "target")  # options that say how integers are computed with
 
 
 def require(engine: EngineName) -> None:
@@ -31,6 +36,25 @@ def require(engine: EngineName) -> None:
     _find(ENCODERS, engine)
 
 
+def check(engine: EngineName, options: QuantizationOptions, data: SpeechSet | None) -> None:
+    """Refuse what an engine cannot do.
+
+    Raises:
+        QuantizationError: it computes in integers and there is no speech to calibrate on, or it does not and an option
+            says how.
+    """
+    if engine not in WEIGHTS_ONLY:
+        if data is None:
+            raise QuantizationError(f"INT8 for the engine {engine!r} is calibrated on speech; give a set of recordings")
+        return
+    for name in OF_INTEGERS:
+        if getattr(options, name) != getattr(QuantizationOptions, name):
+            raise QuantizationError(
+                f"{name} is for engines that compute in integers; {engine!r} stores weights in INT8 and computes in "
+                "float32: leave it out"
+            )
+
+
 def open_encoder(bundle: Bundle, options: QuantizationOptions, types: Types) -> EncoderBackend:
     """Return the backend for the graphs that hear. Raises QuantizationError."""
     backend: EncoderBackend = _find(ENCODERS, bundle.manifest.engine)(bundle, options, types)
@@ -38,8 +62,11 @@ def open_encoder(bundle: Bundle, options: QuantizationOptions, types: Types) -> 
 
 
 def open_decoder(bundle: Bundle, options: QuantizationOptions, types: Types) -> DecoderBackend | None:
-    """Return the backend for the graph `decoder`; None where a bundle has none. Raises QuantizationError."""
-    if bundle.manifest.decoder is None:
+    """Return the backend for the graph `decoder`; None where there is none, or the other backend does it.
+
+    Raises QuantizationError.
+    """
+    if bundle.manifest.decoder is None or bundle.manifest.engine in WEIGHTS_ONLY:
         return None
     backend: DecoderBackend = _find(DECODERS, bundle.manifest.engine)(bundle, options, types)
     return backend

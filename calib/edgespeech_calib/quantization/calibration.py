@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from edgespeech_export.proof import golden_waveform
 from edgespeech_runtime.errors import AudioError, AudioPackageError
 from edgespeech_runtime.manifest import Audio
 from edgespeech_runtime.waveform import normalize
@@ -29,6 +30,8 @@ EXCERPT_SECONDS = 5.0
 # What is heard behind speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in
 # a norm of each frame, which brings the rounding errors of a quiet frame up to the level of speech.
 QUIET = ((0.5, 45.0), (0.5, 60.0))
+
+GOLDEN = "golden input"
 
 Waveform = npt.NDArray[np.float32]
 Count = Callable[[int, int], object]  # utterances done, and in all
@@ -159,6 +162,14 @@ def draw(
         dict(reading.resampled),
         digest.hexdigest(),
     )
+
+
+def golden(audio: Audio, folder: Path) -> Calibration:
+    """Return a "set" of the golden input alone, the sound that every bundle is checked by, for want of speech."""
+    waveform, path = golden_waveform(audio.sampling_rate, audio.shortest), folder / "golden.npy"
+    np.save(path, waveform, allow_pickle=False)
+    excerpt = Excerpt(GOLDEN, path, len(waveform))
+    return Calibration(GOLDEN, 0, audio, (excerpt,), (), {}, hashlib.sha256(waveform.tobytes()).hexdigest())
 
 
 def require_sound(data: SpeechSet, samples: int | None, seed: int) -> None:

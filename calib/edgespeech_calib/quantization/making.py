@@ -29,6 +29,7 @@ from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quanti
 # Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. Products
 # of two activations stay in float, and with the dynamic scheme convolutions too: in narrow models that is most of it.
 LEAST_SHARE: dict[Scheme, float] = {"static": 0.25, "dynamic": 0.1}
+LEAST_WEIGHTS = 0.5  # where weights alone are quantized, of those that can be: with fewer, float16 is as small
 # The golden output is the float model's, so that the self-check sees the whole distance from what is right. Rounding
 # differs between processors; twice the difference measured here leaves room for that and none for garbage.
 GOLDEN_MARGIN = 2.0
@@ -132,7 +133,7 @@ class Maker:
         with clock.step(f"hearing with the INT8 model{suffix}") as count:
             verdict = self._gate.judge(folder, count)
         made = Made(folder, manifest, floating, frozenset(reverted), share, decoder, verdict)
-        self.tries.append(Try(len(floating), share.share, verdict.passed, verdict.sentence))
+        self.tries.append(Try(len(floating), share.reported, verdict.passed, verdict.sentence))
         if not verdict.passed:
             shutil.rmtree(folder)
         return verdict.passed, made
@@ -157,16 +158,17 @@ class Maker:
 
     def _require_integers(self, share: IntegerShare, decoder: IntegerShare | None, reverted: int) -> None:
         """Raise QualityError for a bundle that would be INT8 by name alone."""
-        least = LEAST_SHARE[self._options.scheme]
         parts = [("the model", share)] if decoder is None else [("the encoder", share), ("the decoder", decoder)]
         for name, part in parts:
+            least = LEAST_SHARE[self._options.scheme] if part.weights is None else LEAST_WEIGHTS
             if part.share >= least:
                 continue
+            what, form = ("multiply-accumulates", "run") if part.weights is None else ("weights", "be")
             ran = f"; ran in float though stored in INT8: {_few(part.floating)}" if part.floating else ""
             why = f" with the {reverted} layers in float that the gate asks for" if reverted else ""
             last = f"; {self.tries[-1].result}" if self.tries else ""
             raise QualityError(
-                f"only {100 * part.share:.0f} % of the multiply-accumulates of {name} would run in INT8{why}, at least "
+                f"only {100 * part.share:.0f} % of the {what} of {name} would {form} in INT8{why}, at least "
                 f"{100 * least:.0f} % must{ran}{last}; export it as float32"
             )
 

@@ -15,13 +15,10 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
-from edgespeech_calib.quantization.layers import Kind, Stage, layer_name
+from edgespeech_calib.quantization.layers import Kind, Stage, layer_name, stage
 
 Array: TypeAlias = npt.NDArray[Any]
 
-FEATURES = "feature_extractor"
-TRANSFORMER = frozenset({"feature_projection", "pos_conv_embed", "layers", "adapter"})
-DECODER = "decoder"
 TRANSPOSED = "_transposed"  # how the exporter calls a weight that a graph holds both ways
 
 
@@ -47,10 +44,7 @@ class Product:
     @property
     def stage(self) -> Stage:
         """Which part of the network it belongs to."""
-        path = self.name.split(".")
-        if FEATURES in path:
-            return "features"
-        return "transformer" if DECODER not in path and TRANSFORMER.intersection(path) else "head"
+        return stage(self.name)
 
     @property
     def out_axis(self) -> int:

@@ -43,7 +43,7 @@ def silent(step: str, done: int, total: int | None) -> None:
 def export_int8(
     checkpoint: str | os.PathLike[str],
     bundle: str | os.PathLike[str],
-    data: SpeechSet,
+    data: SpeechSet | None = None,
     options: QuantizationOptions = QuantizationOptions(),  # noqa: B008  # frozen
     *,
     engine: EngineName = "onnx",
@@ -57,7 +57,8 @@ def export_int8(
     Args:
         checkpoint: a checkpoint folder or hub id.
         bundle: the folder to write; it comes into being whole, or not at all.
-        data: speech to calibrate on; it needs no transcripts.
+        data: speech to calibrate on; it needs no transcripts. The engine "numpy", of whose bundles the weights alone
+            are quantized, does without: then the golden input takes its place.
         options: how to quantize, and what it may cost.
         engine: which engine's files to write.
         target_lang: language of the adapter, for checkpoints with several.
@@ -86,7 +87,7 @@ def export_int8(
 def quantize(
     float_bundle: str | os.PathLike[str],
     target: str | os.PathLike[str],
-    data: SpeechSet,
+    data: SpeechSet | None = None,
     options: QuantizationOptions = QuantizationOptions(),  # noqa: B008  # frozen
     evaluation_data: SpeechSet | None = None,
     *,
@@ -105,6 +106,8 @@ def quantize(
         raise QuantizationError(
             f"{floating.folder} is in {floating.manifest.precision}; INT8 is made of float32, export the checkpoint so"
         )
+    if floating.manifest.static is not None:
+        raise QuantizationError(f"{floating.folder} has fixed shapes; INT8 is made of free ones, or by `export_npu`")
     check_target(place, force, keep=floating.folder)
     evaluated = _checked(data, evaluation_data, options, floating.manifest.engine)
     check_space(place, size(floating.manifest) + SPARE)
@@ -113,7 +116,7 @@ def quantize(
 
 
 def _checked(
-    data: SpeechSet, evaluation_data: SpeechSet | None, options: QuantizationOptions, engine: EngineName
+    data: SpeechSet | None, evaluation_data: SpeechSet | None, options: QuantizationOptions, engine: EngineName
 ) -> SpeechSet | None:
     """Refuse what cannot end well before any long work; return the labelled utterances."""
     evaluated = None
@@ -121,7 +124,9 @@ def _checked(
         evaluated = evaluation_data.transcribed()
         if not any(normalise(utterance.text or "", "basic") for utterance in evaluated):
             raise DataError(f"nothing is said in {evaluated.name}, so no word errors can be counted on it")
-    calibration.require_sound(data, options.samples, options.seed)
+    backends.check(engine, options, data)
+    if data is not None:
+        calibration.require_sound(data, options.samples, options.seed)
     backends.require(engine)
     return evaluated
 
@@ -137,7 +142,7 @@ def _quantize(
     floating: Bundle,
     partial: Path,
     scratch: Path,
-    data: SpeechSet,
+    data: SpeechSet | None,
     evaluated: SpeechSet | None,
     options: QuantizationOptions,
     clock: StepClock,
@@ -146,16 +151,7 @@ def _quantize(
     number_types = types(target, floating.manifest.engine)
     encoder = backends.open_encoder(floating, options, number_types)
     decoder = backends.open_decoder(floating, options, number_types)
-    with clock.step("reading calibration speech") as count:
-        (scratch / "excerpts").mkdir()
-        drawn = calibration.draw(
-            data,
-            floating.manifest.audio,
-            scratch / "excerpts",
-            samples=options.samples,
-            seed=options.seed,
-            count=count,
-        )
+    drawn = _drawn(data, floating.manifest.audio, scratch / "excerpts", options, clock)
     with clock.step("calibrating") as count:
         encoder.calibrate(lambda: drawn.values(count), note=lambda text: clock.note(text))
     with clock.step("measuring the noise of each layer"):
@@ -187,6 +183,16 @@ def _quantize(
         evaluation_skipped=() if labelled is None else labelled.skipped,
         evaluation_resampled=None if labelled is None else labelled.resampled,
     )
+
+
+def _drawn(
+    data: SpeechSet | None, audio: Audio, folder: Path, options: QuantizationOptions, clock: StepClock
+) -> Calibration:
+    folder.mkdir()
+    if data is None:
+        return calibration.golden(audio, folder)
+    with clock.step("reading calibration speech") as count:
+        return calibration.draw(data, audio, folder, samples=options.samples, seed=options.seed, count=count)
 
 
 def _calibration_speech(drawn: Calibration) -> Speech:

@@ -95,6 +95,15 @@ class Quantized:
         return {"speed": speed, "steps": {name: round(value, 2) for name, value in self.seconds.items()}}
 
 
+# Of a bundle whose weights alone are in INT8.
+WEIGHTS = {
+    "scheme": "weights",
+    "arithmetic": "float32",
+    "types": {"activation": "float32", "weight": "int8"},
+    "why_these_types": "weights are widened to float32 when the bundle is loaded; no activation is rounded",
+}
+
+
 @dataclass(frozen=True)
 class Facts:
     """What the manifest says of a quantization; see `quantization`."""
@@ -112,19 +121,15 @@ class Facts:
 
 def quantization(facts: Facts) -> dict[str, Any]:
     """Return `report["quantization"]` of the manifest: the same for the same inputs."""
-    options, types = facts.options, facts.types
+    options = facts.options
+    share = "integer_share" if facts.encoder.weights is None else "weights_share"
     found: dict[str, Any] = {
-        "scheme": options.scheme,
-        "ranges": options.ranges or "default",
-        "target": facts.target,
-        "types": {"activation": types.activation, "weight": types.weight, "reduce_range": types.reduce_range},
-        "why_these_types": types.why,
-        "integer_share": round(facts.encoder.share, 4),
-        "ran_in_float": list(facts.encoder.floating),
+        **(_integers(facts) if facts.encoder.weights is None else WEIGHTS),
+        share: round(facts.encoder.reported, 4),
         "max_wer_increase": options.max_wer_increase,
         "gate": facts.verdict.figures(),
         "tries": [
-            {"layers_in_float": t.floating, "integer_share": round(t.share, 4), "passed": t.passed, "result": t.result}
+            {"layers_in_float": t.floating, share: round(t.share, 4), "passed": t.passed, "result": t.result}
             for t in facts.tries
         ],
         "float_bytes": facts.float_bytes,
@@ -137,3 +142,16 @@ def quantization(facts: Facts) -> dict[str, Any]:
             "ran_in_float": list(facts.decoder.floating),
         }
     return found
+
+
+def _integers(facts: Facts) -> dict[str, Any]:
+    """How numbers are stored, of a bundle that computes in integers."""
+    options, types = facts.options, facts.types
+    return {
+        "scheme": options.scheme,
+        "ranges": options.ranges or "default",
+        "target": facts.target,
+        "types": {"activation": types.activation, "weight": types.weight, "reduce_range": types.reduce_range},
+        "why_these_types": types.why,
+        "ran_in_float": list(facts.encoder.floating),
+    }

@@ -2,6 +2,9 @@
 
 from collections.abc import Sequence
 from html import escape
+from typing import Any
+
+from edgespeech_runtime.manifest import Manifest
 
 from edgespeech_calib.alignment import align
 from edgespeech_calib.charts import LayerNoise, Point, errors_by_speed, noise_by_layer
@@ -37,17 +40,16 @@ def page(name: str, found: Quantized) -> str:
     return document(title, parts)
 
 
-def _conditions(found: Quantized, part: dict[str, object]) -> list[str]:
+def _conditions(found: Quantized, part: dict[str, Any]) -> list[str]:
     manifest, verdict = found.manifest, found.verdict
     drawn = manifest.provenance["calibration"]
-    share = f"{100 * float(str(part['integer_share'])):.0f} % of the multiply-accumulates run in INT8"
     measure = (
         "word errors counted" if verdict.increase is not None else "compared with the float model, without labels,"
     )
+    heard = "heard" if part["scheme"] == "weights" else "calibrated on"
     facts = [
-        f"{manifest.task} on {manifest.engine}; {part['scheme']} quantization, {share}",
-        f"for {NAMES[part['target']]}: {part['why_these_types']}",  # type: ignore[index]
-        f"calibrated on {drawn['utterances']} utterances of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
+        *_arithmetic(manifest, part),
+        f"{heard} {drawn['utterances']} utterances of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
         f"seed {drawn['seed']}",
         f"{measure} on {verdict.utterances} utterances of {verdict.speech}, {verdict.seconds:.0f} s",
         f"timed on {found.speed.machine}",
@@ -59,6 +61,19 @@ def _conditions(found: Quantized, part: dict[str, object]) -> list[str]:
         *(f"<li>{escape(fact)}</li>" for fact in facts),
         "</ul>",
         *_left_out([*found.skipped, *found.evaluation_skipped]),
+    ]
+
+
+def _arithmetic(manifest: Manifest, part: dict[str, Any]) -> list[str]:
+    """What is in INT8, and why so."""
+    name = f"{manifest.task} on {manifest.engine}"
+    if part["scheme"] == "weights":
+        share = f"{100 * part['weights_share']:.0f} % of the weights in INT8"
+        return [f"{name}; {share}, computed in {part['arithmetic']}: {part['why_these_types']}"]
+    share = f"{100 * part['integer_share']:.0f} % of the multiply-accumulates run in INT8"
+    return [
+        f"{name}; {part['scheme']} quantization, {share}",
+        f"for {NAMES[part['target']]}: {part['why_these_types']}",
     ]
 
 
@@ -109,7 +124,7 @@ def _tries(found: Quantized) -> list[str]:
     rows = [
         [str(one.floating), percent(one.share), "passed" if one.passed else "failed", one.result] for one in found.tries
     ]
-    return [table(("layers in float", "work in INT8", "gate", "measured"), rows)]
+    return [table(("layers in float", "in INT8", "gate", "measured"), rows)]
 
 
 def _in_float(layers: Sequence[LayerReport]) -> list[str]:
