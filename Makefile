@@ -12,7 +12,7 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
-	$(BIN)/python -m pytest -m devices tests/devices
+	$(BIN)/python -m pytest -m "devices and not slow" tests/devices
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -197,6 +197,12 @@ def write_bundle(folder: Path, engine: str) -> Path:
             path, weights = folder / f"{name}.json", f"{name}.npz"
             write_program(name, path, folder / weights)
         graphs[name] = Graph(path.name, weights, *contract("encoder-decoder", FACTS)[name])
+    if engine == "onnx":
+        from edgespeech_export.cache_graph import cache_graph
+
+        source = cache_graph(FACTS)
+        onnx.save_model(source.model, folder / "cache.onnx")
+        graphs["cache"] = Graph("cache.onnx", None, source.inputs, source.outputs)
     (folder / FACTS.text).write_text(DETOKENIZER.to_json(), encoding="utf-8")
     values, tokens = spoken("AB|C"), [START, 5, 6, 4]
     logits = np.stack([expected(values, tokens[: n + 1]) for n in range(len(tokens))])

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from edgespeech.cli.bar import Bar
+from edgespeech.cli.compiling import announce
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.output import few, number, say, size, table, to_json
 from edgespeech.cli.results import write_file
@@ -86,6 +87,8 @@ def _run(systems: list[Path], data: str, root: str | None, options: dict[str, An
     from edgespeech_calib import evaluation, open_set
     from edgespeech_calib.systems import Options
 
+    if not options["quiet"]:
+        announce()
     names = ("device", "threads", "language", "num_beams", "max_new_tokens")
     with Bar(options["quiet"]) as bar:
         recordings = open_set(data, root, progress=lambda done: bar("looking at sound", done, None))

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from edgespeech.cli.compiling import announce
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.kinds import asked
 from edgespeech.cli.live import LiveText
@@ -73,6 +74,8 @@ def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], rec
         files = targets(recordings, options["output"], SUFFIXES[form], options["force"])
     live = LiveText(several) if options["stream"] else None
     sink = live or Sink(form, options["timestamps"], several, files)
+    if not options["quiet"]:
+        announce()
 
     with (
         open_model(bundle, options["device"], options["threads"]) as model,

@@ -57,7 +57,7 @@ class DecoderStep(nn.Module):
 
 
 def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> list[GraphSource]:
-    """Return the graphs that the runtime's contract names."""
+    """Return the graphs of the runtime's contract that are traced; see also `cache_graph`."""
     modules: dict[str, nn.Module] = {
         "encoder": Encoder(model),
         "encoder_batch": EncoderBatch(model),
@@ -65,7 +65,7 @@ def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> 
     }
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     found = contract("encoder-decoder", facts)
-    return [GraphSource(name, modules[name], *tensors, fixed) for name, tensors in found.items()]
+    return [GraphSource(name, module, *found[name], fixed) for name, module in modules.items()]
 
 
 def flat(cache: Cache) -> tuple[Tensor, ...]:

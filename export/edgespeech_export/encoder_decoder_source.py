@@ -16,6 +16,7 @@ from edgespeech_runtime.waveform import normalize
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.processing import AutoTokenizer
 from edgespeech_export import encoder_decoder_proof
+from edgespeech_export.cache_graph import cache_graph
 from edgespeech_export.channels_last import with_channels_last
 from edgespeech_export.encoder_decoder_graphs import encoder_decoder_graphs
 from edgespeech_export.errors import ExportError
@@ -44,7 +45,8 @@ class EncoderDecoderSource(Source):
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
         model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
-        return encoder_decoder_graphs(model, self.decoder)
+        graphs = encoder_decoder_graphs(model, self.decoder)
+        return [*graphs, cache_graph(self.decoder)] if engine == "onnx" else graphs
 
     def write_files(self, folder: Path) -> None:
         """See `Source.write_files`: the table that makes text of ids."""

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import onnx
 from edgespeech_runtime.contracts import Tensor as TensorSpec
 from torch import nn
 
@@ -13,6 +14,7 @@ class GraphSource:
 
     Attributes:
         fixed: sizes of the axes that are the same for every input; all others stay free.
+        model: the graph itself, where there is no module to trace.
     """
 
     name: str
@@ -20,3 +22,4 @@ class GraphSource:
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)
+    model: onnx.ModelProto | None = None

@@ -40,6 +40,8 @@ def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
     Raises:
         ExportError: a tool in the chain refused the graph, or broke it.
     """
+    if source.model is not None:
+        return source.model
     try:
         with torch.no_grad(), quiet():
             traced = torch.export.export(

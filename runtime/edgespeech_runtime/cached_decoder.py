@@ -1,13 +1,15 @@
 """A decoder graph with its cache, as the decoding loop wants one."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from .contracts import BIAS, CROSS_BIAS, NEXT_LOGITS, POSITIONS, TOKENS, Decoder
-from .engines import Arrays, Binding
+from .contracts import BIAS, CROSS_BIAS, NEXT_LOGITS, POSITIONS, TOKENS, Decoder, columns
+from .device_slots import DeviceSlots
 from .errors import EngineError
+from .graphs import Graphs
 from .kv_cache import HIDDEN, Ancestry, Bools, Slots, bias
 
 Ids = npt.NDArray[np.int64]
@@ -17,10 +19,16 @@ Logits = npt.NDArray[np.float32]
 class CachedDecoder:
     """Runs the graph "decoder" for one batch of utterances; see `generation.decoder.Decoder`."""
 
-    def __init__(self, facts: Decoder, binding: Binding, cross: Arrays, frames: Sequence[int]) -> None:
+    def __init__(self, facts: Decoder, graphs: Graphs, cross: Mapping[str, Any], frames: Sequence[int]) -> None:
         """`cross` are the outputs of the encoder's graph, `frames` the true frames of each utterance in it."""
-        self._facts, self._binding = facts, binding
-        self._ancestry, self._slots = Ancestry(), Slots(facts, len(frames))
+        self._facts, self._ancestry = facts, Ancestry()
+        self._slots: Slots | DeviceSlots = Slots(facts, len(frames))
+        staying: list[str] = []
+        if graphs.can_stay("cache"):
+            kept, new = columns("kept", "kept", facts.layers), columns("new", "new", facts.layers)
+            self._slots = DeviceSlots(self._slots, graphs.bind("cache", [tensor.name for tensor in kept]))
+            staying = [tensor.name for tensor in new]
+        self._binding = binding = graphs.bind("decoder", staying)
         longest = next(array.shape[-1] for name, array in cross.items() if name.endswith("key"))
         is_padding = np.arange(longest) >= np.asarray(frames)[:, None]
         hidden = np.where(is_padding, np.float32(HIDDEN), np.float32(0))

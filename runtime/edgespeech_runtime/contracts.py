@@ -85,13 +85,14 @@ POSITIONS = Tensor("positions", "int64", ("batch", "new"))
 BIAS = Tensor("bias", "float32", ("batch", "new", "columns"))  # the cache's slots, then the new tokens
 CROSS_BIAS = Tensor("cross_bias", "float32", ("batch", "frames"))
 NEXT_LOGITS = Tensor("logits", "float32", ("batch", "new", "vocabulary"))
+COLUMNS = Tensor("columns", "int64", ("kept",))  # counted over the cache's slots, then the new tokens
 
 STATIC_TOKENS = Tensor("tokens", "int32", ("batch", "new"))
 CACHE_POSITION = Tensor("cache_position", "int32", ("batch", "new"))
 ATTENTION_MASK = Tensor("attention_mask", "float32", ("batch", "new", "columns"))
 
-# The graphs that a bundle must have. The others serve padded batches; without them utterances of different lengths run
-# one by one.
+# The graphs that a bundle must have. Without those for padded batches, utterances of different lengths run one by one;
+# without `cache`, which only ONNX Runtime's GPUs run, the cache is in the host's memory.
 REQUIRED: dict[Task, tuple[str, ...]] = {"ctc": ("single",), "encoder-decoder": ("encoder", "decoder")}
 
 
@@ -100,8 +101,9 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
 
     "ctc": `single` serves one utterance, or several of one length; `batch` serves padded batches.
     "encoder-decoder": `encoder` and `encoder_batch` likewise give what all layers of the decoder attend to; `decoder`
-    reads new tokens. Keys are (batch, heads, head_dim, length) and values (batch, heads, length, head_dim): so each
-    is the right factor of a matrix product as it lies in memory.
+    reads new tokens; `cache` puts chosen columns of the cache and of new tokens into the slots of the next cache, for
+    devices that keep it in their own memory. Keys are (batch, heads, head_dim, length) and values (batch, heads,
+    length, head_dim): so each is the right factor of a matrix product as it lies in memory.
     """
     if task == "ctc":
         return {"single": ((VALUES,), (LOGITS,)), "batch": ((VALUES, LENGTHS), (LOGITS,))}
@@ -109,13 +111,12 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
         raise BundleError("edgespeech.json: decoder: a bundle of the task 'encoder-decoder' must have it")
     cross = columns("cross", "frames", decoder.layers)
     past = columns("cache", "slots", decoder.layers)
+    new = columns("new", "new", decoder.layers)
     return {
         "encoder": ((VALUES,), cross),
         "encoder_batch": ((VALUES, LENGTHS), cross),
-        "decoder": (
-            (TOKENS, POSITIONS, BIAS, CROSS_BIAS, *past, *cross),
-            (NEXT_LOGITS, *columns("new", "new", decoder.layers)),
-        ),
+        "decoder": ((TOKENS, POSITIONS, BIAS, CROSS_BIAS, *past, *cross), (NEXT_LOGITS, *new)),
+        "cache": ((COLUMNS, *past, *new), columns("kept", "kept", decoder.layers)),
     }
 
 

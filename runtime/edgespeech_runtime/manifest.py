@@ -42,13 +42,28 @@ class Audio:
 
 
 @dataclass(frozen=True)
+class Compiled:
+    """A graph as it was compiled at the desk: a file that needs no other, and what takes it.
+
+    That is the device of this exact name under the same versions of its library, everything else takes the graph
+    itself. `options` are those given to the compiler.
+    """
+
+    file: str
+    device: str
+    library: str
+    options: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Graph:
-    """One graph: its file, the file of its weights (None: inside the first) and its tensors."""
+    """One graph: its file, the file of its weights (None: inside the first), its tensors, what was compiled of it."""
 
     file: str
     weights: str | None
     inputs: tuple[Tensor, ...]
     outputs: tuple[Tensor, ...]
+    compiled: tuple[Compiled, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -188,7 +203,7 @@ class Manifest:
         for name in REQUIRED[self.task] if self.static is None else self.contract:
             _require(name in self.graphs, f"graphs: the graph {name!r} is missing")
         for name, graph in self.graphs.items():
-            for file in (graph.file, graph.weights):
+            for file in (graph.file, graph.weights, *(each.file for each in graph.compiled)):
                 _require(file is None or file in self.files, f"graphs.{name}: {file!r} is not listed in files")
         for name, (inputs, outputs) in self.contract.items():
             if name in self.graphs:

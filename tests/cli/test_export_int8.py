@@ -109,6 +109,8 @@ def test_an_encoder_decoder(run, translator, data, place):
     result = run("export", translator, place / "int8", "--precision", "int8", "--calib", data)
     assert result.exit_code == 0, result.output
     assert "weights in int8, 80 % of its multiply-accumulates" in result.stdout
+    graphs = json.loads((place / "int8" / "edgespeech.json").read_text())["graphs"]
+    assert set(graphs) == {"encoder", "encoder_batch", "decoder", "cache"}
 
 
 class Balance(HTMLParser):

@@ -1,9 +1,13 @@
 """`edgespeech export --static` and `--target npu`: what is refused, in one line and before any work."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
+import edgespeech
 from edgespeech.cli.export import export
+from edgespeech.cli.static import npu_rows
 
 INT8 = ("--precision", "int8", "--calib", "speech")
 
@@ -20,6 +24,10 @@ INT8 = ("--precision", "int8", "--calib", "speech")
         (("--target", "npu", "--scheme", "dynamic", *INT8), "--scheme does not go with --target npu"),
         (("--target", "npu", "--no-revert", *INT8), "--no-revert does not go with --target npu"),
         (("--target", "arm"), "--target is for --precision int8"),
+        (("--static", "--compile"), "--compile is for --target npu --precision int8"),
+        (("--target", "npu", "--compile"), "--compile is for --target npu --precision int8"),
+        (("--target", "npu", "--soc-model", "60", *INT8), "--soc-model is for --compile"),
+        (("--target", "npu", "--compile", "--soc-model", "0", *INT8), "0 is not in the range"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(tmp_path, options, message):
@@ -28,3 +36,24 @@ def test_options_that_contradict_each_other_are_refused(tmp_path, options, messa
     assert found.exit_code != 0
     assert message in said
     assert not (tmp_path / "bundle").exists()
+
+
+def test_the_package_that_compiles_is_named(refused, checkpoint, tmp_path):
+    speech = Path(edgespeech.__file__).parent / "checkpoints" / "calibration" / "sentences-en.tsv"
+    options = ("--target", "npu", "--precision", "int8", "--calib", speech, "--compile", "--quiet")
+    said = refused("export", checkpoint, tmp_path / "bundle", *options)
+    assert said == (
+        "compiling for Qualcomm's NPU needs its compiler: pip install onnxruntime-qnn, or compile on the device"
+    )
+    assert not any(tmp_path.glob("*bundle*"))
+
+
+def test_nodes_that_the_cpu_runs_are_named():
+    quantization = {"float_nodes": {"step": ["a", "b"]}}
+    assert npu_rows({"quantization": {"float_nodes": {}}}) == [("not quantized", "no node")]
+    compiled = {"device": "D", "library": "L", "bytes": 2000, "nodes_elsewhere": {"step": ["a", "b", "c"]}}
+    assert npu_rows({"quantization": quantization, "compiled": compiled}) == [
+        ("not quantized", "a, b of step"),
+        ("compiled", "for D by L, 2.0 kB"),
+        ("left to the CPU", "a, b, c of step"),
+    ]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from edgespeech_runtime import DeviceWarning, cache, devices, load, register_provider
 from edgespeech_runtime.devices import candidates
-from edgespeech_runtime.engines import Device
+from edgespeech_runtime.engines import Device, onnx_providers
 from edgespeech_runtime.engines import onnx as onnx_engine
 from edgespeech_runtime.errors import DeviceError, EngineError, SelfCheckError
 
@@ -256,75 +256,38 @@ def test_a_device_that_is_missing_writes_nothing(tiny_bundle, counted):
     assert not cache.folder().exists()
 
 
-@pytest.fixture
-def compiles(monkeypatch, tmp_path):
-    """Counts what is compiled, on a CPU that is taken for a device that is slow to compile for."""
-    openvino = importlib.import_module("edgespeech_runtime.engines.openvino")
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(openvino, "KEPT", ("cpu",))
-    count, real = [], openvino.Engine.compile
-    monkeypatch.setattr(
-        openvino.Engine, "compile", lambda *arguments, **more: (count.append(1), real(*arguments, **more))[1]
-    )
-    return count
-
-
-def test_what_was_compiled_is_kept(tiny_bundle, say, compiles):
-    for _ in range(2):
-        with load(tiny_bundle("openvino")) as model:
-            assert model.transcribe(say("AB")).text == "AB"
-        assert len(compiles) == 1
-    load(tiny_bundle("openvino"), threads=1).close()
-    assert len(compiles) == 2
-
-
-@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: b"", lambda content: content * 2])
-def test_a_damaged_blob_is_compiled_again(tiny_bundle, say, compiles, damage):
-    load(tiny_bundle("openvino")).close()
-    (blob,) = (cache.folder() / "compiled").iterdir()
-    whole = blob.read_bytes()
-    blob.write_bytes(damage(whole))
-    with load(tiny_bundle("openvino")) as model:
-        assert model.transcribe(say("AB")).text == "AB"
-    assert len(compiles) == 2
-    assert blob.read_bytes()[:32] != damage(whole)[:32] or blob.read_bytes() != damage(whole)
-
-
-def test_a_blob_that_the_engine_refuses_is_compiled_again(tiny_bundle, say, compiles):
-    load(tiny_bundle("openvino")).close()
-    (blob,) = (cache.folder() / "compiled").iterdir()
-    cache.write("compiled", blob.name, b"of another version")
-    with load(tiny_bundle("openvino")) as model:
-        assert model.transcribe(say("AB")).text == "AB"
-    assert len(compiles) == 2
-
-
-def test_another_bundle_has_another_blob(tiny_bundle, rewrite, compiles):
-    folder = tiny_bundle("openvino")
-    load(folder).close()
-    weights = next(folder.glob("*.bin"))
-    weights.write_bytes(weights.read_bytes() + b"\0")
-    rewrite(folder, lambda data: None)
-    load(folder).close()
-    assert len(compiles) == 2
-
-
-def test_many_processes_may_write_one_blob(tmp_path, monkeypatch):
-    from concurrent.futures import ThreadPoolExecutor
-
-    monkeypatch.setenv(cache.VARIABLE, str(tmp_path))
-    contents = [bytes([number]) * 10_000 for number in range(16)]
-
-    def work(content):
-        cache.write("compiled", "one", content)
-        return cache.read("compiled", "one")
-
-    with ThreadPoolExecutor(8) as pool:
-        assert set(pool.map(work, contents)) <= set(contents)
-    assert [path.name for path in (tmp_path / "compiled").iterdir()] == ["one"]
-
-
 def test_a_plug_in_that_is_no_library(tmp_path):
     with pytest.raises(EngineError, match="cannot load the provider MyExecutionProvider"):
         register_provider("MyExecutionProvider", tmp_path / "libmine.so")
     assert "onnx:MyExecutionProvider" not in {device.name for device in devices()}
+
+
+class Cuda:
+    """A driver with `count` GPUs, as ctypes shows it: functions that write where they are pointed to."""
+
+    def __init__(self, count):
+        self.count = count
+
+    def cuInit(self, flags):
+        return 0
+
+    def cuDeviceGetCount(self, count):
+        count._obj.value = self.count
+        return 0
+
+    def cuDriverGetVersion(self, version):
+        version._obj.value = 12040
+
+    def cuDeviceGet(self, device, index):
+        device._obj.value = index
+
+    def cuDeviceGetName(self, name, size, device):
+        name.value = b"NVIDIA Something"
+
+
+@pytest.mark.parametrize(("count", "expected"), [(0, None), (1, "NVIDIA Something, CUDA 12.4")])
+def test_a_gpu_is_known_by_its_name_and_driver(monkeypatch, count, expected):
+    """What is remembered of a GPU holds for it and its driver alone."""
+    monkeypatch.setattr(onnx_providers.ctypes, "CDLL", lambda name: Cuda(count))
+    assert onnx_providers.nvidia() == expected
+    assert onnx_providers.has_nvidia() is (count > 0)

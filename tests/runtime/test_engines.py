@@ -1,6 +1,7 @@
 """Both engines load exactly what the manifest describes, and say in one line why they do not."""
 
 import importlib
+import os
 import subprocess
 import sys
 
@@ -163,3 +164,15 @@ def test_openvino_calls_nobody(tiny_bundle):
     single = tiny_bundle("onnx") / "single.onnx"
     onnx.checker.check_model(str(single))
     subprocess.run([sys.executable, "-c", code, tiny_bundle("openvino"), single], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("engine", engines.ENGINES)
+def test_nothing_is_written_outside_the_cache(tiny_bundle, tmp_path, engine):
+    """The telemetry of onnxruntime keeps a database in the home folder, from its import on."""
+    home = tmp_path / "home"
+    home.mkdir()
+    code = "import sys, edgespeech_runtime as e\nwith e.load(sys.argv[1]) as model: model.self_check()"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("XDG_")}
+    environment = {**kept, "HOME": str(home), "EDGESPEECH_CACHE": str(tmp_path / "cache")}
+    subprocess.run([sys.executable, "-c", code, tiny_bundle(engine)], env=environment, check=True, timeout=120)
+    assert list(home.iterdir()) == []

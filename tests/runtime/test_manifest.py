@@ -5,7 +5,7 @@ import dataclasses
 import json
 
 import pytest
-from edgespeech_runtime.contracts import BIAS, contract
+from edgespeech_runtime.contracts import BIAS, COLUMNS, contract
 from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.manifest import Frames, Manifest
 from tone_translator import FACTS
@@ -245,6 +245,8 @@ def test_the_contract_of_a_decoder_names_every_layer():
     assert [tensor.name for tensor in inputs] == ["tokens", "positions", "bias", "cross_bias", *past, *cross]
     assert [tensor.name for tensor in outputs] == ["logits", *(name.replace("cache", "new") for name in past)]
     assert graphs["encoder"][1] == graphs["encoder_batch"][1] == inputs[-4:]
+    assert graphs["cache"][0] == (COLUMNS, *inputs[4:8], *outputs[1:])
+    assert [tensor.name for tensor in graphs["cache"][1]] == [name.replace("cache", "kept") for name in past]
     assert inputs[2] == BIAS
     assert [tensor.axes for tensor in inputs[4:6]] == [
         ("batch", "heads", "head_dim", "slots"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 import onnx
-from edgespeech_export import ExportOptions, export
+from edgespeech_export import ExportOptions, Lengths, export
 from edgespeech_export.folder import absolute, check_target, written_whole
 from edgespeech_export.static_source import BUCKETS, StaticShapes
 from edgespeech_export.weight_store import WeightStore
@@ -26,8 +26,9 @@ from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization import calibration
 from edgespeech_calib.quantization.making import ANY, Progress, tolerance
+from edgespeech_calib.quantization.npu_compiled import compile_graphs, compiled_report, compiler
 from edgespeech_calib.quantization.npu_feeds import Feeds, record
-from edgespeech_calib.quantization.npu_forms import quantize_moved_inputs, separate_tables
+from edgespeech_calib.quantization.npu_forms import float_nodes, quantize_moved_inputs, separate_tables
 from edgespeech_calib.quantization.pipeline import silent
 from edgespeech_calib.sets import SpeechSet
 
@@ -46,6 +47,9 @@ class NpuOptions:
         slots: columns of an encoder-decoder's cache; see `StaticShapes`.
         activations: "uint16" keeps what is said; "uint8" is for devices that have no more.
         samples, seed: calibration utterances, and what decides the draw.
+        compile: write the graphs as Qualcomm's compiler makes them too; needs onnxruntime-qnn.
+        soc_model: Qualcomm's number of the chip to compile for; None leaves the choice to the compiler.
+        lengths: of recordings, by which the buckets are chosen in place of `buckets`.
     """
 
     buckets: tuple[float, ...] = BUCKETS
@@ -53,6 +57,9 @@ class NpuOptions:
     activations: Activations = "uint16"
     samples: int = 32
     seed: int = 0
+    compile: bool = False
+    soc_model: int | None = None
+    lengths: Lengths | None = None
 
     def __post_init__(self) -> None:
         if self.activations not in get_args(Activations):
@@ -61,6 +68,8 @@ class NpuOptions:
             )
         if self.samples < 1:
             raise QuantizationError(f"samples must be at least 1, got {self.samples}")
+        if self.soc_model is not None and not self.compile:
+            raise QuantizationError("soc_model is for what is compiled; set compile too, or leave soc_model out")
 
 
 def export_npu(
@@ -86,18 +95,20 @@ def export_npu(
 
     Raises:
         DataError: none of the speech can be used.
-        QuantizationError: onnxruntime refused a graph.
+        QuantizationError: onnxruntime refused a graph, or its compiler for the NPU is not installed.
         ExportError, CheckpointError, EngineError: see `edgespeech_export.export`.
     """
     place = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
     check_target(place, force, keep=folder)
     calibration.require_sound(data, options.samples, options.seed)
+    if options.compile:
+        compiler()
 
     def noted(step: str) -> None:
         progress(f"float32: {step}", 0, None)
 
-    shapes = StaticShapes(options.buckets, options.slots, HIDDEN, "products")
+    shapes = StaticShapes(options.buckets, options.slots, HIDDEN, "products", options.lengths)
     with (
         written_whole(place, force) as partial,
         tempfile.TemporaryDirectory(prefix=f".{place.name}.scratch-", dir=place.parent) as scratch_folder,
@@ -122,6 +133,8 @@ def export_npu(
         )
         progress("hearing with the float model", 0, None)
         graphs = _quantized(floating, partial, scratch, record(floating, drawn), options, progress)
+        if options.compile:
+            graphs = compile_graphs(partial, graphs, options.soc_model, progress)
         return _finished(floating, partial, graphs, drawn, options)
 
 
@@ -197,6 +210,15 @@ def _quiet() -> Iterator[None]:
         root.setLevel(level)
 
 
+def _float_nodes(folder: Path, graphs: dict[str, Graph]) -> dict[str, list[str]]:
+    """Nodes that are left to the CPU because they are not quantized, by graph; graphs without any are left out."""
+    found = {
+        name: float_nodes(onnx.load(folder / graph.file, load_external_data=False).graph)
+        for name, graph in graphs.items()
+    }
+    return {name: nodes for name, nodes in found.items() if nodes}
+
+
 def _finished(
     floating: Bundle,
     partial: Path,
@@ -225,10 +247,13 @@ def _finished(
             "bytes": sum(file.bytes for file in files.values()),
             "quantization": {
                 "scheme": "static",
+                "ranges": "minmax",
                 "target": "npu",
                 "activations": options.activations,
                 "weights": "uint8",
+                "float_nodes": _float_nodes(partial, graphs),
             },
+            **({"compiled": compiled_report(partial, graphs)} if options.compile else {}),
         },
         provenance={**source.provenance, "calibration": drawn.provenance()},
     )

@@ -1,10 +1,11 @@
 """What onnxruntime's quantizer leaves to the caller, so that an NPU takes all of a graph."""
 
-import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 MOVING = {"Reshape", "Slice", "Pad", "Transpose", "Unsqueeze", "Squeeze"}  # values stay what they are
+BETWEEN = {"QuantizeLinear", "DequantizeLinear"}
+FLOATS = {TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
 
 
 def separate_tables(graph: onnx.GraphProto) -> None:
@@ -31,7 +32,7 @@ def quantize_moved_inputs(graph: onnx.GraphProto) -> None:
 
     The scale is that of the tensor that they become: moving changes no value.
     """
-    floats = [value.name for value in graph.input if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT]
+    floats = [value.name for value in graph.input if value.type.tensor_type.elem_type == TensorProto.FLOAT]
     for name in floats:
         moved, parameters = _moved(graph, name)
         if parameters is None or not any(name in node.input for node in graph.node if node.op_type in MOVING):
@@ -68,18 +69,27 @@ def _quantize(graph: onnx.GraphProto, tensor: str, parameters: tuple[str, str]) 
 
 
 def float_nodes(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes that compute with numbers that are not quantized."""
-    between = {"QuantizeLinear", "DequantizeLinear"}
+    """Names of the nodes that compute with numbers that are not quantized. Indices and positions never are."""
     makers = {output: node.op_type for node in graph.node for output in node.output}
-    floats = {value.name for value in graph.input if value.type.tensor_type.elem_type == onnx.TensorProto.FLOAT}
-    floats |= {
-        tensor.name
-        for tensor in graph.initializer
-        if tensor.data_type == onnx.TensorProto.FLOAT and np.prod(tensor.dims, dtype=int) > 0
-    }
+    whole, empty = _whole_tensors(graph), {tensor.name for tensor in graph.initializer if 0 in tensor.dims}
     return [
         node.name
         for node in graph.node
-        if node.op_type not in between
-        and any(name in floats or makers.get(name, "DequantizeLinear") != "DequantizeLinear" for name in node.input)
+        if node.op_type not in BETWEEN
+        and any(makers.get(name) != "DequantizeLinear" for name in node.input if name not in whole | empty | {""})
     ]
+
+
+def _whole_tensors(graph: onnx.GraphProto) -> set[str]:
+    """Names of the tensors of whole numbers that were not made by quantizing."""
+    whole = {value.name for value in graph.input if value.type.tensor_type.elem_type not in FLOATS}
+    whole |= {tensor.name for tensor in graph.initializer if tensor.data_type not in FLOATS}
+    for node in graph.node:
+        target = next((attribute.i for attribute in node.attribute if attribute.name == "to"), None)
+        if target is not None:
+            is_whole = target not in FLOATS
+        else:
+            is_whole = node.op_type not in BETWEEN and all(name in whole for name in node.input)
+        if is_whole:
+            whole.update(node.output)
+    return whole

@@ -5,10 +5,10 @@ device, precision)` that has the methods of the protocol below; and a line in `E
 """
 
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 import numpy.typing as npt
 
@@ -59,6 +59,14 @@ class Share(NamedTuple):
     seconds: float
 
 
+class Resident(NamedTuple):
+    """A tensor that stayed in a device's memory: its shape, the engine's own value, and what must outlive that."""
+
+    shape: tuple[int, ...]
+    value: Any
+    owner: Any
+
+
 class Graph(Protocol):
     """A loaded graph. It may be called from many threads at once."""
 
@@ -75,15 +83,27 @@ class Graph(Protocol):
         ...
 
 
-class Binding(Protocol):
-    """A series of calls of one graph, for one thread at a time. Inputs are read where they lie, without a copy."""
+@runtime_checkable
+class DeviceGraph(Graph, Protocol):
+    """A graph on a device with a memory of its own, where outputs can stay until another graph takes them in."""
 
-    def set(self, inputs: Arrays) -> None:
-        """Bind contiguous, writable arrays to these inputs; what is written into them later is seen."""
+    def bind_there(self, staying: Collection[str]) -> "Binding":
+        """Prepare a series of calls whose outputs `staying` come as `Resident`."""
         ...
 
-    def run(self) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name, in arrays that hold until the next call. Raises EngineError."""
+
+class Binding(Protocol):
+    """A series of calls of one graph, for one thread at a time.
+
+    A device reads the host's memory without a copy where it can; `Resident` inputs are where it wants them.
+    """
+
+    def set(self, inputs: Mapping[str, Any]) -> None:
+        """Bind contiguous, writable arrays to these inputs; what is written into them later is seen. Or `Resident`s."""
+        ...
+
+    def run(self) -> dict[str, Any]:
+        """All outputs by name, in arrays that hold until the next call, or `Resident`. Raises EngineError."""
         ...
 
 

@@ -1,25 +1,44 @@
 """onnxruntime with any of its execution providers: the only module that imports it."""
 
-import json
-import tempfile
-from collections.abc import Sequence
+import contextlib
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
+from ..compiled import SLOW, kept
 from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
-from . import Arrays, ComputePrecision, Device, Port, Share, check_ports, one_line
+from . import ComputePrecision, Device, Port, check_ports, one_line
+from .onnx_graph import DeviceGraph, Graph
 from .onnx_providers import CPU, PROVIDERS, Provider
 
-try:
-    import onnxruntime
-except ImportError as error:
-    raise EnginePackageError("onnx", "onnxruntime", error) from error
+TELEMETRY = "ORT_DISABLE_TELEMETRY"
+
+
+def _import_onnxruntime() -> Any:
+    """Import onnxruntime without its telemetry, which writes to the home folder in the import itself."""
+    before = os.environ.get(TELEMETRY)
+    os.environ[TELEMETRY] = "1"
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise EnginePackageError("onnx", "onnxruntime", error) from error
+    finally:
+        if before is None:
+            del os.environ[TELEMETRY]
+        else:
+            os.environ[TELEMETRY] = before
+    return onnxruntime
+
+
+onnxruntime = _import_onnxruntime()
 
 ERRORS_ONLY = 3  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
 DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest are numpy's names: tensor(int64)
+COMPILES = hasattr(onnxruntime, "OrtCompileApiFlags")  # from 1.23
 LIBRARY = f"onnxruntime {onnxruntime.__version__}"
 
 
@@ -45,7 +64,10 @@ def offered() -> list[Device]:
     there = set(onnxruntime.get_available_providers())
     drivers = {device.ep_name: device for device in _plugged()}
     return [
-        Device(f"onnx:{name}", facts.kind, "onnx", LIBRARY, _driver(drivers.get(name)), facts.precisions, facts.static)
+        Device(
+            *(f"onnx:{name}", facts.kind, "onnx", _library(facts), _driver(drivers.get(name)) or facts.driver()),
+            *(facts.precisions, facts.static),
+        )
         for name, facts in PROVIDERS.items()
         if name in there and facts.is_here()
     ]
@@ -54,6 +76,11 @@ def offered() -> list[Device]:
 def _plugged() -> list[Any]:
     """What the providers see of this machine; versions before 1.22 do not say."""
     return list(getattr(onnxruntime, "get_ep_devices", list)())
+
+
+def _library(provider: Provider) -> str:
+    """onnxruntime and, where the provider is a package of its own, that, with their versions."""
+    return LIBRARY if provider.plugin is None else f"{LIBRARY}, {provider.plugin.name}"
 
 
 def _driver(device: Any) -> str | None:
@@ -73,19 +100,87 @@ class Engine:
         self.precision: ComputePrecision = precision
         self._threads = threads or 0  # 0: onnxruntime's default
         self._provider = self.device.target
+        self._identities: dict[Path, str] = {}
         onnxruntime.disable_telemetry_events()
 
     def load(
         self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
-    ) -> "Graph":
+    ) -> Graph:
         """Load `file`; onnxruntime finds the weights beside it by the name in the graph."""
+        if identity:
+            self._identities[file] = identity
         session = self.session(file)
         check_ports(file, "inputs", [_port(node) for node in session.get_inputs()], inputs)
         check_ports(file, "outputs", [_port(node) for node in session.get_outputs()], outputs)
-        return Graph(file, session, [tensor.name for tensor in outputs], self)
+        names, memory = [tensor.name for tensor in outputs], PROVIDERS[self._provider].memory
+        return Graph(file, session, names, self) if memory is None else DeviceGraph(file, session, names, self, memory)
+
+    @staticmethod
+    def value(array: npt.NDArray[Any]) -> Any:
+        """A value of onnxruntime's over the array's memory."""
+        return onnxruntime.OrtValue.ortvalue_from_numpy(array)
 
     def session(self, file: Path, profile: Path | None = None) -> Any:
-        """A session on the provider; `profile` is how the file of its runs is to be called. Raises EngineError."""
+        """A session on the provider, from what it compiled for an earlier one where it is slow at that and can keep it.
+
+        `profile` is how the file of the session's runs is to be called. Raises EngineError.
+        """
+        facts, identity = PROVIDERS[self._provider], self._identities.get(file)
+        if identity is None or not (facts.compiles and self.device.kind in SLOW and COMPILES):
+            return self._open(file, file, profile)
+
+        def read(blob: bytes) -> Any:
+            with contextlib.suppress(EngineError):
+                return self._open(file, blob, profile)
+            return None
+
+        def make() -> tuple[Any, bytes | None]:
+            with contextlib.suppress(EngineError):  # not every graph can be written
+                blob = self.compile(file)
+                return self._open(file, blob, profile), blob
+            return self._open(file, file, profile), None
+
+        return kept(self.device, file.name, identity, facts.settings(self.precision), read, make)
+
+    def compile(self, file: Path, settings: Mapping[str, str] | None = None) -> bytes:
+        """What the provider compiles of a graph, as an ONNX file that needs no other; `settings` are options of it.
+
+        Raises EngineError, also where the provider takes no part of the graph.
+        """
+        if not COMPILES:
+            raise EngineError(f"{LIBRARY} cannot write what it compiles: install version 1.23 or newer")
+        try:
+            options, named = self._options(settings=settings)
+            for provider, chosen in named:
+                options.add_provider(provider, chosen)
+            return onnxruntime.ModelCompiler(
+                options,
+                str(file),
+                embed_compiled_data_into_model=True,
+                flags=onnxruntime.OrtCompileApiFlags.ERROR_IF_NO_NODES_COMPILED,
+                # As in a session, but for what depends on the kind of CPU.
+                graph_optimization_level=onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED,
+            ).compile_to_bytes()
+        except Exception as error:  # its exceptions share no other base
+            raise EngineError(f"onnxruntime cannot compile {file.name}: {one_line(error)}") from error
+
+    def _open(self, file: Path, model: Path | bytes, profile: Path | None) -> Any:
+        try:
+            options, named = self._options(profile)
+            session = onnxruntime.InferenceSession(
+                model if isinstance(model, bytes) else str(model), options, providers=named or None
+            )
+        except Exception as error:  # its exceptions share no other base
+            raise EngineError(f"onnxruntime cannot load {file.name}: {one_line(error)}") from error
+        session.disable_fallback()
+        if self._provider not in session.get_providers():
+            raise EngineError(f"onnxruntime's {self._provider} did not start; {file.name} would run on the CPU instead")
+        return session
+
+    def _options(
+        self, profile: Path | None = None, settings: Mapping[str, str] | None = None
+    ) -> tuple[Any, list[tuple[str, dict[str, str]]]]:
+        """Options of a session; and the providers with theirs, where ours is no plug-in and goes by its name."""
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
@@ -94,82 +189,12 @@ class Engine:
             options.add_session_config_entry("mlas.enable_gemm_fastmath_arm64_bfloat16", "1")
         if profile is not None:
             options.enable_profiling, options.profile_file_prefix = True, str(profile)
-        settings = PROVIDERS[self._provider].options(self.precision)
+        chosen = {**PROVIDERS[self._provider].options(self.precision), **(settings or {})}
         plugged = [device for device in _plugged() if device.ep_name == self._provider != CPU]
-        try:
-            if plugged:
-                options.add_provider_for_devices(plugged, settings)
-                session = onnxruntime.InferenceSession(str(file), options)
-            else:
-                providers = [(self._provider, settings), *([] if self._provider == CPU else [CPU])]
-                session = onnxruntime.InferenceSession(str(file), options, providers=providers)
-        except Exception as error:  # its exceptions share no other base
-            raise EngineError(f"onnxruntime cannot load {file.name}: {one_line(error)}") from error
-        session.disable_fallback()
-        if self._provider not in session.get_providers():
-            raise EngineError(f"onnxruntime's {self._provider} did not start; {file.name} would run on the CPU instead")
-        return session
-
-
-class Graph:
-    """One session; onnxruntime lets many threads run it."""
-
-    def __init__(self, file: Path, session: Any, outputs: list[str], engine: Engine) -> None:
-        self._file, self._session, self._outputs, self._engine = file, session, outputs, engine
-
-    def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name."""
-        try:
-            values = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:
-            raise EngineError(f"onnxruntime failed in {self._file.name}: {one_line(error)}") from error
-        return dict(zip(self._outputs, values, strict=True))
-
-    def bind(self) -> "Binding":
-        """Prepare a series of calls."""
-        return Binding(self._file.name, self._session, self._outputs)
-
-    def placement(self, inputs: Arrays) -> list[Share]:
-        """Nodes and seconds by provider, in the second of two runs of a session of its own."""
-        with tempfile.TemporaryDirectory(prefix="edgespeech-") as folder:
-            session = self._engine.session(self._file, Path(folder) / "profile")
-            try:
-                for _ in range(2):
-                    session.run(self._outputs, dict(inputs))
-                events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-            except Exception as error:
-                raise EngineError(f"onnxruntime failed in {self._file.name}: {one_line(error)}") from error
-        seconds: dict[tuple[str, str], float] = {}  # by provider and node; later runs overwrite earlier ones
-        for event in events:
-            if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
-                seconds[event["args"].get("provider", CPU), event["name"]] = event["dur"] / 1e6
-        providers = {provider for provider, _ in seconds}
-        shares = [
-            Share(name, len(times), sum(times))
-            for name in providers
-            for times in [[value for (provider, _), value in seconds.items() if provider == name]]
-        ]
-        return sorted(shares, key=lambda share: (-share.seconds, share.provider))
-
-
-class Binding:
-    """Inputs as onnxruntime's own values over the caller's memory, so that a call converts nothing."""
-
-    def __init__(self, name: str, session: Any, outputs: list[str]) -> None:
-        self._name, self._session, self._outputs = name, session, outputs
-        self._inputs: dict[str, Any] = {}
-
-    def set(self, inputs: Arrays) -> None:
-        """Bind arrays to inputs."""
-        self._inputs.update((name, onnxruntime.OrtValue.ortvalue_from_numpy(array)) for name, array in inputs.items())
-
-    def run(self) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name."""
-        try:
-            values = self._session.run_with_ort_values(self._outputs, self._inputs)
-        except Exception as error:
-            raise EngineError(f"onnxruntime failed in {self._name}: {one_line(error)}") from error
-        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+        if not plugged:
+            return options, [(self._provider, chosen), *([] if self._provider == CPU else [(CPU, {})])]
+        options.add_provider_for_devices(plugged, chosen)
+        return options, []
 
 
 def _port(node: Any) -> Port:

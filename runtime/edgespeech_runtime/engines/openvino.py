@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from .. import cache
+from ..compiled import SLOW, kept
 from ..contracts import Tensor
 from ..errors import EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Kind, Port, Share, check_ports, one_line
@@ -42,7 +42,6 @@ openvino = _import_openvino()
 
 LIBRARY = f"openvino {openvino.__version__.partition('-')[0]}"
 KINDS: dict[str, Kind] = {"CPU": "cpu", "GPU": "gpu", "NPU": "npu"}
-KEPT: tuple[Kind, ...] = ("gpu", "npu")  # kinds of devices that take long to compile for
 COMBINING = ("AUTO", "HETERO", "MULTI", "BATCH")  # plug-ins that spread work over others: "HETERO:NPU,CPU"
 NUMBERS = {"FP32": "float32", "FP16": "float16", "BF16": "bfloat16", "INT8": "int8"}
 FAST = ("BF16", "FP16")  # the first of these that a device computes in is its fast one
@@ -103,27 +102,27 @@ class Engine:
             model = self._core.read_model(str(file), str(weights) if weights else "")
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {file.name}: {one_line(error)}") from error
-        compiled = self._kept(model, file, identity) if identity else self.compile(model, file)
+        is_kept = identity and self.device.kind in SLOW
+        compiled = self._kept(model, file, identity) if is_kept else self.compile(model, file)
         check_ports(file, "inputs", [_port(port) for port in compiled.inputs], inputs)
         check_ports(file, "outputs", [_port(port) for port in compiled.outputs], outputs)
         return Graph(file, model, compiled, [tensor.name for tensor in outputs], self)
 
     def _kept(self, model: Any, file: Path, identity: str) -> Any:
-        """The model compiled, from what an earlier run kept of it, unless the device is fast to compile for.
+        """The model compiled, from what an earlier run kept of it; what cannot be used any more is compiled again."""
 
-        What was kept and cannot be used any more is compiled again.
-        """
-        if self.device.kind not in KEPT:
-            return self.compile(model, file)
-        settings = sorted((name, str(value)) for name, value in self._settings.items())
-        key = cache.key(identity, self.device.name, self.device.library, self.device.driver or "", repr(settings))
-        if (blob := cache.read("compiled", key)) is not None:
+        def read(blob: bytes) -> Any:
             with contextlib.suppress(RuntimeError):
                 return self._core.import_model(blob, self._target, self._settings)
-        compiled = self.compile(model, file)
-        with contextlib.suppress(RuntimeError):  # not every device can
-            cache.write("compiled", key, compiled.export_model().getvalue())
-        return compiled
+            return None
+
+        def make() -> tuple[Any, bytes | None]:
+            compiled = self.compile(model, file)
+            with contextlib.suppress(RuntimeError):  # not every device can
+                return compiled, compiled.export_model().getvalue()
+            return compiled, None
+
+        return kept(self.device, file.name, identity, self._settings, read, make)
 
     def compile(self, model: Any, file: Path, **settings: Any) -> Any:
         """The model for the device, with settings beyond the engine's own. Raises EngineError."""

@@ -43,9 +43,10 @@ class EncoderDecoderModel(Model):
     def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
         if self._buckets is not None:
             return self._static_examples(self._buckets, values)
-        decoder = self._zeros("decoder", {"batch": 1, "new": 2, "slots": 2, "columns": 4, "frames": 2})
+        sizes = {"batch": 1, "new": 2, "slots": 2, "columns": 4, "frames": 2, "kept": 2}
         encoder = {VALUES.name: values}
-        return {"encoder": encoder, "encoder_batch": {**encoder, LENGTHS.name: lengths}, "decoder": decoder}
+        examples: dict[str, Arrays] = {"encoder": encoder, "encoder_batch": {**encoder, LENGTHS.name: lengths}}
+        return {**examples, **{name: self._zeros(name, sizes) for name in ("decoder", "cache")}}
 
     def _static_examples(self, buckets: Buckets, values: Waveform) -> dict[str, Arrays]:
         examples: dict[str, Arrays] = {f"encoder_{size}": buckets.inputs(values, size) for size in buckets.lengths}
@@ -244,13 +245,16 @@ class EncoderDecoderModel(Model):
         specs = columns("cross", "frames", self._decoder.layers)
         return {spec.name: np.zeros([sizes[axis] for axis in spec.axes], np.float32) for spec in specs}
 
-    def _encode(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> Cross:
-        """(batch, samples), true samples (batch,) -> what all layers of the decoder attend to."""
-        if lengths.min() == lengths.max():
-            return self._graphs.run("encoder", {VALUES.name: values})
-        return self._graphs.run("encoder_batch", {VALUES.name: values, LENGTHS.name: lengths})
+    def _encode(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Any]:
+        """(batch, samples), true samples (batch,) -> what all layers of the decoder attend to, on the device if it can.
 
-    def _cached(self, cross: Cross, lengths: Sequence[int] | npt.NDArray[np.int64]) -> CachedDecoder:
+        See `Graphs.run_there`.
+        """
+        if lengths.min() == lengths.max():
+            return self._graphs.run_there("encoder", {VALUES.name: values})
+        return self._graphs.run_there("encoder_batch", {VALUES.name: values, LENGTHS.name: lengths})
+
+    def _cached(self, cross: dict[str, Any], lengths: Sequence[int] | npt.NDArray[np.int64]) -> CachedDecoder:
         frames = [self.manifest.frames.count(int(length)) for length in lengths]
         sizes = {"batch": len(frames), "frames": max(frames)}
         sizes |= {"heads": self._decoder.heads, "head_dim": self._decoder.head_dim}
@@ -261,7 +265,7 @@ class EncoderDecoderModel(Model):
                     f"expected {spec.name} {list(expected)} by the manifest, got {list(cross[spec.name].shape)}: "
                     "export the bundle again"
                 )
-        return CachedDecoder(self._decoder, self._graphs.bind("decoder"), cross, frames)
+        return CachedDecoder(self._decoder, self._graphs, cross, frames)
 
 
 def _pieces(push: Callable[[list[int]], str], on_text: OnText) -> OnTokens:

@@ -13,6 +13,7 @@ from exported_models import ENGINES, Pair, Pairs
 from onnx import external_data_helper
 
 GRAPHS = ("encoder", "encoder_batch", "decoder")
+CACHE = "cache"  # in bundles for ONNX Runtime alone
 # What masks and arithmetic on shapes are made of.
 LEFTOVERS = {"Gather", "Expand", "Range", "Where", "IsNaN", "Cast", "Div", "Squeeze", "Erf"}
 
@@ -31,7 +32,7 @@ def test_tensors_are_those_of_the_contract(pairs: Pairs, family: str) -> None:
     facts = pair.runtime.manifest.decoder
     fixed = {"heads": facts.heads, "head_dim": facts.head_dim, "vocabulary": facts.vocabulary_size}
     expected = contract("encoder-decoder", facts)
-    assert tuple(expected) == GRAPHS
+    assert tuple(expected) == (*GRAPHS, CACHE)
     assert facts.layers == pair.ours.decoder.geometry.layers
     for name, sides in expected.items():
         found = graph(pair, name)
@@ -127,4 +128,11 @@ def test_the_report_holds_what_was_measured(pairs: Pairs) -> None:
         assert 0 < report["parity"]["batch"] <= report["parity"]["tolerance"]
         assert report["parity"]["same_tokens"]
         assert min(report["parity"]["frames"]) == 1
-        assert set(report["operators"]) == set(GRAPHS)
+        assert set(report["operators"]) == {*GRAPHS, *([CACHE] if engine == "onnx" else [])}
+
+
+def test_the_cache_graph_moves_columns_and_computes_nothing(pairs: Pairs) -> None:
+    pair = pairs.pair("bart", "onnx")
+    tensors = 2 * pair.runtime.manifest.decoder.layers
+    assert operators(pair, CACHE) == {"Concat": tensors, "Gather": tensors}
+    assert not graph(pair, CACHE).initializer

@@ -1,11 +1,14 @@
 """Logits of exported encoder-decoders after each token: those of transformers, at the edges of length and padded."""
 
+import dataclasses
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from decoders import FAMILIES, REFERENCED, token_ids
+from edgespeech_runtime import load
+from edgespeech_runtime.engines.onnx_providers import CPU, PROVIDERS
 from edgespeech_runtime.errors import EngineError
 from exported_models import ENGINES, GOLDEN, RATE, Pair, Pairs, sounds
 from speech2text2_goldens import arrays, whole
@@ -183,3 +186,18 @@ def test_tokens_of_a_wrong_shape(pairs: Pairs) -> None:
     for tokens in ([1, 2], [[1], [2]], [[]], np.zeros((1, 2, 1))):
         with pytest.raises(ValueError, match=r"tokens: expected \[1, tokens\]"):
             pair.runtime.step_logits(sounds(3000), tokens)
+
+
+@pytest.mark.parametrize("family", REFERENCED)
+def test_a_cache_that_stays_on_the_device_gives_the_same(pairs: Pairs, family: str, monkeypatch: Any) -> None:
+    """The CPU's provider taken for a GPU's: bit by bit what the cache in the host's memory gives, and with beams."""
+    pair = pairs.pair(family, "onnx")
+    waveforms = sounds(400, 4000, 12345)
+    tokens = np.random.default_rng(0).integers(0, pair.vocabulary, (3, min(70, pair.runtime.manifest.decoder.longest)))
+    monkeypatch.setitem(PROVIDERS, CPU, dataclasses.replace(PROVIDERS[CPU], memory="cpu"))
+    with load(pair.bundle, threads=1) as apart:
+        np.testing.assert_array_equal(apart.step_logits(waveforms, tokens), pair.runtime.step_logits(waveforms, tokens))
+        for options in ({}, {"num_beams": 4, "num_return_sequences": 2}):
+            assert apart.generate(waveforms, **options) == pair.runtime.generate(waveforms, **options)
+        assert "cache" in apart.placement()  # or it would have been compared with itself
+    assert "cache" not in pair.runtime.placement()

@@ -1,0 +1,42 @@
+"""The embedded checkpoints on an NVIDIA GPU, where there is one and onnxruntime-gpu stands in place of onnxruntime."""
+
+from pathlib import Path
+
+import pytest
+from edgespeech_export import ExportOptions, export
+from edgespeech_runtime import EncoderDecoderModel, devices, load
+
+import edgespeech
+
+DEVICE = "onnx:CUDAExecutionProvider"
+CHECKPOINTS = Path(edgespeech.__file__).parent / "checkpoints"
+TOLERANCE = 1e-3  # on logits
+
+pytestmark = pytest.mark.devices
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gpu() -> None:
+    if all(device.name != DEVICE for device in devices()):
+        pytest.skip("needs an NVIDIA GPU and onnxruntime-gpu")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "samples", "graphs"),
+    [
+        ("ctc-en-small", "samples", ["single"]),
+        ("digits-en-de", "samples-en-de", ["encoder", "encoder_batch", "decoder", "cache"]),
+    ],
+)
+def test_the_same_text_and_logits_as_on_the_cpu(tmp_path, checkpoint, samples, graphs):
+    export(CHECKPOINTS / checkpoint, tmp_path / "bundle", ExportOptions(engine="onnx"))
+    files = sorted((CHECKPOINTS / samples).glob("*.wav"))
+    with load(tmp_path / "bundle") as cpu, load(tmp_path / "bundle", DEVICE, self_check="never") as gpu:
+        assert [each.text for each in gpu.transcribe(files)] == [each.text for each in cpu.transcribe(files)]
+        if isinstance(gpu, EncoderDecoderModel):
+            assert gpu.generate(files, num_beams=4) == cpu.generate(files, num_beams=4)
+        assert gpu.self_check() <= TOLERANCE
+        placement = gpu.placement()
+    for name in graphs:
+        nodes = {provider: count for provider, count, _ in placement[name]}
+        assert nodes["CUDAExecutionProvider"] > 0.8 * sum(nodes.values()), nodes
