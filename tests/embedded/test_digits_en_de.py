@@ -1,7 +1,6 @@
 """The embedded translator of spoken digits: what its model card says, on recordings that it was not trained on."""
 
 import csv
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,25 +11,13 @@ import safetensors
 import torch
 import transformers
 from edgespeech_runtime import read_audio
+from spoken_digits import GERMAN, held_out_takes
 
 from edgespeech import AutoTokenizer, SpeechEncoderDecoderModel, Wav2Vec2Processor
 
 CHECKPOINTS = Path(__file__).parents[2] / "edgespeech" / "checkpoints"
 CHECKPOINT = CHECKPOINTS / "digits-en-de"
 SAMPLES = CHECKPOINTS / "samples-en-de"
-SPEECH = Path(os.environ.get("EDGESPEECH_SPEECH", Path(__file__).parents[3] / "shared" / "speech"))
-GERMAN = {
-    "ZERO": "null",
-    "ONE": "eins",
-    "TWO": "zwei",
-    "THREE": "drei",
-    "FOUR": "vier",
-    "FIVE": "fünf",
-    "SIX": "sechs",
-    "SEVEN": "sieben",
-    "EIGHT": "acht",
-    "NINE": "neun",
-}
 RATE = 16000  # Hz
 SLOT = 0.24  # seconds
 STRINGS = 60
@@ -123,19 +110,6 @@ def test_the_reference_library_loads_it_and_generates_the_same(
             tokens[0], skip_special_tokens=True
         )
         assert tokenizer(row["transcript"]).input_ids == tokenizer_there(row["transcript"]).input_ids
-
-
-def held_out_takes() -> dict[tuple[str, str], list[Path]]:
-    """Recordings of each digit by each speaker that no training saw: every tenth take."""
-    table = SPEECH / "fsdd" / "train.tsv"
-    if not table.is_file():
-        pytest.skip("needs the recordings of fsdd: set EDGESPEECH_SPEECH to the folder of speech data")
-    takes: dict[tuple[str, str], list[Path]] = {}
-    with table.open(encoding="utf-8") as stream:
-        for row in csv.DictReader(stream, delimiter="\t"):
-            if Path(row["path"]).stem.endswith("7"):
-                takes.setdefault((row["speaker"], row["transcript"]), []).append(SPEECH / "fsdd" / row["path"])
-    return takes
 
 
 def strings(rng: np.random.Generator) -> tuple[list[np.ndarray], list[str]]:
