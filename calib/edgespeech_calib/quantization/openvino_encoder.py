@@ -1,6 +1,7 @@
 """INT8 for the encoder graphs of OpenVINO bundles: learnt on the graph for one utterance, written for all of them."""
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +11,28 @@ from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.manifest import Graph
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import openvino_nncf, openvino_noise
+from edgespeech_calib.quantization import openvino_long, openvino_nncf, openvino_noise
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
+from edgespeech_calib.quantization.openvino_attention import write_attention
 from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
-from edgespeech_calib.quantization.openvino_network import MOVES, SETTINGS, Model, Node, layers, products, read, work
-from edgespeech_calib.quantization.openvino_stack import write_convolutions, write_stack
+from edgespeech_calib.quantization.openvino_network import (
+    ATTENTION,
+    MOVES,
+    SETTINGS,
+    Model,
+    Node,
+    layers,
+    products,
+    read,
+    work,
+)
+from edgespeech_calib.quantization.openvino_stack import write_convolutions, write_padding, write_stack
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
 DECODER = "decoder"
 PROBE_SECONDS = 2.0
+SHORT_UTTERANCES = 8  # that are heard beside long audio for the ranges in attention
 INTEGERS = ("i8", "u8")
 KERNELS = (
     "Convolution",
@@ -53,7 +66,8 @@ class OpenvinoEncoder:
         self._main = next(name for name in MAIN if name in graphs)
         self._learnt: dict[str, Learnt] | None = None
         audio = bundle.manifest.audio
-        self.layers = layers(self._float(self._main), max(audio.shortest, round(PROBE_SECONDS * audio.sampling_rate)))
+        self._long: list[Values] = []
+        self.layers = layers(self._form(self._main), max(audio.shortest, round(PROBE_SECONDS * audio.sampling_rate)))
         if not self.layers:
             raise QuantizationError(
                 f"the graph {self._main!r} holds no layer that could be quantized; export the float bundle again"
@@ -65,11 +79,20 @@ class OpenvinoEncoder:
         model = self._float(self._main)
         write_convolutions(model, self._bundle.manifest.frames)
         model.validate_nodes_and_infer_types()
-        self._learnt = openvino_nncf.learn(model, products(model), utterances, self._options.ranges, self._types)
+        learnt = openvino_nncf.learn(model, products(model), utterances, self._options.ranges, self._types)
+        self._long = openvino_long.long_audio(utterances, self._bundle.manifest.audio.hop)
+        heard = [*self._long, *islice(utterances(), SHORT_UTTERANCES)]
+        self._learnt = {**learnt, **openvino_long.learn(self._form(self._main), heard)}
 
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.noise`."""
-        return openvino_noise.noise(self._form(self._main), self._require_learnt(), self._types, utterances)
+        learnt = self._require_learnt()
+        found = openvino_noise.noise(self._form(self._main), learnt, self._types, utterances)
+        mixes = {name: layer for name, layer in learnt.items() if layer.peaks is not None}
+        if mixes:  # what they lose shows on long audio
+            on_long = openvino_noise.noise(self._form(self._main), mixes, self._types, lambda: iter(self._long[:1]))
+            found.update({name: min(found[name], ratio) for name, ratio in on_long.items()})
+        return found
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`."""
@@ -114,7 +137,8 @@ class OpenvinoEncoder:
         model = self._float(name)
         if not write_stack(model, self._bundle.manifest.frames):
             write_convolutions(model, self._bundle.manifest.frames)
-        model.validate_nodes_and_infer_types()
+        write_padding(model)
+        write_attention(model)
         return model
 
 
@@ -122,13 +146,15 @@ def _in_integers(model: Model, values: Values) -> set[str]:
     """Names of the products that the engine computes in integers, by its own account, with the runtime's settings."""
     compiled = openvino.Core().compile_model(model, "CPU", {**SETTINGS, "PERF_COUNT": True})
     compiled.create_infer_request().infer({0: values})
+    fused = {node.friendly_name for node in model.get_ordered_ops() if node.get_type_name() == ATTENTION}
     found: set[str] = set()
     for node in compiled.get_runtime_model().get_ordered_ops():
         info: Any = node.get_rt_info()
         kind, precision = str(info["layerType"].value), str(info["runtimePrecision"].value).lower()
         if kind.startswith(KERNELS) and precision in INTEGERS:
-            names = str(info["originalLayersNames"].value).split(",")
-            found.update(name.partition(DEQUANTIZATION)[0] for name in names if name)
+            names = [name.partition(DEQUANTIZATION) for name in str(info["originalLayersNames"].value).split(",")]
+            # A subgraph holds products in integers and in float; scales are behind the former alone.
+            found.update(name for name, scaled, _ in names if scaled or kind != "Subgraph" or name in fused)
     return found
 
 

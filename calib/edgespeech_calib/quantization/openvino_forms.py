@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.engines.openvino import openvino
 
+from edgespeech_calib.quantization.openvino_attention import spread
 from edgespeech_calib.quantization.openvino_network import (
     Array,
     Model,
@@ -22,6 +23,7 @@ from edgespeech_calib.quantization.openvino_network import (
     products,
     source,
 )
+from edgespeech_calib.quantization.openvino_nodes import constant, named, number
 from edgespeech_calib.quantization.options import Types
 
 op = openvino.opset13
@@ -30,7 +32,7 @@ Floats = npt.NDArray[np.float32]
 LEVELS = 256
 LARGEST, LARGEST_REDUCED = 127, 63
 ENDS = ("low", "high")
-ORDERS = frozenset({"Transpose", "Unsqueeze"})
+ORDERS = frozenset({"Reshape", "Transpose", "Unsqueeze"})
 LEAST_PEAK = 1e-12  # of a channel of weights
 
 
@@ -42,11 +44,13 @@ class Learnt:
         ranges: lowest and highest value of each activation that goes in, after smoothing.
         smooth: factors on the channels of the activation, which the weights take back; None: one for all.
         shift: what is added to the bias of each channel, against the mean error of rounding.
+        peaks: of the weights in an attention, the largest times the number of frames: (1, heads, 1, 1).
     """
 
     ranges: tuple[tuple[float, float], ...]
     smooth: Floats | None = None
     shift: Floats | None = None
+    peaks: Floats | None = None
 
 
 class Forms:
@@ -60,55 +64,91 @@ class Forms:
         """The quantized factors of a product by its ports. They stand beside the float ones."""
         found = {}
         for port, limits in zip(product.ports, learnt.ranges, strict=True):
-            taken = product.node.input_value(port)
+            taken = self._spread(product, port, product.node.input_value(port), learnt)
             found[port] = self._activation(product, port, taken, limits, learnt.smooth)
         if product.constant is not None:
             found[1] = self._weight(product, learnt.smooth)
         return found
 
+    def result(self, product: Product, learnt: Learnt, made: Node) -> Node:
+        """What a product of quantized factors means: its sums, but for those of weights that were spread."""
+        if learnt.peaks is None:
+            return made
+        return named(op.divide(made, self._factors(product, learnt.peaks)), f"{product.name}/result")
+
     def write(self, product: Product, learnt: Learnt) -> None:
         """Quantize a product where it stands."""
+        shift = learnt.shift
         for port, limits in zip(product.ports, learnt.ranges, strict=True):
             target = _before_order(product, port)
-            quantized = self._activation(product, port, target.get_source_output(), limits, learnt.smooth)
-            target.replace_source_output(quantized)
+            taken = self._spread(product, port, target.get_source_output(), learnt)
+            is_from_zero = product.is_without_padding and limits[0] < 0
+            target.replace_source_output(
+                self._activation(product, port, taken, limits, learnt.smooth, is_from_zero=is_from_zero)
+            )
+            if is_from_zero:
+                shift = limits[0] * self._sums(product) + (0 if shift is None else shift)
         if product.constant is not None:
             product.node.input(1).replace_source_output(self._weight(product, learnt.smooth))
-        add = bias(product.node)
-        if add is not None and learnt.shift is not None:
-            node, port = add
-            constant = source(node.input_value(port))
-            values = np.asarray(constant.data)
-            moved = _constant(values + learnt.shift.reshape(values.shape), f"{product.name}/bias")
-            node.input(port).replace_source_output(moved.output(0))
+        if learnt.peaks is not None:
+            takers = list(product.node.output(0).get_target_inputs())
+            result = self.result(product, learnt, product.node).output(0)
+            for taker in takers:
+                taker.replace_source_output(result)
+        if shift is not None:
+            _add_to_bias(product, shift)
+
+    def _spread(self, product: Product, port: int, taken: Port, learnt: Learnt) -> Port:
+        """The weights of an attention times what makes use of all steps; other factors as they are."""
+        if learnt.peaks is None or port != 0:
+            return taken
+        factors = self._factors(product, learnt.peaks)
+        return named(op.multiply(taken, factors), f"{product.name}/spread").output(0)
+
+    def _factors(self, product: Product, peaks: Floats) -> Port:
+        key = (product.name, "factors")
+        if key not in self._made:
+            self._made[key] = spread(product, peaks, f"{product.name}/factors").get_node()
+        return self._made[key].output(0)
+
+    def _sums(self, product: Product) -> Floats:
+        """Of each output channel, the sum of its weights as they are stored."""
+        values, scales = quantize_weight(product.weight, product.channel_axes, self._types)
+        others = tuple(axis for axis in range(values.ndim) if axis not in product.channel_axes)
+        sums: Floats = (values * scales.astype(np.float64)).sum(axis=others).ravel().astype(np.float32)
+        return sums
 
     def _activation(
-        self, product: Product, port: int, taken: Port, limits: tuple[float, float], smooth: Floats | None
+        self,
+        product: Product,
+        port: int,
+        taken: Port,
+        limits: tuple[float, float],
+        smooth: Floats | None,
+        *,
+        is_from_zero: bool = False,
     ) -> Port:
         name = f"{product.name}/{port}"
         factors = b"" if smooth is None else smooth.tobytes()
-        key = (taken.get_node().friendly_name, taken.get_index(), limits, factors)
+        key = (taken.get_node().friendly_name, taken.get_index(), limits, factors, is_from_zero)
         if key not in self._made:
             if smooth is not None:
                 shape = [1] * len(taken.get_partial_shape())
                 shape[product.activation_axis] = smooth.size
-                factor = _constant(smooth.reshape(shape), f"{name}/smooth")
-                taken = _named(op.multiply(taken, factor), f"{name}/smoothed").output(0)
-            self._made[key] = _fake_quantize(taken, limits, name)
+                factor = constant(smooth.reshape(shape), f"{name}/smooth")
+                taken = named(op.multiply(taken, factor), f"{name}/smoothed").output(0)
+            self._made[key] = _fake_quantize(taken, limits, name, is_from_zero)
         return self._made[key].output(0)
 
     def _weight(self, product: Product, smooth: Floats | None) -> Port:
-        constant = product.constant
-        if constant is None:
-            raise ValueError(f"{product.name} has no weight")
         values = product.weight
         if smooth is not None:
             values = values / (smooth[None] if product.inputs_axis == 1 else smooth[:, None])
         integers, scales = quantize_weight(values, product.channel_axes, self._types)
-        stored = _constant(integers, constant.friendly_name)
-        wide = _named(op.convert(stored, "f32"), f"{product.name}/wide")
-        scale = _constant(scales, f"{product.name}/scale")
-        return _named(op.multiply(wide, scale), f"{product.name}/weight").output(0)
+        stored = constant(integers, product.constant.friendly_name)  # type: ignore[union-attr]
+        wide = named(op.convert(stored, "f32"), f"{product.name}/wide")
+        scale = constant(scales, f"{product.name}/scale")
+        return named(op.multiply(wide, scale), f"{product.name}/weight").output(0)
 
 
 def quantize(model: Model, learnt: Mapping[str, Learnt], floating: Iterable[str], types: Types) -> list[str]:
@@ -133,22 +173,34 @@ def quantize_weight(values: Array, channel_axes: tuple[int, ...], types: Types) 
 
 
 def _before_order(product: Product, port: int) -> Any:
-    """The input at which to quantize: before a convolution's order of axes is made, so that bytes are moved."""
+    """The input at which to quantize: where the order of axes is made for the product, before that, to move bytes."""
     target = product.node.input(port)
-    while product.kind == "convolution" and target.get_source_output().get_node().get_type_name() in ORDERS:
+    is_moved = product.kind == "convolution" or (product.is_mix and port == 1)
+    while is_moved and target.get_source_output().get_node().get_type_name() in ORDERS:
         target = target.get_source_output().get_node().input(0)
     return target
 
 
-def _fake_quantize(port: Port, limits: tuple[float, float], name: str) -> Node:
-    ends = [_constant(np.array(end, np.float32), f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True)]
-    return _named(op.fake_quantize(port, *ends, *ends, LEVELS), f"{name}/quantized")
+def _add_to_bias(product: Product, shift: Floats) -> None:
+    """Add to what follows a product, an addition of a constant if there is one."""
+    add, name = bias(product.node), f"{product.name}/bias"
+    if add is not None:
+        node, port = add
+        values = np.asarray(source(node.input_value(port)).data)
+        node.input(port).replace_source_output(constant(values + shift.reshape(values.shape), name).output(0))
+        return
+    rank = len(product.node.get_output_partial_shape(0))
+    shape = [1, -1, *[1] * (rank - 2)] if product.kind == "positional" else [-1]
+    takers = list(product.node.output(0).get_target_inputs())
+    moved = named(op.add(product.node, constant(shift.reshape(shape), name)), f"{name}/added").output(0)
+    for taker in takers:
+        taker.replace_source_output(moved)
 
 
-def _constant(values: Array, name: str) -> Node:
-    return _named(op.constant(np.ascontiguousarray(values).reshape(np.shape(values))), name)
-
-
-def _named(node: Node, name: str) -> Node:
-    node.friendly_name = name
-    return node
+def _fake_quantize(port: Port, limits: tuple[float, float], name: str, is_from_zero: bool) -> Node:
+    """The steps of a range; as numbers from zero on, `is_from_zero`, that is less its lowest."""
+    low, high = (number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True))
+    if not is_from_zero:
+        return named(op.fake_quantize(port, low, high, low, high, LEVELS), f"{name}/quantized")
+    zero, width = number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")
+    return named(op.fake_quantize(port, low, high, zero, width, LEVELS), f"{name}/quantized")

@@ -27,7 +27,8 @@ PRODUCTS = frozenset({"MatMul", "Convolution", "GroupConvolution", ATTENTION})
 MOVES = frozenset({"Concat", "Pad", "Reshape", "Slice", "Squeeze", "StridedSlice", "Transpose", "Unsqueeze"})
 # As the runtime opens graphs: left to itself, the plug-in would compute in bfloat16 what is not in integers.
 SETTINGS = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-BEFORE_ATTENTION = MOVES | {"Add", "Multiply"}  # from a projection to the product in attention
+SCORES, MIX = ".scores", ".mix"  # products in attention
+BEFORE_ATTENTION = MOVES | {"Add", "FakeQuantize", "Multiply"}  # from a projection to the product in attention
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,17 @@ class Product:
     node: Node
     ports: tuple[int, ...]
     constant: Node | None
+
+    @property
+    def is_mix(self) -> bool:
+        """Whether it is the product of weights and values in an attention."""
+        return self.constant is None and self.name.endswith(MIX)
+
+    @property
+    def is_without_padding(self) -> bool:
+        """Whether it is a positional convolution over an input to which its zeros belong."""
+        settings = self.node.get_attributes()
+        return self.kind == "positional" and not any([*settings["pads_begin"], *settings["pads_end"]])
 
     @property
     def stage(self) -> Stage:
@@ -89,8 +101,8 @@ def products(model: Model) -> tuple[Product, ...]:
     """All layers that can be computed in integers, in the order of the graph.
 
     The first convolution is none of them: over a single channel there is nothing that integers would speed up. Of the
-    products in attention, `scores` of queries and keys is one; `mix` is not: weights spread over more frames than 8
-    bits have steps would all be rounded to 0, and calibration on other lengths does not see it.
+    products in attention, `scores` of queries and keys is one; `mix` of weights and values is one in graphs that
+    `openvino_attention` has written.
     """
     return tuple(product for product in map(_product, model.get_ordered_ops()) if product is not None)
 
@@ -103,7 +115,7 @@ def _product(node: Node) -> Product | None:
         return _scores(node)
     constant = source(node.input_value(1))
     if constant.get_type_name() != "Constant":
-        return _scores(node) if kind == "MatMul" else None
+        return (_scores(node) or _mix(node)) if kind == "MatMul" else None
     name = layer_name(constant.friendly_name)
     if not constant.friendly_name.endswith(SUFFIX) or f"{FEATURES}.conv_layers.0." in name:
         return None
@@ -117,7 +129,26 @@ def _scores(node: Node) -> Product | None:
     names = [_projection(node.input_value(port)) for port in (0, 1)]
     if None in names or not str(names[0]).endswith(".q_proj") or not str(names[1]).endswith(".k_proj"):
         return None
-    return Product(f"{str(names[0]).removesuffix('.q_proj')}.scores", "attention", node, (0, 1), None)
+    return Product(f"{str(names[0]).removesuffix('.q_proj')}{SCORES}", "attention", node, (0, 1), None)
+
+
+def _mix(node: Node) -> Product | None:
+    softmax = weights_of(node)
+    if softmax.get_type_name() != "Softmax":
+        return None
+    before = softmax.input_value(0).get_node()
+    if before.get_type_name() == "Add":  # of a mask
+        before = before.input_value(0).get_node()
+    scores = _scores(before) if before.get_type_name() == "MatMul" else None
+    return scores and Product(f"{scores.name.removesuffix(SCORES)}{MIX}", "attention", node, (0, 1), None)
+
+
+def weights_of(mix: Node) -> Node:
+    """The node that gives a product's first factor, before what quantizes that."""
+    node = mix.input_value(0).get_node()
+    while node.get_type_name() in ("FakeQuantize", "Multiply"):
+        node = node.input_value(0).get_node()
+    return node
 
 
 def _projection(port: Port) -> str | None:

@@ -44,7 +44,7 @@ def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utt
 
 def _quantized(product: Product, forms: Forms, learnt: Learnt) -> Port:
     """The quantized product beside the float one; what corrects its bias counts to it."""
-    made = _again(product.node, forms.inputs(product, learnt))
+    made = forms.result(product, learnt, _again(product.node, forms.inputs(product, learnt)))
     if learnt.shift is None:
         return made.output(0)
     rank = len(made.get_output_partial_shape(0))

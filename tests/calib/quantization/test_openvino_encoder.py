@@ -188,6 +188,7 @@ def test_layers_say_their_names_and_work(made: Any) -> None:
     assert layers["lm_head"].macs == frames * 32 * 32
     assert layers["wav2vec2.encoder.layers.1.feed_forward.output_dense"].macs == frames * 48 * 32
     assert layers["wav2vec2.encoder.layers.0.attention.scores"].macs == frames * frames * 32
+    assert layers["wav2vec2.encoder.layers.0.attention.mix"].macs == frames * frames * 32
     assert layers["wav2vec2.encoder.pos_conv_embed.conv"].kind == "positional"
     assert layers["wav2vec2.feature_extractor.conv_layers.6.conv"].stage == "features"
     assert "wav2vec2.feature_extractor.conv_layers.0.conv" not in layers
