@@ -17,6 +17,7 @@ import torch
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, read_audio
 from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed
+from tracing import tracing_once
 
 from edgespeech import Wav2Vec2ForCTC, Wav2Vec2Processor
 
@@ -39,11 +40,12 @@ def held_out_keyword(row: Row) -> bool:
 
 
 @pytest.fixture(scope="module")
-def bundles(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def bundles(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> dict[str, Path]:
     """The checkpoint's bundle for each engine."""
     folder = tmp_path_factory.mktemp("embedded")
     for engine in ENGINES:
-        export(CHECKPOINT, folder / engine, ExportOptions(engine=engine))  # type: ignore[arg-type]
+        with tracing_once(traces, CHECKPOINT.name):
+            export(CHECKPOINT, folder / engine, ExportOptions(engine=engine))  # type: ignore[arg-type]
     return {engine: folder / engine for engine in ENGINES}
 
 
