@@ -219,7 +219,8 @@ def quantization_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     gate = part.get("gate")
     if isinstance(gate, Mapping) and isinstance(gate.get("result"), str):
         rows.append(("gate", f"{gate.get('measure')}: {gate['result']}"))
-        rows.append(("judged on", f"{gate.get('utterances')} utterances of {gate.get('speech')}"))
+        if isinstance(count := gate.get("utterances"), int):
+            rows.append(("judged on", f"{number(count, 'utterance')} of {gate.get('speech')}"))
     if isinstance(before := part.get("float_bytes"), int) and isinstance(after := report.get("bytes"), int):
         rows.append(("size against float32", f"{size(after)} of {size(before)}, {after / max(before, 1):.2f} x"))
     return rows

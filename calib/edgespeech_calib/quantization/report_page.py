@@ -40,6 +40,10 @@ def page(name: str, found: Quantized) -> str:
     return document(title, parts)
 
 
+def _utterances(count: int) -> str:
+    return f"{count} utterance{'' if count == 1 else 's'}"
+
+
 def _conditions(found: Quantized, part: dict[str, Any]) -> list[str]:
     manifest, verdict = found.manifest, found.verdict
     drawn = manifest.provenance["calibration"]
@@ -49,9 +53,9 @@ def _conditions(found: Quantized, part: dict[str, Any]) -> list[str]:
     heard = "heard" if part["scheme"] == "weights" else "calibrated on"
     facts = [
         *_arithmetic(manifest, part),
-        f"{heard} {drawn['utterances']} utterances of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
+        f"{heard} {_utterances(drawn['utterances'])} of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
         f"seed {drawn['seed']}",
-        f"{measure} on {verdict.utterances} utterances of {verdict.speech}, {verdict.seconds:.0f} s",
+        f"{measure} on {_utterances(verdict.utterances)} of {verdict.speech}, {verdict.seconds:.0f} s",
         f"timed on {found.speed.machine}",
     ]
     for rates in (found.resampled, found.evaluation_resampled or {}):

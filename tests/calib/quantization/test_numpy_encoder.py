@@ -163,7 +163,7 @@ def test_the_report_says_that_floats_are_computed_with(exported_kinds, int8):
     assert all(layer["noise_db"] > 30 for layer in part["layers"])
     page = report_page.page("int8", found)
     assert "of the weights in INT8, computed in float32" in page
-    assert "heard 1 utterances of golden input, 2 s" in page
+    assert "heard 1 utterance of golden input, 2 s" in page
 
 
 def test_the_same_bundle_each_time(exported_kinds, tmp_path):

@@ -42,8 +42,8 @@ def watching(pair: Pair) -> Iterator[list[Watched]]:
     graphs, made = pair.runtime._graphs, []
     bind = graphs.bind
 
-    def watched(name: str) -> Watched:
-        made.append(Watched(bind(name)))
+    def watched(*arguments: Any) -> Watched:
+        made.append(Watched(bind(*arguments)))
         return made[-1]
 
     with pytest.MonkeyPatch.context() as patch:

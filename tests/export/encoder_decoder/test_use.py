@@ -64,8 +64,8 @@ def test_a_piece_comes_while_tokens_are_still_to_come(pairs: Pairs, engine: str)
     seen: list[int] = []
     bind = runtime._graphs.bind
 
-    def counting(name: str) -> Any:
-        binding = bind(name)
+    def counting(*arguments: Any) -> Any:
+        binding = bind(*arguments)
         run = binding.run
         binding.run = lambda: (steps.append(1), run())[1]
         return binding
