@@ -26,7 +26,7 @@ LAYERS = (
     Layer("lm_head", "linear", "head", 550),
 )
 CLEAN = 40.0  # dB
-HARMLESS = 0.01  # noise in the kernel over its own size
+HARMLESS = 0.0005  # noise in the kernel over its own size
 TERRIBLE = 20.0  # more than the tones themselves
 
 

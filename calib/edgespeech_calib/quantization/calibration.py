@@ -96,9 +96,13 @@ class Calibration:
 
     def few(self, utterances: int, seconds: float) -> list[Values]:
         """Return the beginnings of so many excerpts, evenly spaced in the set: for what takes long per second."""
-        places = np.unique(np.linspace(0, len(self.excerpts) - 1, min(utterances, len(self.excerpts))).round())
         longest = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
-        return [as_values(self.excerpts[int(place)].read()[:longest], self.audio) for place in places]
+        return [as_values(excerpt.read()[:longest], self.audio) for excerpt in self.spread(utterances)]
+
+    def spread(self, utterances: int) -> list[Excerpt]:
+        """Return so many excerpts, evenly spaced in the set."""
+        places = np.unique(np.linspace(0, len(self.excerpts) - 1, min(utterances, len(self.excerpts))).round())
+        return [self.excerpts[int(place)] for place in places]
 
     def provenance(self) -> dict[str, Any]:
         """What a bundle says of it; no places on this machine's disk."""

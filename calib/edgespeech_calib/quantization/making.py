@@ -17,7 +17,7 @@ from edgespeech_runtime.bundle import Bundle, sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
 from edgespeech_calib.errors import QualityError
-from edgespeech_calib.quantization import reverting
+from edgespeech_calib.quantization import refining, reverting
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.gate import Count, Gate, Verdict
@@ -26,8 +26,8 @@ from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, T
 from edgespeech_calib.quantization.ranking import ranked
 from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
 
-# Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. Products
-# of two activations stay in float, and with the dynamic scheme convolutions too: in narrow models that is most of it.
+# Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. In ONNX
+# products of two activations stay in float, and with the dynamic scheme convolutions too, most of a narrow model.
 LEAST_SHARE: dict[Scheme, float] = {"static": 0.25, "dynamic": 0.1}
 LEAST_WEIGHTS = 0.5  # where weights alone are quantized, of those that can be: with fewer, float16 is as small
 # The golden output is the float model's, so that the self-check sees the whole distance from what is right. Rounding
@@ -98,10 +98,11 @@ class Maker:
         self._encoder, self._decoder = encoder, decoder
         self._noise, self._begins = noise, begins
         self._gate, self._drawn, self._clock = gate, drawn, clock
+        self._refined: dict[str, float] = {}
         self.tries: list[Try] = []
 
     def make(self) -> Made:
-        """Return the bundle with the fewest layers in float that passes.
+        """Return the bundle with the fewest layers in float that passes, refined if it is small.
 
         Raises:
             QualityError: none does, or too little would run in integers.
@@ -115,7 +116,36 @@ class Maker:
         best = reverting.best(steps)
         if best is None:
             raise QualityError(self._failure(steps[-1].result))
-        return best.result
+        return self._refine(best.result) if self._options.revert else best.result
+
+    def _refine(self, made: Made) -> Made:
+        """Return the bundle with still more layers in float, if that is wanted, see `refining`, and better."""
+        is_wanted = refining.is_wanted(made.verdict, self._gate.allowed, size(self._source.manifest))
+        if made.encoder.weights is not None or not is_wanted:
+            return made
+        layers = [layer for layer in self._encoder.layers if layer.name not in made.floating]
+        excerpts = self._drawn.spread(refining.EXCERPTS)
+        with self._clock.step("measuring what each layer does to the logits") as count:
+            noise, rest = refining.measure(
+                self._source.folder,
+                map(self._drawn.surrounded, excerpts),
+                [layer.name for layer in layers],
+                self._alone,
+                count,
+            )
+        self._refined = refining.choose(layers, noise, rest, made.encoder.share)
+        passed, better = self._attempt([*made.reverted, *self._refined])
+        if passed and better.verdict.ratio > made.verdict.ratio:
+            return better
+        self._refined = {}
+        return made
+
+    def _alone(self, names: Sequence[str]) -> Path:
+        folder = self._scratch / "alone"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        self._write(folder, frozenset(layer.name for layer in self._encoder.layers if layer.name not in names))
+        return folder
 
     def _attempt(self, reverted: Sequence[str]) -> tuple[bool, Made]:
         clock, number = self._clock, len(self.tries)
@@ -196,6 +226,8 @@ class Maker:
             if layer.name in made.reverted:
                 ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
                 why = f"returned to float by the gate{ratio}"
+            if layer.name in self._refined:
+                why = f"alone in INT8 it puts noise {self._refined[layer.name]:.1f} dB below the logits into them"
             elif layer.name in made.encoder.floating and not why:
                 why = "the engine runs it in float"
             precision = "float32" if why else "int8"
