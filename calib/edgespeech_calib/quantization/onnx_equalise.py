@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from edgespeech_calib.quantization.backend import Utterances
 from edgespeech_calib.quantization.onnx_network import Network, Product, channel_peaks
-from edgespeech_calib.quantization.onnx_session import run, running
+from edgespeech_calib.quantization.onnx_session import over_weights, run
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
 from edgespeech_calib.quantization.options import Types
 from edgespeech_calib.quantization.ranges import Range, scale_and_zero
@@ -92,11 +92,11 @@ def _activations(network: Network, names: list[str], utterances: Utterances) -> 
     for node in network.nodes:
         writer.keep(node)
     seen: dict[str, list[Floats]] = defaultdict(list)
-    with running(writer.model(network, names), network.folder) as session:
-        for values in islice(utterances(), UTTERANCES):
-            for name, activation in run(session, values).items():
-                frames = activation.reshape(-1, activation.shape[-1])
-                seen[name].append(frames[:: max(1, len(frames) // FRAMES)][:FRAMES])
+    session = over_weights(writer.model(network, names), network.folder)
+    for values in islice(utterances(), UTTERANCES):
+        for name, activation in run(session, values).items():
+            frames = activation.reshape(-1, activation.shape[-1])
+            seen[name].append(frames[:: max(1, len(frames) // FRAMES)][:FRAMES])
     return {name: np.concatenate(parts) for name, parts in seen.items()}
 
 

@@ -13,7 +13,7 @@ from edgespeech_calib.quantization.backend import Utterances, Values
 from edgespeech_calib.quantization.onnx_equalise import Factors, equalised
 from edgespeech_calib.quantization.onnx_forms import EQUALISED, Forms, LayerRanges
 from edgespeech_calib.quantization.onnx_network import Network, Product
-from edgespeech_calib.quantization.onnx_session import run, running
+from edgespeech_calib.quantization.onnx_session import over_weights, run
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
 from edgespeech_calib.quantization.options import Ranges
 from edgespeech_calib.quantization.ranges import Observer
@@ -28,8 +28,8 @@ def shapes(network: Network, names: Iterable[str], values: Values) -> dict[str, 
     """Return the shapes that activations have for an utterance."""
     writer = _copy(network)
     outputs = {name: writer.add("Shape", [name], f"{name}_shape_seen") for name in dict.fromkeys(names)}
-    with running(writer.model(network, list(outputs.values())), network.folder) as session:
-        found = run(session, values)
+    session = over_weights(writer.model(network, list(outputs.values())), network.folder)
+    found = run(session, values)
     return {name: tuple(map(int, found[output])) for name, output in outputs.items()}
 
 
@@ -59,15 +59,15 @@ class RangeFinder:
         """Run all utterances; returns how many there were."""
         writer, seen = _copy(self._network), 0
         outputs = [output for activation in self._steps for output in self._tap(writer, activation)]
-        with running(writer.model(self._network, outputs), self._network.folder) as session:
-            for values in utterances():
-                seen += 1
-                found = run(session, values)
-                for name, observer in self._observers.items():
-                    sample = found.get(f"{name}_sample")
-                    ends = (found[f"{name}_low"], found[f"{name}_high"]) if sample is None else _ends(sample)
-                    if np.isfinite(ends).all():
-                        observer.see(float(ends[0]), float(ends[1]), sample)
+        session = over_weights(writer.model(self._network, outputs), self._network.folder)
+        for values in utterances():
+            seen += 1
+            found = run(session, values)
+            for name, observer in self._observers.items():
+                sample = found.get(f"{name}_sample")
+                ends = (found[f"{name}_low"], found[f"{name}_high"]) if sample is None else _ends(sample)
+                if np.isfinite(ends).all():
+                    observer.see(float(ends[0]), float(ends[1]), sample)
         return seen
 
     def ranges(self) -> dict[str, LayerRanges]:
@@ -137,10 +137,10 @@ def noise(network: Network, products: Sequence[Product], forms: Forms, utterance
 
 def _sums(network: Network, writer: GraphWriter, outputs: list[str], utterances: Utterances) -> dict[str, float]:
     sums = dict.fromkeys(outputs, 0.0)
-    with running(writer.model(network, outputs), network.folder) as session:
-        for values in utterances():
-            for name, value in run(session, values).items():
-                sums[name] += float(value)
+    session = over_weights(writer.model(network, outputs), network.folder)
+    for values in utterances():
+        for name, value in run(session, values).items():
+            sums[name] += float(value)
     return sums
 
 

@@ -1,11 +1,7 @@
 """Running graphs that exist for a moment only, over the weights of a bundle, and reading ONNX Runtime's profile."""
 
-import contextlib
 import json
-import os
-import shutil
 import tempfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +10,6 @@ import numpy as np
 import onnx
 import onnxruntime
 from edgespeech_runtime.contracts import VALUES
-from onnx.external_data_helper import uses_external_data
 
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import Values
@@ -23,24 +18,15 @@ ERRORS_ONLY = 3  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 err
 KERNEL = "_kernel_time"  # behind the name of a node in the profile
 
 
-@contextlib.contextmanager
-def running(model: onnx.ModelProto, weights: Path) -> Iterator[Any]:
-    """Open a session over a graph whose large weights lie in the folder `weights`.
-
-    ONNX Runtime reads no file outside the graph's folder, links included: a second name for the same file is no link.
+def over_weights(model: onnx.ModelProto, weights: Path) -> Any:
+    """Return a session over a graph that lies in no file, whose large weights lie in files of the folder `weights`.
 
     Raises:
         QuantizationError: ONNX Runtime refused the graph.
     """
-    with tempfile.TemporaryDirectory(prefix="edgespeech-quantize-") as temporary:
-        folder = Path(temporary)
-        for name in sorted(_weight_files(model)):
-            try:
-                os.link(weights / name, folder / name)
-            except OSError:  # another disk, or one that has no second names
-                shutil.copyfile(weights / name, folder / name)
-        onnx.save(model, folder / "graph.onnx")
-        yield open_session(folder / "graph.onnx")
+    options = _options()
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(weights))
+    return _open(model.SerializeToString(), options)
 
 
 def open_session(file: Path, profile: Path | None = None, signed: bool = False) -> Any:
@@ -51,15 +37,24 @@ def open_session(file: Path, profile: Path | None = None, signed: bool = False) 
     Raises:
         QuantizationError: ONNX Runtime refused the graph.
     """
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = ERRORS_ONLY
+    options = _options()
     if signed:
         options.add_session_config_entry("session.qdqisint8allowed", "1")
     if profile is not None:
         options.enable_profiling = True
         options.profile_file_prefix = str(profile)
+    return _open(str(file), options)
+
+
+def _options() -> Any:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = ERRORS_ONLY
+    return options
+
+
+def _open(model: str | bytes, options: Any) -> Any:
     try:
-        return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no other base
         reason = (str(error).strip().splitlines() or ["no reason given"])[0]
         raise QuantizationError(f"onnxruntime cannot load the quantized graph: {reason}") from error
@@ -101,13 +96,3 @@ def _kernel(event: dict[str, Any]) -> Kernel:
 def _shape(entry: dict[str, list[int]]) -> tuple[int, ...]:
     """Of {"float": [1, 49, 768]}."""
     return tuple(next(iter(entry.values()), ()))
-
-
-def _weight_files(model: onnx.ModelProto) -> set[str]:
-    return {
-        fact.value
-        for tensor in model.graph.initializer
-        if uses_external_data(tensor)
-        for fact in tensor.external_data
-        if fact.key == "location"
-    }
