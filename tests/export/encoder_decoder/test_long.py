@@ -1,5 +1,6 @@
 """Long sequences and many calls: what a step is given, what is kept, and that memory does not grow."""
 
+import ctypes
 import gc
 from collections import Counter
 from collections.abc import Iterator
@@ -107,8 +108,10 @@ MOST_GROWTH = 24 * 2**20  # bytes; what is kept for a shape is bounded, but shap
 
 
 def resident() -> int:
-    """Bytes of memory that this process has."""
+    """Bytes of memory that this process has, without what it has freed and glibc has kept."""
     gc.collect()
+    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
+        trim(0)
     return int(STATUS.read_text().split()[1]) * PAGE
 
 
