@@ -223,11 +223,11 @@ class Maker:
         for layer in self._encoder.layers:
             noise = self._noise.get(layer.name)
             why = self._begins.get(layer.name, "")
-            if layer.name in made.reverted:
-                ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
-                why = f"returned to float by the gate{ratio}"
             if layer.name in self._refined:
                 why = f"alone in INT8 it puts noise {self._refined[layer.name]:.1f} dB below the logits into them"
+            elif layer.name in made.reverted:
+                ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
+                why = f"returned to float by the gate{ratio}"
             elif layer.name in made.encoder.floating and not why:
                 why = "the engine runs it in float"
             precision = "float32" if why else "int8"
