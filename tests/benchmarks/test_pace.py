@@ -1,9 +1,10 @@
 import statistics
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
-from benchmarks import bandwidth
+from benchmarks import bandwidth, timing
 from benchmarks.decoders import Reading
 from benchmarks.generators import Contender
 from benchmarks.pace import differences, measure
@@ -13,15 +14,26 @@ READ = Reading(weights=1000, int8=260, int4=150, cross=200, token=10)
 SAID = {1: [5, 6, 5], 4: [5, 7, 7]}
 
 
+CLOCK = [0.0]  # seconds
+
+
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
+    """Few bytes, and a clock that goes on only where a contender says so: fakes take no time that a real one shows."""
     monkeypatch.setattr(bandwidth, "BYTES", 2**16)
 
+    def look():
+        CLOCK[0] += 1e-4
+        return CLOCK[0]
 
-def contender(name, said=SAID, engine="torch", calls=None, weights="float32"):
+    monkeypatch.setattr(timing, "time", SimpleNamespace(perf_counter=look, sleep=lambda seconds: None))
+
+
+def contender(name, said=SAID, engine="torch", calls=None, weights="float32", milliseconds=1):
     def generate(beams, tokens):
         if calls is not None:
             calls.append((name, beams, tokens))
+        CLOCK[0] += 1e-3 * milliseconds * beams * tokens
         return said[beams][:tokens]
 
     return Contender("bert", engine, name, lambda task: generate, weights)
@@ -62,7 +74,7 @@ def test_every_contender_has_a_row_for_greedy_and_one_for_beams():
 
 
 def test_the_numbers_follow_from_the_seconds():
-    result = measured(contender("a"), contender("b"))
+    result = measured(contender("a"), contender("b", milliseconds=4))
     paces = {}
     for row in result.rows:
         assert len(row.seconds) == len(row.seconds_one) == 3
@@ -71,6 +83,7 @@ def test_the_numbers_follow_from_the_seconds():
         assert row.ms_per_token == pytest.approx(1e3 * pace)
         assert row.min_ms_per_token == pytest.approx(1e3 * (min(row.seconds) - min(row.seconds_one)) / 2)
         assert row.speedup == pytest.approx(paces["a", row.beams] / pace)
+        assert pace == pytest.approx(1e-3 * row.beams * {"a": 1, "b": 4}[row.name])
         assert row.over_greedy == pytest.approx(pace / paces[row.name, 1])
         assert row.bytes_per_token == 1000 + 200 + row.beams * 1.5 * 10  # steps read 1 and 2 tokens
         share = row.bytes_per_token / pace / (1e9 * result.read_gb_per_second)
