@@ -8,17 +8,37 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from edgespeech.generation_config import GenerationConfig
-    from edgespeech.models.auto import AutoModelForCTC
+    from edgespeech.models.auto import (
+        AutoModelForAudioClassification,
+        AutoModelForAudioFrameClassification,
+        AutoModelForAudioXVector,
+        AutoModelForCTC,
+        AutoModelForPreTraining,
+    )
     from edgespeech.models.bart import BartConfig, BartForCausalLM
     from edgespeech.models.bert import BertConfig, BertLMHeadModel
     from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
     from edgespeech.models.encoder_decoder_config import SpeechEncoderDecoderConfig
     from edgespeech.models.gpt2 import GPT2Config, GPT2LMHeadModel
-    from edgespeech.models.hubert import HubertConfig, HubertForCTC, HubertModel
+    from edgespeech.models.hubert import HubertConfig, HubertForCTC, HubertForSequenceClassification, HubertModel
     from edgespeech.models.mbart import MBartConfig, MBartForCausalLM
     from edgespeech.models.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
-    from edgespeech.models.unispeech import UniSpeechConfig, UniSpeechForCTC, UniSpeechModel
-    from edgespeech.models.wav2vec2 import Wav2Vec2Config, Wav2Vec2ForCTC, Wav2Vec2Model
+    from edgespeech.models.unispeech import (
+        UniSpeechConfig,
+        UniSpeechForCTC,
+        UniSpeechForPreTraining,
+        UniSpeechForSequenceClassification,
+        UniSpeechModel,
+    )
+    from edgespeech.models.wav2vec2 import (
+        Wav2Vec2Config,
+        Wav2Vec2ForAudioFrameClassification,
+        Wav2Vec2ForCTC,
+        Wav2Vec2ForPreTraining,
+        Wav2Vec2ForSequenceClassification,
+        Wav2Vec2ForXVector,
+        Wav2Vec2Model,
+    )
     from edgespeech.processing import (
         AutoFeatureExtractor,
         AutoProcessor,
@@ -41,7 +61,11 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AutoFeatureExtractor",
+    "AutoModelForAudioClassification",
+    "AutoModelForAudioFrameClassification",
+    "AutoModelForAudioXVector",
     "AutoModelForCTC",
+    "AutoModelForPreTraining",
     "AutoProcessor",
     "AutoTokenizer",
     "BartConfig",
@@ -56,6 +80,7 @@ __all__ = [
     "GenerationConfig",
     "HubertConfig",
     "HubertForCTC",
+    "HubertForSequenceClassification",
     "HubertModel",
     "MBart50Tokenizer",
     "MBartConfig",
@@ -71,18 +96,27 @@ __all__ = [
     "SpeechEncoderDecoderModel",
     "UniSpeechConfig",
     "UniSpeechForCTC",
+    "UniSpeechForPreTraining",
+    "UniSpeechForSequenceClassification",
     "UniSpeechModel",
     "Wav2Vec2CTCTokenizer",
     "Wav2Vec2Config",
     "Wav2Vec2FeatureExtractor",
+    "Wav2Vec2ForAudioFrameClassification",
     "Wav2Vec2ForCTC",
+    "Wav2Vec2ForPreTraining",
+    "Wav2Vec2ForSequenceClassification",
+    "Wav2Vec2ForXVector",
     "Wav2Vec2Model",
     "Wav2Vec2Processor",
 ]
 
 _HOMES = {
     "edgespeech.generation_config": ("GenerationConfig",),
-    "edgespeech.models.auto": ("AutoModelForCTC",),
+    "edgespeech.models.auto": (
+        *("AutoModelForAudioClassification", "AutoModelForAudioFrameClassification"),
+        *("AutoModelForAudioXVector", "AutoModelForCTC", "AutoModelForPreTraining"),
+    ),
     "edgespeech.models.bart": ("BartConfig", "BartForCausalLM"),
     "edgespeech.models.bert": ("BertConfig", "BertLMHeadModel"),
     "edgespeech.models.gpt2": ("GPT2Config", "GPT2LMHeadModel"),
@@ -90,9 +124,15 @@ _HOMES = {
     "edgespeech.models.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
     "edgespeech.models.encoder_decoder": ("SpeechEncoderDecoderModel",),
     "edgespeech.models.encoder_decoder_config": ("SpeechEncoderDecoderConfig",),
-    "edgespeech.models.hubert": ("HubertConfig", "HubertForCTC", "HubertModel"),
-    "edgespeech.models.unispeech": ("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechModel"),
-    "edgespeech.models.wav2vec2": ("Wav2Vec2Config", "Wav2Vec2ForCTC", "Wav2Vec2Model"),
+    "edgespeech.models.hubert": ("HubertConfig", "HubertForCTC", "HubertForSequenceClassification", "HubertModel"),
+    "edgespeech.models.unispeech": (
+        *("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechForPreTraining"),
+        *("UniSpeechForSequenceClassification", "UniSpeechModel"),
+    ),
+    "edgespeech.models.wav2vec2": (
+        *("Wav2Vec2Config", "Wav2Vec2ForAudioFrameClassification", "Wav2Vec2ForCTC"),
+        *("Wav2Vec2ForPreTraining", "Wav2Vec2ForSequenceClassification", "Wav2Vec2ForXVector", "Wav2Vec2Model"),
+    ),
     "edgespeech.processing": (
         *("AutoFeatureExtractor", "AutoProcessor", "AutoTokenizer"),
         *("Wav2Vec2CTCTokenizer", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor"),

@@ -6,14 +6,16 @@ field, unchecked.
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import InitVar, dataclass, field, fields
 from difflib import get_close_matches
+from inspect import signature
 from pathlib import Path
 from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgespeech.activations import NAMES
 from edgespeech.checkpoint.folder import read_json, resolve, write_json
+from edgespeech.class_names import NumLabels, default_names, numbered
 from edgespeech.errors import CheckpointError, ConfigError
 
 CONFIG = "config.json"
@@ -37,6 +39,8 @@ LEAST = {
     "num_adapter_layers": 0,
     "output_hidden_size": 1,
     "adapter_attn_dim": 1,
+    "classifier_proj_size": 1,
+    "xvector_output_dim": 1,
 }
 RATES = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "layerdrop")
 
@@ -118,7 +122,7 @@ class Config:
             ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
             CheckpointError: `model_type` is another family's.
         """
-        known = {entry.name for entry in fields(cls)} - {"extra"}
+        known = signature(cls).parameters.keys() - {"extra"}
         unknown = sorted(overrides.keys() - known - {"model_type"})
         if unknown:
             raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
@@ -252,15 +256,41 @@ class SpeechEncoderConfig(Config):
     tdnn_kernel: tuple[int, ...] = (5, 3, 3, 1, 1)
     tdnn_dilation: tuple[int, ...] = (1, 2, 3, 1, 1)
     xvector_output_dim: int = 512
+    if TYPE_CHECKING:
+        num_labels: int = 2
+    else:
+        num_labels: InitVar[int | None] = NumLabels()  # no field: `id2label` says it
+    id2label: dict[int, str] = field(default_factory=dict)
+    label2id: dict[str, Any] | None = None
 
     pad_token_id: int | None = 0
     bos_token_id: int | None = 1
     eos_token_id: int | tuple[int, ...] | None = 2
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, num_labels: int | None) -> None:  # type: ignore[override]
         if self.output_hidden_size is None:
-            object.__setattr__(self, "output_hidden_size", self.hidden_size)
+            self.output_hidden_size = self.hidden_size
+        self._unnamed = not self.id2label
+        if self._unnamed:
+            self.id2label = default_names()
+            self.label2id = {name: index for index, name in self.id2label.items()}
         super().__post_init__()
+        if num_labels is not None:
+            self.num_labels = num_labels
+
+    def _checked(self, name: str, value: Any) -> Any:
+        if name == "id2label":
+            return numbered(super()._checked(name, default_names() if value is None else value))
+        return super()._checked(name, value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """See `Config.to_dict`; numbers of classes are strings, as in JSON, and names that nobody gave are left out."""
+        written = super().to_dict()
+        names = written.pop("id2label")
+        if self._unnamed and names == default_names():
+            del written["label2id"]
+            return written
+        return {**written, "id2label": {str(index): name for index, name in names.items()}}
 
     @property
     def output_size(self) -> int:

@@ -13,6 +13,14 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 Family = Literal["wav2vec2", "hubert", "unispeech"]
+Head = Literal[
+    "ForCTC",
+    "Model",
+    "ForSequenceClassification",
+    "ForAudioFrameClassification",
+    "ForXVector",
+    "ForPreTraining",
+]
 FAMILIES: tuple[Family, ...] = ("wav2vec2", "hubert", "unispeech")
 CLASSES = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert", "unispeech": "UniSpeech"}
 
@@ -33,6 +41,13 @@ TINY: dict[str, Any] = {
     "final_dropout": 0.0,
     "layerdrop": 0.0,
 }
+# A small x-vector head: 13 frames are the fewest.
+XVECTOR: dict[str, Any] = {
+    "tdnn_dim": [20, 18, 16],
+    "tdnn_kernel": [5, 4, 1],
+    "tdnn_dilation": [1, 2, 3],
+    "xvector_output_dim": 12,
+}
 # As MMS: adapters in each layer, a vocabulary of its own for each language; the last one's weights are pickled.
 MULTILINGUAL: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "adapter_attn_dim": 6}
 LANGUAGES = {"eng": 32, "fra": 40, "zsm-script_latin": 21, "deu": 32}  # sizes of the vocabularies
@@ -44,14 +59,14 @@ def make_checkpoint(
     family: Family = "wav2vec2",
     *,
     weights: Literal["transformers", "edgespeech"] = "transformers",
-    head: Literal["ForCTC", "Model"] = "ForCTC",
+    head: Head = "ForCTC",
     seed: int = 0,
     **options: Any,
 ) -> Path:
     """Write a checkpoint folder and return it.
 
-    `weights` says which library draws and writes config.json and model.safetensors, `head` whether it is the encoder
-    alone; `options` are fields of the configuration. Beside them: vocab.json, tokenizer_config.json,
+    `weights` says which library draws and writes config.json and model.safetensors, `head` what stands on the encoder;
+    `options` are fields of the configuration. Beside them: vocab.json, tokenizer_config.json,
     special_tokens_map.json, preprocessor_config.json.
     """
     folder = Path(folder)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.adapter import PADDING, Adapter
 from edgespeech.encoder.features import FeatureExtractor, FeatureProjection
-from edgespeech.encoder.lengths import conv_length
+from edgespeech.encoder.lengths import conv_length, samples_for
 from edgespeech.encoder.spec_augment import spans
 from edgespeech.encoder.transformer import Trace, Transformer
 from edgespeech.errors import InputError
@@ -92,9 +92,7 @@ class SpeechEncoder(nn.Module):
 
     def samples(self, frames: int) -> int:
         """Return the fewest samples that give this many frames."""
-        for kernel, stride, padding in reversed(self.convolutions):
-            frames = max((frames - 1) * stride + kernel - 2 * padding, 1)
-        return frames
+        return samples_for(frames, self.convolutions)
 
     def frames(self, samples: Tensor) -> Tensor:
         """Return the number of output frames for each number of samples."""

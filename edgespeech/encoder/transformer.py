@@ -179,6 +179,7 @@ class Transformer(nn.Module):
         trace.saw(x)
         for layer in self.layers:
             if self.training and torch.rand(()) < self.layerdrop:  # https://arxiv.org/abs/1909.11556
+                trace.saw(x)  # one state for each layer, which a weighted sum of them needs
                 continue
             x, weights = layer(x, bias)
             trace.saw(x, weights)

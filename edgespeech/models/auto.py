@@ -1,18 +1,46 @@
 """Pick the class by the checkpoint's `model_type`."""
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import UnknownModelError
+from edgespeech.models.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
 from edgespeech.models.ctc import SpeechForCTC
-from edgespeech.models.hubert import HubertForCTC
-from edgespeech.models.unispeech import UniSpeechForCTC
-from edgespeech.models.wav2vec2 import Wav2Vec2ForCTC
+from edgespeech.models.hubert import HubertForCTC, HubertForSequenceClassification
+from edgespeech.models.pretrained import PreTrainedModel
+from edgespeech.models.pretraining import SpeechWithQuantizer
+from edgespeech.models.unispeech import UniSpeechForCTC, UniSpeechForPreTraining, UniSpeechForSequenceClassification
+from edgespeech.models.wav2vec2 import (
+    Wav2Vec2ForAudioFrameClassification,
+    Wav2Vec2ForCTC,
+    Wav2Vec2ForPreTraining,
+    Wav2Vec2ForSequenceClassification,
+    Wav2Vec2ForXVector,
+)
+from edgespeech.models.xvector import SpeechForXVector
 
 CTC_CLASSES: dict[str, type[SpeechForCTC]] = {
     kind.config_class.model_type: kind for kind in (Wav2Vec2ForCTC, HubertForCTC, UniSpeechForCTC)
+}
+CLASSIFIER_CLASSES: dict[str, type[SpeechForSequenceClassification]] = {
+    kind.config_class.model_type: kind
+    for kind in (
+        Wav2Vec2ForSequenceClassification,
+        HubertForSequenceClassification,
+        UniSpeechForSequenceClassification,
+    )
+}
+FRAME_CLASSIFIER_CLASSES: dict[str, type[SpeechForAudioFrameClassification]] = {
+    kind.config_class.model_type: kind for kind in (Wav2Vec2ForAudioFrameClassification,)
+}
+XVECTOR_CLASSES: dict[str, type[SpeechForXVector]] = {
+    kind.config_class.model_type: kind for kind in (Wav2Vec2ForXVector,)
+}
+PRE_TRAINING_CLASSES: dict[str, type[SpeechWithQuantizer]] = {
+    kind.config_class.model_type: kind for kind in (Wav2Vec2ForPreTraining, UniSpeechForPreTraining)
 }
 
 
@@ -26,9 +54,54 @@ class AutoModelForCTC:
         Raises:
             UnknownModelError: a `model_type` without a CTC model here; the message lists those there are.
         """
-        folder = resolve(checkpoint)
-        found = read_json(folder / CONFIG).get("model_type")
-        if found not in CTC_CLASSES:
-            known = ", ".join(sorted(CTC_CLASSES))
-            raise UnknownModelError(f"{folder / CONFIG} has model_type {found!r}; CTC models are known for: {known}")
-        return CTC_CLASSES[found].from_pretrained(checkpoint, **options)
+        return _load(CTC_CLASSES, "CTC models", checkpoint, options)
+
+
+class AutoModelForAudioClassification:
+    """Loads the classifier of utterances that a checkpoint holds."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **options: Any) -> SpeechForSequenceClassification:
+        """See `AutoModelForCTC.from_pretrained`."""
+        return _load(CLASSIFIER_CLASSES, "classifiers of audio", checkpoint, options)
+
+
+class AutoModelForAudioFrameClassification:
+    """Loads the classifier of frames that a checkpoint holds."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **options: Any) -> SpeechForAudioFrameClassification:
+        """See `AutoModelForCTC.from_pretrained`."""
+        return _load(FRAME_CLASSIFIER_CLASSES, "classifiers of frames", checkpoint, options)
+
+
+class AutoModelForAudioXVector:
+    """Loads the x-vector model that a checkpoint holds."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **options: Any) -> SpeechForXVector:
+        """See `AutoModelForCTC.from_pretrained`."""
+        return _load(XVECTOR_CLASSES, "x-vector models", checkpoint, options)
+
+
+class AutoModelForPreTraining:
+    """Loads the model that a checkpoint of a pre-training holds."""
+
+    @staticmethod
+    def from_pretrained(checkpoint: str | os.PathLike[str], **options: Any) -> SpeechWithQuantizer:
+        """See `AutoModelForCTC.from_pretrained`."""
+        return _load(PRE_TRAINING_CLASSES, "models for pre-training", checkpoint, options)
+
+
+def _load(
+    classes: Mapping[Any, type[PreTrainedModel]],
+    what: str,
+    checkpoint: str | os.PathLike[str],
+    options: dict[str, Any],
+) -> Any:
+    folder = resolve(checkpoint)
+    found = read_json(folder / CONFIG).get("model_type")
+    if found not in classes:
+        known = ", ".join(sorted(classes))
+        raise UnknownModelError(f"{folder / CONFIG} has model_type {found!r}; {what} are known for: {known}")
+    return classes[found].from_pretrained(checkpoint, **options)

@@ -2,7 +2,7 @@
 
 import os
 from dataclasses import replace
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -10,23 +10,20 @@ from torch.nn import functional as F
 from edgespeech.checkpoint import load_into, read_adapter, read_weights, resolve
 from edgespeech.configuration import Config, SpeechEncoderConfig
 from edgespeech.errors import CheckpointError, ConfigError, InputError
+from edgespeech.models.head import SpeechWithHead
 from edgespeech.models.outputs import CTCOutput
-from edgespeech.models.pretrained import PreTrainedModel, draw
-from edgespeech.models.speech import SpeechModel, sample_lengths
+from edgespeech.models.pretrained import draw
+from edgespeech.models.speech import sample_lengths
 
 CTCT = TypeVar("CTCT", bound="SpeechForCTC")
 
 
-class SpeechForCTC(PreTrainedModel):
+class SpeechForCTC(SpeechWithHead):
     """A speech encoder with a linear layer to the vocabulary. The families' classes name their encoder."""
 
-    base_model_class: ClassVar[type[SpeechModel]]
-
     def __init__(self, config: SpeechEncoderConfig, target_lang: str | None = None) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.target_lang = target_lang
-        self.add_module(self.base_model_prefix, self.base_model_class(config))
         self.dropout = nn.Dropout(config.final_dropout)
         self.lm_head = nn.Linear(config.output_size, config.vocab_size)
         draw(self.lm_head, config)
@@ -61,19 +58,6 @@ class SpeechForCTC(PreTrainedModel):
         model = cls._load(checkpoint, config, weights)
         model.target_lang = target_lang
         return model
-
-    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `PreTrainedModel.adopted`; the weights of a checkpoint without a head stand under no prefix."""
-        prefix = self.base_model_prefix + "."
-        if not any(name.startswith(prefix) for name in weights):
-            own = self.state_dict()
-            weights = {prefix + name if prefix + name in own else name: tensor for name, tensor in weights.items()}
-        return super().adopted(weights)
-
-    @property
-    def base_model(self) -> SpeechModel:
-        """The encoder below the head."""
-        return self.get_submodule(self.base_model_prefix)  # type: ignore[return-value]
 
     def forward(
         self,
@@ -166,14 +150,6 @@ class SpeechForCTC(PreTrainedModel):
         if size == self.lm_head.out_features:
             return self.lm_head
         return nn.Linear(self.lm_head.in_features, size, device=self.device, dtype=self.dtype)
-
-    def freeze_feature_encoder(self) -> None:
-        """Take the conv stack out of training."""
-        self.base_model.freeze_feature_encoder()
-
-    def freeze_base_model(self) -> None:
-        """Take the whole encoder out of training, so that only the head learns."""
-        self.base_model.requires_grad_(False)
 
 
 def _adapter_files(target_lang: str | None) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.models.classification import SpeechForSequenceClassification
 from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.speech import SpeechModel
 
@@ -24,6 +25,14 @@ class HubertModel(SpeechModel):
 
 class HubertForCTC(SpeechForCTC):
     """The HuBERT encoder with a CTC head."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+    base_model_class = HubertModel
+
+
+class HubertForSequenceClassification(SpeechForSequenceClassification):
+    """The HuBERT encoder with a classifier of utterances."""
 
     config_class = HubertConfig
     base_model_prefix = "hubert"

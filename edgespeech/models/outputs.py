@@ -48,6 +48,60 @@ class CTCOutput(ModelOutput):
 
 
 @dataclass
+class SequenceClassifierOutput(ModelOutput):
+    """Of a classifier of utterances: `loss` (a scalar, with labels), `logits` (batch, labels); the rest as above."""
+
+    loss: Tensor | None
+    logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class TokenClassifierOutput(ModelOutput):
+    """Of a classifier of frames: `loss` (a scalar, with labels), `logits` (batch, frames, labels); more as above."""
+
+    loss: Tensor | None
+    logits: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class XVectorOutput(ModelOutput):
+    """Of an x-vector head: `loss` (a scalar, with labels), `logits` and `embeddings` (batch, dimensions).
+
+    An utterance's embedding is what to compare speakers by; `logits` is what training compares with the speakers'
+    vectors. The rest as above.
+    """
+
+    loss: Tensor | None
+    logits: Tensor
+    embeddings: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
+class PreTrainingOutput(ModelOutput):
+    """Of pre-training: what is said of each frame, and what its quantized features are, in the same space.
+
+    `loss` (a scalar, with negatives) and its parts `contrastive_loss` and `diversity_loss`; `projected_states` and
+    `projected_quantized_states` (batch, frames, size); `codevector_perplexity`, a scalar: how many entries the
+    codebooks use, together. The rest as above.
+    """
+
+    loss: Tensor | None
+    projected_states: Tensor
+    projected_quantized_states: Tensor
+    codevector_perplexity: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+    contrastive_loss: Tensor | None = None
+    diversity_loss: Tensor | None = None
+
+
+@dataclass
 class CausalLMOutput(ModelOutput):
     """Of a text decoder: `loss` (a scalar, with labels) and `logits` (batch, length, vocabulary).
 

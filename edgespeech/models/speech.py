@@ -73,12 +73,22 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
         trace: Trace | None = None,
     ) -> EncoderOutput:
         """Do what `forward` does, with its arguments and errors; the result knows the frames of each utterance."""
+        lengths = self.checked_lengths(input_values, attention_mask, self.shortest)
+        return self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
+
+    def checked_lengths(
+        self, input_values: Tensor, attention_mask: Tensor | None, shortest: int, why: str = "one frame"
+    ) -> Tensor | None:
+        """Check what `forward` is given; return the real samples of each utterance (batch,), None for no mask.
+
+        Raises:
+            InputError: as `forward` does. `shortest` samples are needed at least, `why` says for what.
+        """
         if input_values.ndim != 2 or not len(input_values):
             raise InputError(f"input_values must be (batch, samples), got {list(input_values.shape)}")
         if input_values.dtype != self.dtype:
             raise InputError(f"input_values must be {self.dtype} like the weights, got {input_values.dtype}")
-        lengths = sample_lengths(attention_mask, input_values, self.shortest)
-        return self.encode(input_values, lengths, mask_time_indices=mask_time_indices, trace=trace)
+        return sample_lengths(attention_mask, input_values, shortest, why)
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `PreTrainedModel.adopted`; the weights of a checkpoint with a head stand under the family's prefix."""
@@ -98,8 +108,10 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
         self.feature_extractor.requires_grad_(False)
 
 
-def sample_lengths(attention_mask: Tensor | None, input_values: Tensor, shortest: int) -> Tensor | None:
-    """Return the number of real samples of each utterance (batch,), None for no mask.
+def sample_lengths(
+    attention_mask: Tensor | None, input_values: Tensor, shortest: int, why: str = "one frame"
+) -> Tensor | None:
+    """Return the number of real samples of each utterance (batch,), None for no mask; `why` there must be `shortest`.
 
     Raises:
         InputError: the mask has another shape than the input, padding elsewhere than at the end, or fewer than
@@ -118,7 +130,7 @@ def sample_lengths(attention_mask: Tensor | None, input_values: Tensor, shortest
     lengths = mask.sum(-1)
     for row in (lengths < shortest).nonzero()[:1, 0].tolist():
         raise InputError(
-            f"audio must have at least {shortest} samples for one frame, attention_mask leaves "
+            f"audio must have at least {shortest} samples for {why}, attention_mask leaves "
             f"{int(lengths[row])} in row {row}; pad it or leave it out"
         )
     return lengths

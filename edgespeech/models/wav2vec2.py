@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.models.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
 from edgespeech.models.ctc import SpeechForCTC
+from edgespeech.models.pretraining import SpeechForPreTraining
 from edgespeech.models.speech import SpeechModel
+from edgespeech.models.xvector import SpeechForXVector
 
 
 @dataclass(kw_only=True)
@@ -24,6 +27,38 @@ class Wav2Vec2Model(SpeechModel):
 
 class Wav2Vec2ForCTC(SpeechForCTC):
     """The wav2vec2 encoder with a CTC head."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForSequenceClassification(SpeechForSequenceClassification):
+    """The wav2vec2 encoder with a classifier of utterances."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForAudioFrameClassification(SpeechForAudioFrameClassification):
+    """The wav2vec2 encoder with a classifier of frames."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForXVector(SpeechForXVector):
+    """The wav2vec2 encoder with an x-vector head."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForPreTraining(SpeechForPreTraining):
+    """The wav2vec2 encoder with codebooks and the contrastive task."""
 
     config_class = Wav2Vec2Config
     base_model_prefix = "wav2vec2"

@@ -157,6 +157,51 @@ def test_output_size() -> None:
     assert Wav2Vec2Config(hidden_size=96, output_hidden_size=12, add_adapter=True).output_size == 12
 
 
+# What callers say of classes; transformers is asked for the same.
+CLASSES_SAID: list[dict[str, Any]] = [
+    {},
+    {"num_labels": 2},
+    {"num_labels": 5},
+    {"num_labels": 1},
+    {"id2label": {0: "no", 1: "yes"}, "label2id": {"no": 0, "yes": 1}},
+    {"id2label": {"0": "a", "1": "b", "2": "c"}, "label2id": {"a": "0", "b": "1", "c": "2"}},
+    {"id2label": {0: "alone"}},
+    {"num_labels": 3, "id2label": {2: "c", 1: "b", 0: "a"}},
+    {"num_labels": 3, "id2label": {0: "a"}},
+    {"id2label": None, "label2id": {"a": 0}},
+]
+
+
+@pytest.mark.parametrize("said", CLASSES_SAID, ids=str)
+def test_names_of_classes_as_in_transformers(tmp_path: Path, said: dict[str, Any]) -> None:
+    ours, theirs = Wav2Vec2Config(**said), transformers.Wav2Vec2Config(**said)
+    ours.save_pretrained(tmp_path / "ours")
+    theirs.save_pretrained(tmp_path / "theirs")
+    files = [json.loads((tmp_path / name / "config.json").read_text()) for name in ("ours", "theirs")]
+    for name in ("id2label", "label2id", "num_labels"):
+        assert getattr(ours, name) == getattr(theirs, name), name
+        assert files[0].get(name) == files[1].get(name), name
+    again = Wav2Vec2Config.from_pretrained(tmp_path / "theirs")
+    back = transformers.Wav2Vec2Config.from_pretrained(tmp_path / "ours")
+    for read in (again, back):
+        assert (read.id2label, read.num_labels) == (ours.id2label, len(ours.id2label))
+    other = Wav2Vec2Config.from_pretrained(tmp_path / "ours", num_labels=6)
+    assert other.id2label == {index: f"LABEL_{index}" for index in range(6)}
+    for twin in (copy.deepcopy(ours), replace(ours, hidden_dropout=0.5), pickle.loads(pickle.dumps(ours))):  # noqa: S301
+        assert (twin.id2label, twin.label2id) == (ours.id2label, ours.label2id)
+
+
+def test_the_number_of_classes_may_be_assigned() -> None:
+    config = HubertConfig(id2label={0: "a", 1: "b", 2: "c"}, label2id={"a": 0, "b": 1, "c": 2})
+    config.num_labels = 3
+    assert config.id2label == {0: "a", 1: "b", 2: "c"}
+    config.num_labels = 4
+    assert config.label2id == {"LABEL_0": 0, "LABEL_1": 1, "LABEL_2": 2, "LABEL_3": 3}
+    config.id2label = {"0": "x", "1": "y"}  # type: ignore[dict-item]  # as JSON has it
+    assert (config.id2label, config.num_labels) == ({0: "x", 1: "y"}, 2)
+    assert config.to_dict()["id2label"] == {"0": "x", "1": "y"}
+
+
 def test_unknown_keys_of_a_file_are_kept_and_those_of_a_caller_refused() -> None:
     config = HubertConfig.from_dict({"spare": [1, {"a": 2}], "hidden_size": 96}, num_hidden_layers=3)
     assert config.extra == {"spare": [1, {"a": 2}]}
@@ -199,6 +244,13 @@ def test_unknown_keys_of_a_file_are_kept_and_those_of_a_caller_refused() -> None
         ({"feat_extract_activation": "xielu"}, "feat_extract_activation 'xielu' is unknown"),
         ({"feat_extract_norm": "batch"}, "feat_extract_norm must be 'group' or 'layer', got 'batch'"),
         ({"ctc_loss_reduction": "average"}, "ctc_loss_reduction must be 'none', 'mean' or 'sum', got 'average'"),
+        ({"num_labels": 0}, "num_labels must be a whole number of at least 1, got 0"),
+        ({"num_labels": "3"}, "num_labels must be a whole number of at least 1, got '3'"),
+        ({"id2label": ["a"]}, "id2label must be dict"),
+        ({"id2label": {"a": 0}}, "id2label must have whole numbers as keys, got 'a'"),
+        ({"id2label": {"0": None}}, "id2label must name class 0 by a text, got None"),
+        ({"classifier_proj_size": 0}, "classifier_proj_size must be at least 1, got 0"),
+        ({"xvector_output_dim": 0}, "xvector_output_dim must be at least 1, got 0"),
         ({"adapter_attn_dim": 0}, "adapter_attn_dim must be at least 1, got 0"),
         ({"adapter_attn_dim": "16"}, r"adapter_attn_dim must be int \| None, got '16'"),
         ({"eos_token_id": ["a"]}, r"eos_token_id must be int \| tuple\[int, ...\] \| None, got \('a',\)"),

@@ -1,0 +1,154 @@
+"""What all heads on a speech encoder share, and what those share that can read a mixture of all its layers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.encoder.lengths import conv_length, real, samples_for
+from edgespeech.encoder.transformer import Trace
+from edgespeech.errors import ConfigError, InputError
+from edgespeech.models.pretrained import PreTrainedModel
+from edgespeech.models.speech import SpeechModel
+
+
+class SpeechWithHead(PreTrainedModel):
+    """A speech encoder under its family's prefix, and a head beside it. The families' classes name their encoder."""
+
+    base_model_class: ClassVar[type[SpeechModel]]
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.add_module(self.base_model_prefix, self.base_model_class(config))
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `PreTrainedModel.adopted`; the weights of a checkpoint without a head stand under no prefix."""
+        prefix = self.base_model_prefix + "."
+        if not any(name.startswith(prefix) for name in weights):
+            own = self.state_dict()
+            weights = {prefix + name if prefix + name in own else name: tensor for name, tensor in weights.items()}
+        return super().adopted(weights)
+
+    @property
+    def base_model(self) -> SpeechModel:
+        """The encoder below the head."""
+        return self.get_submodule(self.base_model_prefix)  # type: ignore[return-value]
+
+    def freeze_feature_encoder(self) -> None:
+        """Take the conv stack out of training."""
+        self.base_model.freeze_feature_encoder()
+
+    def freeze_base_model(self) -> None:
+        """Take the whole encoder out of training, so that only the head learns."""
+        self.base_model.requires_grad_(False)
+
+
+@dataclass(frozen=True)
+class States:
+    """What a head reads, (batch, frames, size), its lengths (batch,) or None, and what the caller asked to see."""
+
+    states: Tensor
+    lengths: Tensor | None
+    hidden_states: tuple[Tensor, ...] | None
+    attentions: tuple[Tensor, ...] | None
+
+
+class StatesHead(SpeechWithHead):
+    """A head on the encoder's last states or, with `use_weighted_layer_sum`, on a learned mixture of all layers'.
+
+    A subclass says in `head` what it makes of them.
+    """
+
+    takes_adapter: ClassVar[bool] = False
+
+    def __init__(self, config: SpeechEncoderConfig) -> None:
+        if config.add_adapter and not self.takes_adapter:
+            raise ConfigError(f"{type(self).__name__} has no add_adapter; leave it at False")
+        super().__init__(config)
+        if config.use_weighted_layer_sum:
+            layers = config.num_hidden_layers + 1  # and what went into the first one
+            self.layer_weights = nn.Parameter(torch.full((layers,), 1 / layers))
+
+    @property
+    def convolutions(self) -> list[tuple[int, int, int]]:
+        """Kernel, stride and padding of each convolution below the head's output, in order.
+
+        A mixture of layers is taken before the encoder's adapter, which then has no part in the result.
+        """
+        stack = self.base_model.convolutions
+        return stack[: len(self.config.conv_kernel)] if self.config.use_weighted_layer_sum else stack
+
+    @property
+    def shortest(self) -> int:
+        """Samples that an utterance must have."""
+        return samples_for(self.least_frames[0], self.convolutions)
+
+    @property
+    def least_frames(self) -> tuple[int, str]:
+        """How many frames the head needs at least, and how a message says it."""
+        return 1, "one frame"
+
+    def mixed(self, hidden_states: Sequence[Tensor], last: Tensor) -> Tensor:
+        """Return what the head reads, (batch, frames, size).
+
+        Args:
+            hidden_states: the transformer's input and each layer's output, (batch, frames, hidden) each; not looked at
+                without `use_weighted_layer_sum`.
+            last: the encoder's last hidden state (batch, frames, output).
+        """
+        if not self.config.use_weighted_layer_sum:
+            return last
+        shares = self.layer_weights.softmax(-1).unbind()
+        terms = [share * states for share, states in zip(shares, hidden_states, strict=True)]
+        mixture = terms[0]
+        for term in terms[1:]:
+            mixture = mixture + term
+        return mixture
+
+    def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the output for states (batch, frames, size); `mask` (batch, frames) is 1.0 on real frames."""
+        raise NotImplementedError
+
+    def read(self, waveform: Tensor, lengths: Tensor | None, trace: Trace | None = None) -> States:
+        """Encode a waveform (batch, samples) whose real samples `lengths` (batch,) counts, None for all.
+
+        Raises:
+            InputError: audio that is shorter than `shortest`.
+        """
+        if waveform.shape[-1] < self.shortest:
+            raise InputError(
+                f"audio must have at least {self.shortest} samples for {self.least_frames[1]}, "
+                f"got {waveform.shape[-1]}; pad it"
+            )
+        wanted = trace or Trace()
+        weighted = self.config.use_weighted_layer_sum
+        seen = Trace([], wanted.attentions) if weighted and wanted.hidden_states is None else wanted
+        output = self.base_model.encode(waveform, lengths, trace=seen)
+        frames = output.lengths
+        if weighted and self.config.add_adapter and lengths is not None:
+            frames = lengths
+            for kernel, stride, padding in self.base_model.convolutions[: len(self.config.conv_kernel)]:
+                frames = conv_length(frames, kernel, stride, padding)
+        states = self.mixed(output.hidden_states or (), output.last_hidden_state)
+        shown = output.hidden_states if wanted.hidden_states is not None else None
+        return States(states, frames, shown, output.attentions)
+
+    def read_masked(
+        self, input_values: Tensor, attention_mask: Tensor | None, hidden_states: bool, attentions: bool
+    ) -> States:
+        """Encode what `forward` is given, after checking it.
+
+        Raises:
+            InputError: as `SpeechModel.forward`, and audio that is shorter than `shortest`.
+        """
+        lengths = self.base_model.checked_lengths(input_values, attention_mask, self.shortest, self.least_frames[1])
+        return self.read(input_values, lengths, Trace([] if hidden_states else None, [] if attentions else None))
+
+
+def float_mask(lengths: Tensor | None, like: Tensor) -> Tensor | None:
+    """Return 1.0 on the real frames of `like` (batch, frames, size): (batch, frames); None where all are."""
+    return real(lengths, like.shape[1]).to(like.dtype) if lengths is not None else None
