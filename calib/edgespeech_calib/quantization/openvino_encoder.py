@@ -11,7 +11,7 @@ from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.manifest import Graph
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import openvino_long, openvino_nncf, openvino_noise
+from edgespeech_calib.quantization import openvino_channels, openvino_long, openvino_nncf, openvino_noise
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
 from edgespeech_calib.quantization.openvino_attention import write_attention
 from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
@@ -80,6 +80,7 @@ class OpenvinoEncoder:
         write_convolutions(model, self._bundle.manifest.frames)
         model.validate_nodes_and_infer_types()
         learnt = openvino_nncf.learn(model, products(model), utterances, self._options.ranges, self._types)
+        learnt |= openvino_channels.learn(self._form(self._main), learnt, utterances, self._options.ranges)
         self._long = openvino_long.long_audio(utterances, self._bundle.manifest.audio.hop)
         heard = [*self._long, *islice(utterances(), SHORT_UTTERANCES)]
         self._learnt = {**learnt, **openvino_long.learn(self._form(self._main), heard)}

@@ -14,6 +14,7 @@ from edgespeech_runtime.engines.openvino import openvino
 
 from edgespeech_calib.quantization.openvino_attention import spread
 from edgespeech_calib.quantization.openvino_network import (
+    CHANNELS_FIRST,
     Array,
     Model,
     Node,
@@ -134,16 +135,21 @@ class Forms:
         if key not in self._made:
             if smooth is not None:
                 shape = [1] * len(taken.get_partial_shape())
-                shape[product.activation_axis] = smooth.size
-                factor = constant(smooth.reshape(shape), f"{name}/smooth")
-                taken = named(op.multiply(taken, factor), f"{name}/smoothed").output(0)
-            self._made[key] = _fake_quantize(taken, limits, name, is_from_zero)
+                axis = product.channels_axis(len(shape))
+                shape[axis] = smooth.size
+                smooth = smooth.reshape(shape)
+                # Limits of each channel do what factors do and cost nothing; of channels that stand last, OpenVINO
+                # 2026.4 mixes them up.
+                if axis != CHANNELS_FIRST:
+                    taken = named(op.multiply(taken, constant(smooth, f"{name}/smooth")), f"{name}/smoothed").output(0)
+                    smooth = None
+            self._made[key] = _fake_quantize(taken, limits, name, is_from_zero, smooth)
         return self._made[key].output(0)
 
     def _weight(self, product: Product, smooth: Floats | None) -> Port:
         values = product.weight
         if smooth is not None:
-            values = values / (smooth[None] if product.inputs_axis == 1 else smooth[:, None])
+            values = values / smooth.reshape([-1 if axis == product.inputs_axis else 1 for axis in range(values.ndim)])
         integers, scales = quantize_weight(values, product.channel_axes, self._types)
         stored = constant(integers, product.constant.friendly_name)  # type: ignore[union-attr]
         wide = named(op.convert(stored, "f32"), f"{product.name}/wide")
@@ -197,9 +203,14 @@ def _add_to_bias(product: Product, shift: Floats) -> None:
         taker.replace_source_output(moved)
 
 
-def _fake_quantize(port: Port, limits: tuple[float, float], name: str, is_from_zero: bool) -> Node:
-    """The steps of a range; as numbers from zero on, `is_from_zero`, that is less its lowest."""
+def _fake_quantize(
+    port: Port, limits: tuple[float, float], name: str, is_from_zero: bool, smooth: Floats | None
+) -> Node:
+    """The steps of a range, for channels times `smooth`; as numbers from zero on, `is_from_zero`, less its lowest."""
     low, high = (number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True))
+    if smooth is not None:
+        ends = [constant(np.float32(end) / smooth, f"{name}/{what}s") for what, end in zip(ENDS, limits, strict=True)]
+        return named(op.fake_quantize(port, *ends, low, high, LEVELS), f"{name}/quantized")
     if not is_from_zero:
         return named(op.fake_quantize(port, low, high, low, high, LEVELS), f"{name}/quantized")
     zero, width = number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")
