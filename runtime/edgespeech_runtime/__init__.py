@@ -1,14 +1,17 @@
-"""Speech models on the device: load a bundle that edgespeech exported, and transcribe. numpy and one engine."""
+"""Speech models on the device: load a bundle that edgespeech exported, and run it. numpy and one engine."""
 
 from .audio import read_audio
+from .classification import Classification, FrameLabels, Label, Segment
 from .devices import DeviceWarning, devices, register_provider
 from .engines import Device
 from .errors import EdgeSpeechRuntimeError
 from .loading import load
 from .subtitles import to_srt, to_vtt
-from .tasks import CtcModel, EncoderDecoderModel
+from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
 from .transcript import Character, Transcript, Word
 
 __version__ = "0.1.0"
-__all__ = ["Character", "CtcModel", "Device", "DeviceWarning", "EdgeSpeechRuntimeError", "EncoderDecoderModel"]
-__all__ += ["Transcript", "Word", "devices", "load", "read_audio", "register_provider", "to_srt", "to_vtt"]
+__all__ = ["Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]
+__all__ += ["EdgeSpeechRuntimeError", "EmbeddingModel", "EncoderDecoderModel", "FrameClassificationModel"]
+__all__ += ["FrameLabels", "Label", "Segment", "Transcript", "Word", "devices", "load", "read_audio"]
+__all__ += ["register_provider", "to_srt", "to_vtt"]

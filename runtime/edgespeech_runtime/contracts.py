@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 
 from .errors import BundleError
 
-Task = Literal["ctc", "encoder-decoder"]
+# The heads bear the names that the field gives to their tasks.
+Task = Literal["ctc", "audio-classification", "audio-frame-classification", "audio-xvector", "encoder-decoder"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,17 @@ class Static:
 VALUES = Tensor("input_values", "float32", ("batch", "samples"))
 LENGTHS = Tensor("input_lengths", "int64", ("batch",))
 LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
+CLASS_LOGITS = Tensor("logits", "float32", ("batch", "labels"))
+FRAME_LOGITS = Tensor("logits", "float32", ("batch", "frames", "labels"))
+EMBEDDINGS = Tensor("embeddings", "float32", ("batch", "dimensions"))
+
+# What an encoder with a head on it gives: the one output of each of its graphs.
+HEADS: dict[Task, Tensor] = {
+    "ctc": LOGITS,
+    "audio-classification": CLASS_LOGITS,
+    "audio-frame-classification": FRAME_LOGITS,
+    "audio-xvector": EMBEDDINGS,
+}
 
 TOKENS = Tensor("tokens", "int64", ("batch", "new"))
 POSITIONS = Tensor("positions", "int64", ("batch", "new"))
@@ -93,20 +105,23 @@ ATTENTION_MASK = Tensor("attention_mask", "float32", ("batch", "new", "columns")
 
 # The graphs that a bundle must have. Without those for padded batches, utterances of different lengths run one by one;
 # without `cache`, which only ONNX Runtime's GPUs run, the cache is in the host's memory.
-REQUIRED: dict[Task, tuple[str, ...]] = {"ctc": ("single",), "encoder-decoder": ("encoder", "decoder")}
+REQUIRED: dict[Task, tuple[str, ...]] = {
+    **dict.fromkeys(HEADS, ("single",)),
+    "encoder-decoder": ("encoder", "decoder"),
+}
 
 
 def contract(task: Task, decoder: Decoder | None = None) -> Contract:
     """What each of the task's graphs takes and gives: (inputs, outputs) by the graph's name.
 
-    "ctc": `single` serves one utterance, or several of one length; `batch` serves padded batches.
+    The tasks in `HEADS`: `single` serves one utterance, or several of one length; `batch` serves padded batches.
     "encoder-decoder": `encoder` and `encoder_batch` likewise give what all layers of the decoder attend to; `decoder`
     reads new tokens; `cache` puts chosen columns of the cache and of new tokens into the slots of the next cache, for
     devices that keep it in their own memory. Keys are (batch, heads, head_dim, length) and values (batch, heads,
     length, head_dim): so each is the right factor of a matrix product as it lies in memory.
     """
-    if task == "ctc":
-        return {"single": ((VALUES,), (LOGITS,)), "batch": ((VALUES, LENGTHS), (LOGITS,))}
+    if task in HEADS:
+        return {"single": ((VALUES,), (HEADS[task],)), "batch": ((VALUES, LENGTHS), (HEADS[task],))}
     if decoder is None:
         raise BundleError("edgespeech.json: decoder: a bundle of the task 'encoder-decoder' must have it")
     cross = columns("cross", "frames", decoder.layers)
@@ -123,13 +138,14 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
 def static_contract(task: Task, static: Static, decoder: Decoder | None = None) -> Contract:
     """What graphs of fixed shapes take and give; each hears one utterance.
 
-    "ctc": `single_N` for each bucket of N samples. "encoder-decoder": `encoder_N` likewise; `prefill` and `step` are
-    the decoder for several new tokens and for one, over `static.slots` slots and the frames of the largest bucket.
-    `mask.D` is 1 on the frames that are real after the first D strided layers, 0 on those that come of padding.
+    The tasks in `HEADS`: `single_N` for each bucket of N samples. "encoder-decoder": `encoder_N` likewise; `prefill`
+    and `step` are the decoder for several new tokens and for one, over `static.slots` slots and the frames of the
+    largest bucket. `mask.D` is 1 on the frames that are real after the first D strided layers, 0 on those that come of
+    padding.
     """
     masks = tuple(Tensor(f"mask.{depth}", "float32", ("batch", f"frames.{depth}")) for depth in static.masks)
-    if task == "ctc":
-        return {f"single_{samples}": ((VALUES, *masks), (LOGITS,)) for samples in static.buckets}
+    if task in HEADS:
+        return {f"single_{samples}": ((VALUES, *masks), (HEADS[task],)) for samples in static.buckets}
     dynamic = contract(task, decoder)
     inputs, outputs = dynamic["decoder"]
     renamed = (STATIC_TOKENS, CACHE_POSITION, ATTENTION_MASK, *inputs[3:])

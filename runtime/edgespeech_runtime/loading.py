@@ -7,7 +7,7 @@ from .bundle import Bundle, open_bundle
 from .devices import DeviceWarning, Wish, candidates
 from .engines import ComputePrecision, Device, start
 from .errors import EngineError, EnginePackageError
-from .tasks import TASKS, CtcModel, EncoderDecoderModel
+from .tasks import TASKS, AnyModel
 from .verdicts import SelfCheck, require
 
 
@@ -18,7 +18,7 @@ def load(
     *,
     precision: ComputePrecision = "exact",
     self_check: SelfCheck = "once",
-) -> CtcModel | EncoderDecoderModel:
+) -> AnyModel:
     """Open the folder `bundle`, check every file against its checksum and load the model; its task decides the class.
 
     `device` is a kind ("cpu", "gpu", "npu"), "auto" for the best that there is, an exact name as `devices()` lists it,
@@ -46,7 +46,7 @@ def load(
 
 def _loaded(
     opened: Bundle, place: Device, threads: int | None, precision: ComputePrecision, self_check: SelfCheck
-) -> CtcModel | EncoderDecoderModel:
+) -> AnyModel:
     model = TASKS[opened.manifest.task](opened, start(place, threads, precision))
     try:
         require(model, place, self_check)

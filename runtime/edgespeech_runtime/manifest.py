@@ -23,12 +23,22 @@ EngineName = Literal["onnx", "openvino", "numpy"]
 FloatPrecision = Literal["float32", "float16"]  # how weights are stored; all of it computes in float32
 Precision = Literal["float32", "float16", "int8"]
 
+# The field of a manifest that says what a task's output means.
+NEEDED: dict[Task, str] = {
+    "ctc": "vocabulary",
+    "audio-classification": "labels",
+    "audio-frame-classification": "labels",
+    "audio-xvector": "dimensions",
+    "encoder-decoder": "decoder",
+}
+
 
 @dataclass(frozen=True)
 class Audio:
     """What the model hears: `sampling_rate` in Hz, `hop` in samples a frame, `shortest` in samples that give one frame.
 
-    With `normalize`, the host gives each utterance zero mean and unit variance first (`waveform.normalize`).
+    An x-vector is made of a mean and a deviation over frames: there `shortest` gives two. With `normalize`, the host
+    gives each utterance zero mean and unit variance first (`waveform.normalize`).
     """
 
     sampling_rate: int
@@ -133,7 +143,7 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Golden:
-    """A numpy file (.npz) with a short input and the logits expected for it, and the largest difference allowed."""
+    """A numpy file (.npz) with a short input and the output expected for it, and the largest difference allowed."""
 
     file: str
     tolerance: float
@@ -147,8 +157,9 @@ class Golden:
 class Manifest:
     """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON.
 
-    `vocabulary` is there for the task "ctc", `decoder` for "encoder-decoder", `static` where the graphs have fixed
-    shapes.
+    Each task has the one fact that it needs (`NEEDED`) and none of the others': `vocabulary`, `decoder`, `labels`, the
+    names of what a classifier tells apart in the order of their ids, or `dimensions`, the size of an embedding.
+    `static` is there where the graphs have fixed shapes.
     """
 
     task: Task
@@ -161,6 +172,8 @@ class Manifest:
     golden: Golden
     vocabulary: Vocabulary | None = None
     decoder: Decoder | None = None
+    labels: tuple[str, ...] | None = None
+    dimensions: int | None = None
     static: Static | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -174,8 +187,7 @@ class Manifest:
         _require(self.golden.file in self.files, f"golden.file: {self.golden.file!r} is not listed in files")
         hop = math.prod(self.frames.strides)
         _require(hop == self.audio.hop, f"audio.hop is {self.audio.hop}, but the strides in frames multiply to {hop}")
-        is_enough = self.frames.count(self.audio.shortest) >= 1
-        _require(is_enough, f"audio.shortest: {self.audio.shortest} samples give no frame by the layers in frames")
+        self._check_shortest()
 
     @property
     def contract(self) -> Contract:
@@ -190,14 +202,26 @@ class Manifest:
         if self.static is None:
             return REQUIRED[self.task]
         names = tuple(self.contract)
-        return names[:1] if self.task == "ctc" else (names[0], "prefill", "step")
+        return (names[0], "prefill", "step") if self.task == "encoder-decoder" else names[:1]
 
     def _check_task(self) -> None:
-        facts: dict[Task, object] = {"ctc": self.vocabulary, "encoder-decoder": self.decoder}
-        name = {"ctc": "vocabulary", "encoder-decoder": "decoder"}[self.task]
-        _require(facts[self.task] is not None, f"{name}: a bundle of the task {self.task!r} must have it")
-        if self.task == "encoder-decoder" and self.decoder is not None:
+        for name in dict.fromkeys(NEEDED.values()):
+            is_there, is_needed = getattr(self, name) is not None, NEEDED[self.task] == name
+            _require(is_there or not is_needed, f"{name}: a bundle of the task {self.task!r} must have it")
+            _require(is_needed or not is_there, f"{name}: a bundle of the task {self.task!r} must not have it")
+        _require(self.labels is None or len(self.labels) > 0, "labels: expected at least one")
+        sound = self.dimensions is None or self.dimensions > 0
+        _require(sound, f"dimensions: expected a positive number, got {self.dimensions}")
+        if self.decoder is not None:
             _require(self.decoder.text in self.files, f"decoder.text: {self.decoder.text!r} is not listed in files")
+
+    def _check_shortest(self) -> None:
+        shortest, needed = self.audio.shortest, 2 if self.task == "audio-xvector" else 1
+        found = self.frames.count(shortest)
+        message = f"{shortest} samples give {found or 'no'} frame by the layers in frames, {self.task!r} needs {needed}"
+        _require(found >= needed, f"audio.shortest: {message}")
+        least = shortest if self.static is None else self.static.buckets[0]
+        _require(least >= shortest, f"static.buckets: {least} samples are fewer than audio.shortest, {shortest}")
 
     def _check_graphs(self) -> None:
         for name in REQUIRED[self.task] if self.static is None else self.contract:

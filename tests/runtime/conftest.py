@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tone_bundles
+import tone_heads
 from edgespeech_runtime.bundle import sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE
 from tone_bundles import spoken
@@ -30,6 +31,32 @@ def tiny_bundle(_pristine: Callable[[str], Path], tmp_path: Path) -> Callable[..
 
     def copy(engine: str = "onnx") -> Path:
         return Path(shutil.copytree(_pristine(engine), tmp_path / f"bundle-{engine}", dirs_exist_ok=True))
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def _pristine_heads(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path]:
+    made: dict[tuple[str, str], Path] = {}
+
+    def build(task: str, engine: str) -> Path:
+        if (task, engine) not in made:
+            folder = tmp_path_factory.mktemp(f"{task}-{engine}")
+            is_static = engine == "static"
+            made[task, engine] = (
+                tone_heads.build_static_head(task, folder) if is_static else tone_heads.build_head(engine, task, folder)
+            )
+        return made[task, engine]
+
+    return build
+
+
+@pytest.fixture
+def head_bundle(_pristine_heads: Callable[[str, str], Path], tmp_path: Path) -> Callable[..., Path]:
+    """`head_bundle(task, engine)`: a fresh copy of a head's bundle; the engine "static" is ONNX with fixed shapes."""
+
+    def copy(task: str, engine: str = "onnx") -> Path:
+        return Path(shutil.copytree(_pristine_heads(task, engine), tmp_path / f"{task}-{engine}", dirs_exist_ok=True))
 
     return copy
 

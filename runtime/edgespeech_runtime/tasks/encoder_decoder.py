@@ -179,7 +179,7 @@ class EncoderDecoderModel(Model):
         """See `Model.self_check`."""
         values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
         found = self._read_tokens(self._heard(values, np.array([values.shape[1]])), tokens)
-        return self._checked(found, expected)
+        return self._checked(found, expected, NEXT_LOGITS.name, "tokens")
 
     def step_logits(
         self, audio: AudioList, tokens: npt.ArrayLike, *, sampling_rate: float | None = None

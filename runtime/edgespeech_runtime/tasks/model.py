@@ -24,7 +24,7 @@ ModelT = TypeVar("ModelT", bound="Model")
 ResultT = TypeVar("ResultT")
 
 BATCH_SIZE = 8
-LOW_PRECISION = 0.05  # of the largest logit: what bfloat16's 8 bits may add up to over a network
+LOW_PRECISION = 0.05  # of the largest value: what bfloat16's 8 bits may add up to over a network
 
 
 class Model:
@@ -73,7 +73,7 @@ class Model:
         self.close()
 
     def self_check(self) -> float:
-        """Run the bundle's golden input here and return the largest difference from the logits expected.
+        """Run the bundle's golden input here and return the largest difference from the output expected.
 
         Raises SelfCheckError where it exceeds the manifest's tolerance: then this device, or this build of the
         engine, computes wrongly.
@@ -103,18 +103,23 @@ class Model:
     def _golden(self, *names: str) -> list[npt.NDArray[Any]]:
         return self._bundle.arrays(self.manifest.golden.file, *names)
 
-    def _checked(self, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32]) -> float:
-        """The largest difference of any logit. Raises SelfCheckError where it exceeds what is allowed here."""
+    def _checked(
+        self, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], name: str, says: str | None
+    ) -> float:
+        """The largest difference of any value of the output `name`; the largest along its last axis `says` a thing.
+
+        Raises SelfCheckError where it exceeds what is allowed here.
+        """
         if found.shape != expected.shape:
-            raise SelfCheckError(f"self-check: expected logits {list(expected.shape)}, got {list(found.shape)}")
+            raise SelfCheckError(f"self-check: expected {name} {list(expected.shape)}, got {list(found.shape)}")
         difference, allowed = float(np.max(np.abs(found - expected))), self.manifest.golden.tolerance
         if self.precision == "fast" or "float32" not in self.device.precisions:
             allowed = max(allowed, LOW_PRECISION * float(np.abs(expected).max()))
         if not difference <= allowed:  # NaN is no pass
             changed = found.argmax(-1) != expected.argmax(-1)
+            more = "" if says is None else f", and {changed.sum()} of {changed.size} {says}"
             raise SelfCheckError(
-                f"self-check: the logits differ by {difference:.3g} where {allowed:.3g} is allowed, and "
-                f"{changed.sum()} of {changed.size} tokens: do not trust this device, or this version of the engine, "
-                "with this bundle"
+                f"self-check: the {name} differ by {difference:.3g} where {allowed:.3g} is allowed{more}: do not trust "
+                "this device, or this version of the engine, with this bundle"
             )
         return difference

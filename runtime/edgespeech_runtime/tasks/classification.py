@@ -1,0 +1,90 @@
+"""Classifiers: waveforms to the label of an utterance, or to what is true in each of its frames."""
+
+from typing import overload
+
+import numpy as np
+
+from ..audio import AudioInput
+from ..bundle import Bundle
+from ..classification import Classification, FrameLabels, Label
+from ..engines import Engine
+from ..errors import BundleError
+from .head import LogitsModel, Output
+from .model import BATCH_SIZE, AudioList
+
+
+class LabelledModel(LogitsModel):
+    """A loaded bundle that tells labels apart.
+
+    Attributes:
+        labels: their names, in the order of their ids.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        if bundle.manifest.labels is None:
+            raise BundleError("edgespeech.json: labels: a classifier must have them")
+        self.labels = bundle.manifest.labels
+        super().__init__(bundle, engine, len(self.labels))
+
+
+class ClassificationModel(LabelledModel):
+    """A loaded bundle that gives an utterance a label; what `audio` may be and how batches run: see `Model`."""
+
+    @overload
+    def classify(  # type: ignore[overload-overlap]  # a str is a sequence of str
+        self, audio: AudioInput, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> Classification: ...
+    @overload
+    def classify(
+        self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> list[Classification]: ...
+    def classify(
+        self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> Classification | list[Classification]:
+        """What an utterance is, and how probable each label: one Classification, or a list in the order of the inputs.
+
+        Raises AudioError, which names the item of a list; with graphs of fixed shapes also for an utterance that is
+        longer than the longest of them, since a class is of the whole.
+        """
+        found = [self._classification(logits) for logits in self._outputs(audio, sampling_rate, batch_size)]
+        return found if isinstance(audio, list | tuple) else found[0]
+
+    def _classification(self, logits: Output) -> Classification:
+        """Softmax of `[labels]`, the best first; of equals, the lowest id."""
+        powers = np.exp(logits.astype(np.float64) - logits.max())
+        scores = powers / powers.sum()
+        best_first = np.argsort(-logits, kind="stable")
+        ranked = tuple(Label(self.labels[index], float(scores[index])) for index in best_first)
+        return Classification(ranked[0].label, ranked[0].score, ranked)
+
+
+class FrameClassificationModel(LabelledModel):
+    """A loaded bundle that says what is true in each frame; what `audio` may be and how batches run: see `Model`."""
+
+    @overload
+    def frames(  # type: ignore[overload-overlap]
+        self, audio: AudioInput, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> FrameLabels: ...
+    @overload
+    def frames(
+        self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> list[FrameLabels]: ...
+    def frames(
+        self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> FrameLabels | list[FrameLabels]:
+        """How probable each label is in each frame: one FrameLabels, or a list in the order of the inputs.
+
+        Each label is judged by itself, so that several may be true at once: two people who speak, say. Raises
+        AudioError, which names the item of a list.
+        """
+        waveforms = self._waveforms(audio, sampling_rate)
+        rate, hop = self.manifest.audio.sampling_rate, self.manifest.audio.hop
+        found = [
+            FrameLabels(self.labels, _sigmoid(logits), hop / rate, len(samples) / rate)
+            for logits, samples in zip(self._run(waveforms, batch_size), waveforms, strict=True)
+        ]
+        return found if isinstance(audio, list | tuple) else found[0]
+
+
+def _sigmoid(logits: Output) -> Output:
+    return np.asarray(np.exp(-np.logaddexp(np.float32(0), -logits)), np.float32)  # 1 / (1 + exp(-x)), which overflows

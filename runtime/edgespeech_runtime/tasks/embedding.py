@@ -1,0 +1,43 @@
+"""Models with an x-vector head: waveforms to an embedding that is near for one speaker and far for another."""
+
+from typing import overload
+
+from ..audio import AudioInput
+from ..bundle import Bundle
+from ..engines import Engine
+from ..errors import BundleError
+from .head import HeadModel, Output
+from .model import BATCH_SIZE, AudioList
+
+
+class EmbeddingModel(HeadModel):
+    """A loaded bundle that embeds utterances; what `audio` may be and how batches run: see `Model`.
+
+    Attributes:
+        dimensions: numbers in an embedding.
+    """
+
+    def __init__(self, bundle: Bundle, engine: Engine) -> None:
+        if bundle.manifest.dimensions is None:
+            raise BundleError("edgespeech.json: dimensions: a model that embeds must have them")
+        self.dimensions = bundle.manifest.dimensions
+        super().__init__(bundle, engine, self.dimensions)
+
+    @overload
+    def embed(  # type: ignore[overload-overlap]  # a str is a sequence of str
+        self, audio: AudioInput, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> Output: ...
+    @overload
+    def embed(self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...) -> list[Output]: ...
+    def embed(
+        self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
+    ) -> Output | list[Output]:
+        """The embedding, float32 `[dimensions]`: one array, or a list in the order of the inputs.
+
+        It is what the checkpoint computes, of any length: compare two by their cosine, a @ b / (|a| |b|). Which cosine
+        is that of one speaker depends on the model, and is found on recordings of known speakers. Raises AudioError,
+        which names the item of a list; with graphs of fixed shapes also for an utterance that is longer than the
+        longest of them, since an embedding is of the whole.
+        """
+        outputs = self._outputs(audio, sampling_rate, batch_size)
+        return outputs if isinstance(audio, list | tuple) else outputs[0]
