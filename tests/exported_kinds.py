@@ -1,27 +1,37 @@
-"""CTC checkpoints of each kind and their bundles, exported once per run of the tests, for all packages that read one.
+"""Checkpoints of each kind and their bundles, exported once per run of the tests, for all packages that read one.
 
 case = Kinds(folder, traces).case("wav2vec2-group", "onnx")
 case.bundle
+case = Kinds(folder, traces).case("xvector", "openvino", static=StaticShapes((0.7, 2.0)))
+case.expected(waveform)
 """
 
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
-from checkpoints import make_checkpoint
-from edgespeech_export import ExportOptions, export
-from kinds import KINDS
+import numpy as np
+import torch
+import transformers
+from checkpoints import CLASSES, make_checkpoint
+from edgespeech_export import ExportOptions, StaticShapes, export
+from edgespeech_runtime.waveform import normalize
+from kinds import HEAD_KINDS, KINDS, SMALL
 from safetensors.torch import load_file, save_file
 from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
 from edgespeech.models.ctc import SpeechForCTC
 
+TOKENIZER = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json")
+
 
 @dataclass(frozen=True)
 class Case:
     """A checkpoint and its bundle for one engine."""
 
+    kind: str
     checkpoint: Path
     bundle: Path
 
@@ -31,6 +41,22 @@ class Case:
         found: SpeechForCTC = AutoModelForCTC.from_pretrained(self.checkpoint)
         return found
 
+    @cached_property
+    def theirs(self) -> Any:
+        """The model in transformers, of a kind with another head than CTC's."""
+        family, head, _ = HEAD_KINDS[self.kind]
+        found = getattr(transformers, CLASSES[family] + head).from_pretrained(  # type: ignore[index]
+            self.checkpoint, attn_implementation="eager"
+        )
+        return found.eval()
+
+    @torch.inference_mode()
+    def expected(self, waveform: np.ndarray) -> np.ndarray:
+        """What transformers computes for one utterance: (labels,), (frames, labels) or (dimensions,)."""
+        output = self.theirs(torch.from_numpy(normalize(waveform))[None])
+        found: np.ndarray = (output.embeddings if "embeddings" in output else output.logits)[0].numpy()
+        return found
+
 
 class Kinds:
     """Makes each case once. Graphs are traced once for all engines and precisions that have the same."""
@@ -38,26 +64,42 @@ class Kinds:
     def __init__(self, folder: Path, traces: Path) -> None:
         self._folder, self._traces = folder, traces
         self._checkpoints: dict[str, Path] = {}
-        self._cases: dict[tuple[str, str, str], Case] = {}
+        self._cases: dict[tuple[Any, ...], Case] = {}
 
     def checkpoint(self, kind: str) -> Path:
         """Write the checkpoint of a kind."""
         if kind not in self._checkpoints:
-            family, options = KINDS[kind]
-            self._checkpoints[kind] = make_checkpoint(self._folder / kind, family, **options)  # type: ignore[arg-type]
-            silence_special_tokens(self._checkpoints[kind])
+            make = make_headed if kind in HEAD_KINDS else make_ctc
+            self._checkpoints[kind] = make(self._folder / kind, kind)
         return self._checkpoints[kind]
 
-    def case(self, kind: str, engine: str, precision: str = "float32") -> Case:
+    def case(self, kind: str, engine: str, precision: str = "float32", static: StaticShapes | None = None) -> Case:
         """Export."""
-        key = (kind, engine, precision)
+        key = (kind, engine, precision, static)
         if key not in self._cases:
-            bundle = self._folder / "-".join(("bundle", *key))
+            bundle = self._folder / f"bundle-{len(self._cases)}"
             with tracing_once(self._traces, kind):
-                options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
+                options = ExportOptions(engine=engine, precision=precision, static=static)  # type: ignore[arg-type]
                 export(self.checkpoint(kind), bundle, options)
-            self._cases[key] = Case(self.checkpoint(kind), bundle)
+            self._cases[key] = Case(kind, self.checkpoint(kind), bundle)
         return self._cases[key]
+
+
+def make_ctc(folder: Path, kind: str) -> Path:
+    """Write a checkpoint of KINDS and return its folder."""
+    family, options = KINDS[kind]
+    make_checkpoint(folder, family, **options)  # type: ignore[arg-type]
+    silence_special_tokens(folder)
+    return folder
+
+
+def make_headed(folder: Path, kind: str) -> Path:
+    """Write a checkpoint of HEAD_KINDS, which has no tokenizer, and return its folder."""
+    family, head, options = HEAD_KINDS[kind]
+    make_checkpoint(folder, family, head=head, **{**SMALL, **options})  # type: ignore[arg-type]
+    for name in TOKENIZER:
+        (folder / name).unlink()
+    return folder
 
 
 def silence_special_tokens(checkpoint: Path) -> None:

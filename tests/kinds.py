@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from checkpoints import XVECTOR
+
 # What differs in the graph, at least once each: norms, biases, adapters of both kinds, odd kernels, activations.
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2-group": ("wav2vec2", {}),
@@ -35,6 +37,53 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "conv_stride": [4, 3, 2],
             "hidden_act": "relu",
         },
+    ),
+}
+# Checkpoints with other heads: the family, the head and its options. Small stacks: a frame is 64 samples.
+SMALL: dict[str, Any] = {
+    "conv_dim": [16, 12],
+    "conv_kernel": [10, 8],
+    "conv_stride": [8, 8],
+    "num_hidden_layers": 1,
+    "classifier_proj_size": 20,
+}
+LAYER_NORM: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
+WEIGHTED: dict[str, Any] = {"use_weighted_layer_sum": True}
+ODD = (
+    "",
+    " ",
+    "a b",
+    "a\nb",
+    "\\",
+    '"',
+    "'",
+    "naïve",
+    "Ошибка",
+    "語",
+    "🎵",
+    "</s>",
+    "NaN",
+    "null",
+    "0",
+    "same",
+    "same",
+)
+LABELS = (*ODD, *(f"label {index}" for index in range(35 - len(ODD))))
+HEAD_KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "class-35": ("wav2vec2", "ForSequenceClassification", {"id2label": dict(enumerate(LABELS))}),
+    "class-hubert": ("hubert", "ForSequenceClassification", {**LAYER_NORM, **WEIGHTED, "num_labels": 1}),
+    "class-unispeech": ("unispeech", "ForSequenceClassification", WEIGHTED),
+    "frames": ("wav2vec2", "ForAudioFrameClassification", {**LAYER_NORM, **WEIGHTED, "num_labels": 3}),
+    "xvector": ("wav2vec2", "ForXVector", XVECTOR),
+    "xvector-adapter": (
+        "wav2vec2",
+        "ForXVector",
+        {**XVECTOR, **LAYER_NORM, "add_adapter": True, "num_adapter_layers": 2},
+    ),
+    "xvector-weighted": (  # the mixture of layers is taken before the adapter, which then does nothing
+        "wav2vec2",
+        "ForXVector",
+        {**XVECTOR, **WEIGHTED, "add_adapter": True, "output_hidden_size": 24},
     ),
 }
 ENGINES = ("onnx", "openvino", "numpy")

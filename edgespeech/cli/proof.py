@@ -65,6 +65,10 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(same := parity.get("same_tokens"), bool):
         where = ", greedy and with beams" if tokens else " in every frame"
         rows.append(("tokens", ("the same" if same else "not the same") + where))
+    if isinstance(same := parity.get("same_labels"), bool):
+        rows.append(("labels", "the same" if same else "not the same"))
+    if found := _numbers(parity, "least_cosine"):
+        rows.append(("cosine", f"at least {found[0]:.6f} between embeddings"))
     if frames := _counts(parity, "frames"):
         compared = f"{number(len(frames), 'input')} of {_span(frames)} frames"
         rows.append(("compared on", f"{compared}, {_span(tokens)} tokens" if tokens else compared))

@@ -1,7 +1,7 @@
-"""The graphs of a CTC model, as torch modules over one model. What they take and give is the runtime's contract."""
+"""The graph of a CTC model that other runtimes open, as a torch module. Those of ours are in `head_graphs`."""
 
 import torch
-from edgespeech_runtime.contracts import LENGTHS, VALUES, contract
+from edgespeech_runtime.contracts import LENGTHS, VALUES
 from edgespeech_runtime.contracts import Tensor as TensorSpec
 from edgespeech_runtime.manifest import Vocabulary
 from edgespeech_runtime.waveform import VARIANCE_FLOOR
@@ -13,30 +13,6 @@ from edgespeech_export.graphs import GraphSource
 
 LOGPROBS = TensorSpec("logprobs", "float32", ("batch", "frames", "vocabulary"))
 IMPOSSIBLE = -1e4  # log-probability of any token but the blank on padded frames
-
-
-class Single(nn.Module):
-    """Logits of utterances of one length; nothing is masked."""
-
-    def __init__(self, model: SpeechForCTC) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_values: Tensor) -> Tensor:
-        """(batch, samples) -> (batch, frames, vocabulary)."""
-        return self.model.logits(input_values)
-
-
-class Batch(nn.Module):
-    """Logits of a padded batch, each utterance as if alone."""
-
-    def __init__(self, model: SpeechForCTC) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
-        """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary)."""
-        return self.model.logits(input_values, input_lengths)
 
 
 class Interchange(nn.Module):
@@ -76,13 +52,6 @@ class Interchange(nn.Module):
         centred = (x - (x * mask).sum(-1, keepdim=True) / count) * mask
         variance = centred.square().sum(-1, keepdim=True) / count
         return centred * torch.rsqrt(variance + VARIANCE_FLOOR)
-
-
-def ctc_graphs(model: SpeechForCTC) -> list[GraphSource]:
-    """Return the graphs of a CTC model that the runtime's contract names."""
-    modules: dict[str, nn.Module] = {"single": Single(model), "batch": Batch(model)}
-    fixed = {"vocabulary": model.config.vocab_size}
-    return [GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract("ctc").items()]
 
 
 def interchange_graph(model: SpeechForCTC, normalize: bool, vocabulary: Vocabulary) -> GraphSource:

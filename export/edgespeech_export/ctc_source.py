@@ -2,61 +2,41 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import torch
-from edgespeech_runtime.contracts import LOGITS, VALUES
-from edgespeech_runtime.manifest import EngineName, FloatPrecision, Vocabulary
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.manifest import EngineName, Vocabulary
 
 from edgespeech.models.auto import AutoModelForCTC
 from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.processing import Wav2Vec2CTCTokenizer
-from edgespeech_export import ctc_proof, interchange
-from edgespeech_export.channels_last import with_channels_last
-from edgespeech_export.ctc_graphs import ctc_graphs, interchange_graph
+from edgespeech_export import interchange
+from edgespeech_export.ctc_graphs import interchange_graph
 from edgespeech_export.graphs import GraphSource
-from edgespeech_export.proof import golden_waveform
-from edgespeech_export.source import Arrays, Source, hearing
+from edgespeech_export.head_source import HeadSource
+from edgespeech_export.source import hearing
 
 
 @dataclass(frozen=True)
-class CtcSource(Source):
-    """A CTC checkpoint, loaded."""
-
-    task = "ctc"
+class CtcSource(HeadSource):
+    """A CTC checkpoint, loaded; with its vocabulary, and files that other runtimes open."""
 
     model: SpeechForCTC
-    vocabulary: Vocabulary
 
     @property
-    def facts(self) -> dict[str, Any]:
-        """See `Source.facts`."""
-        return {"vocabulary": self.vocabulary}
+    def vocabulary(self) -> Vocabulary:
+        """The tokens."""
+        found: Vocabulary = self.known["vocabulary"]
+        return found
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`; ONNX has one graph more, for other runtimes."""
-        if engine == "openvino":
-            return ctc_graphs(with_channels_last(self.model, self.encoder))
-        if engine == "numpy":
-            return ctc_graphs(self.model)
-        return [*ctc_graphs(self.model), interchange_graph(self.model, self.audio.normalize, self.vocabulary)]
+        graphs = super().graphs(engine)
+        if engine == "onnx":
+            graphs.append(interchange_graph(self.model, self.audio.normalize, self.vocabulary))
+        return graphs
 
     def write_files(self, folder: Path) -> None:
         """See `Source.write_files`: the tables that other runtimes read."""
         interchange.write_tables(folder, self.vocabulary, self.model.config.to_dict(), self.audio.hop)
-
-    def golden(self) -> tuple[Arrays, float]:
-        """See `Source.golden`."""
-        waveform = golden_waveform(self.audio.sampling_rate, self.audio.shortest)
-        values = (normalize(waveform) if self.audio.normalize else waveform)[None]
-        with torch.inference_mode():
-            logits = self.model.logits(torch.from_numpy(values))
-        return {VALUES.name: values, LOGITS.name: logits.numpy()}, float(logits.abs().max())
-
-    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
-        """See `Source.prove`."""
-        return ctc_proof.report(ctc_proof.prove(bundle, self.model, precision))
 
 
 def read(folder: Path, target_lang: str | None) -> CtcSource:
@@ -70,4 +50,5 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     language = {} if target_lang is None else {"target_lang": target_lang}
     tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder, **language)
     vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
-    return CtcSource(folder, model, model.base_model, audio, frames, vocabulary)
+    known = {"vocabulary": vocabulary}
+    return CtcSource("ctc", folder, model, model.base_model, audio, frames, known, model.config.vocab_size)

@@ -31,8 +31,6 @@ GOLDEN_TOKENS = 4  # whose logits the golden output holds: a vocabulary may have
 class EncoderDecoderSource(Source):
     """A speech encoder-decoder checkpoint, loaded."""
 
-    task = "encoder-decoder"
-
     model: SpeechEncoderDecoderModel
     decoder: Decoder
     detokenizer: Detokenizer
@@ -97,4 +95,4 @@ def read(folder: Path) -> EncoderDecoderSource:
         text=DETOKENIZER_FILE,
         generation=generation,
     )
-    return EncoderDecoderSource(folder, model, model.encoder, audio, frames, decoder, detokenizer)
+    return EncoderDecoderSource("encoder-decoder", folder, model, model.encoder, audio, frames, decoder, detokenizer)

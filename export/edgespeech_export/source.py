@@ -4,10 +4,10 @@ A task is a subclass: it knows its graphs, the files beside them, and how to pro
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,20 +15,21 @@ from edgespeech_runtime.contracts import Task
 from edgespeech_runtime.manifest import Audio, EngineName, FloatPrecision, Frames
 from torch.nn.utils import parametrize
 
+from edgespeech.encoder.lengths import samples_for
 from edgespeech.models.pretrained import PreTrainedModel
 from edgespeech.models.speech import SpeechModel
 from edgespeech.processing import Wav2Vec2FeatureExtractor
 from edgespeech_export.graphs import GraphSource
 
 Arrays = Mapping[str, npt.NDArray[Any]]
+Layer = tuple[int, int, int]  # kernel, stride, padding
 
 
 @dataclass(frozen=True)
 class Source(ABC):
     """A checkpoint, loaded: the model with its weight norm folded, and the facts that the manifest wants."""
 
-    task: ClassVar[Task]
-
+    task: Task
     folder: Path
     model: PreTrainedModel
     encoder: SpeechModel
@@ -40,6 +41,10 @@ class Source(ABC):
         """Size of the weights in float32."""
         tensors = self.model.state_dict().values()  # a folded weight is no parameter any more
         return 4 * sum({tensor.data_ptr(): tensor.numel() for tensor in tensors if tensor.numel()}.values())
+
+    def samples(self, frames: int) -> int:
+        """Return the fewest samples that give so many frames, after all layers."""
+        return samples_for(frames, list(zip(*astuple(self.frames), strict=True)))
 
     @property
     @abstractmethod
@@ -72,8 +77,16 @@ class Source(ABC):
         """
 
 
-def hearing(folder: Path, encoder: SpeechModel) -> tuple[Audio, Frames]:
+def hearing(
+    folder: Path, encoder: SpeechModel, layers: Sequence[Layer] | None = None, least: int = 1
+) -> tuple[Audio, Frames]:
     """Return what the manifest says of a model's input; folds the weight norm of the encoder's positional convolution.
+
+    Args:
+        folder: the checkpoint's.
+        encoder: the encoder below the head.
+        layers: kernel, stride and padding of what stands between samples and frames; None for the encoder's own.
+        least: frames that the model needs.
 
     Raises:
         CheckpointError: the feature extractor's file is missing or damaged.
@@ -82,7 +95,8 @@ def hearing(folder: Path, encoder: SpeechModel) -> tuple[Audio, Frames]:
     positional = encoder.encoder.pos_conv_embed.conv
     if parametrize.is_parametrized(positional, "weight"):
         parametrize.remove_parametrizations(positional, "weight")
-    kernels, strides, paddings = zip(*encoder.convolutions, strict=True)
-    hop = int(np.prod(strides))
-    audio = Audio(extractor.sampling_rate, extractor.do_normalize, hop, encoder.shortest)
+    layers = encoder.convolutions if layers is None else layers
+    kernels, strides, paddings = zip(*layers, strict=True)
+    hop, shortest = int(np.prod(strides)), samples_for(least, layers)
+    audio = Audio(extractor.sampling_rate, extractor.do_normalize, hop, shortest)
     return audio, Frames(kernels, strides, paddings)

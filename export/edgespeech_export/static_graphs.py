@@ -7,14 +7,15 @@ or 16 bits can run all of it. Padding changes nothing, as in the graphs whose sh
 from typing import Any, Literal
 
 import torch
-from edgespeech_runtime.contracts import Decoder, Static, static_contract
+from edgespeech_runtime.contracts import HEADS, Decoder, Static, Task, static_contract
 from edgespeech_runtime.manifest import Frames
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.adapter import AdapterLayer
 from edgespeech.encoder.features import TimeGroupNorm
-from edgespeech.encoder.transformer import PositionalConv
+from edgespeech.encoder.transformer import PositionalConv, Trace
 from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.models.speech import SpeechModel
@@ -25,12 +26,24 @@ from edgespeech_export.graphs import GraphSource
 Form = Literal["convolutions", "products"]
 
 
-def mask_depths(encoder: SpeechModel) -> tuple[int, ...]:
-    """After how many of the strided layers the graph must know which frames are real."""
+def pools(task: Task) -> bool:
+    """Whether the task's output is one of all frames."""
+    return task in HEADS and "frames" not in HEADS[task].axes
+
+
+def is_adapted(config: SpeechEncoderConfig, task: Task) -> bool:
+    """Whether the output depends on the encoder's adapter; a head's mixture of layers is taken before it."""
+    mixes = config.use_weighted_layer_sum and task not in ("ctc", "encoder-decoder")
+    return config.add_adapter and not mixes
+
+
+def mask_depths(encoder: SpeechModel, task: Task, layers: int) -> tuple[int, ...]:
+    """After how many of the strided layers, in all `layers`, the graph must know which frames are real."""
     stack, config = len(encoder.config.conv_dim), encoder.config
-    adapters = config.num_adapter_layers if config.add_adapter else 0
     first = {1} if config.feat_extract_norm == "group" else set()
-    return tuple(sorted(first | set(range(stack, stack + max(1, adapters)))))
+    adapters = config.num_adapter_layers if is_adapted(config, task) else 0
+    last = {layers} if pools(task) else set()
+    return tuple(sorted(first | set(range(stack, stack + max(1, adapters))) | last))
 
 
 class StaticEncoder(nn.Module):
@@ -40,22 +53,23 @@ class StaticEncoder(nn.Module):
     Qualcomm's HTP computes the first one, of one channel and stride 5, at shifted places (QNN 2.7.0).
     """
 
-    def __init__(self, encoder: SpeechModel, static: Static, form: Form) -> None:
+    def __init__(self, encoder: SpeechModel, task: Task, static: Static, form: Form) -> None:
         super().__init__()
         self.encoder = encoder
-        self.depths = mask_depths(encoder)
+        self.is_adapted = is_adapted(encoder.config, task)
+        self.depths = static.masks
         self.stack = len(encoder.config.conv_dim)
         self.hidden = static.hidden
         first = encoder.feature_extractor.conv_layers[0]
         self.first = FirstProduct(first) if form == "products" and isinstance(first, PatchMatMul) else None
 
-    def forward(self, waveform: Tensor, masks: tuple[Tensor, ...]) -> Tensor:
+    def forward(self, waveform: Tensor, masks: tuple[Tensor, ...], trace: Trace | None = None) -> Tensor:
         """(1, samples), a mask (1, frames) for each of `depths` -> (1, frames, size)."""
         by_depth = dict(zip(self.depths, masks, strict=True))
         x = self._features(waveform, by_depth.get(1))
         x, _ = self.encoder.feature_projection(x)
-        x = self._transformed(x, by_depth[self.stack])
-        return x if self.encoder.adapter is None else self._adapted(x, by_depth)
+        x = self._transformed(x, by_depth[self.stack], trace or Trace())
+        return self._adapted(x, by_depth) if self.is_adapted else x
 
     def _features(self, waveform: Tensor, mask: Tensor | None) -> Tensor:
         """(1, samples) -> (1, frames, channels); frames of the first layer are those of `mask`."""
@@ -76,16 +90,18 @@ class StaticEncoder(nn.Module):
             x, _ = layer(x, None)
         return x if isinstance(first, PatchMatMul) else x.transpose(1, 2)
 
-    def _transformed(self, x: Tensor, mask: Tensor) -> Tensor:
+    def _transformed(self, x: Tensor, mask: Tensor, trace: Trace) -> Tensor:
         """(1, frames, hidden) -> the same shape."""
         transformer = self.encoder.encoder
         x = x * mask[:, :, None]
         x = x + positional(transformer.pos_conv_embed, x, mask)
         if not transformer.pre_norm:
             x = transformer.layer_norm(x)
+        trace.saw(x)
         bias = (1 - mask)[:, None, None] * self.hidden
         for layer in transformer.layers:
             x, _ = layer(x, bias)
+            trace.saw(x)
         return transformer.layer_norm(x) if transformer.pre_norm else x
 
     def _adapted(self, x: Tensor, masks: dict[int, Tensor]) -> Tensor:
@@ -149,17 +165,24 @@ def time_norm(norm: TimeGroupNorm, x: Tensor, mask: Tensor) -> Tensor:
     return centred * (norm.weight[:, None] * torch.rsqrt(variance + norm.eps)) + norm.bias[:, None]
 
 
-class StaticCtc(nn.Module):
-    """Logits of one padded utterance."""
+class StaticHead(nn.Module):
+    """What a head makes of one padded utterance."""
 
-    def __init__(self, model: SpeechForCTC, static: Static, form: Form) -> None:
+    def __init__(self, model: Any, task: Task, static: Static, form: Form) -> None:
         super().__init__()
-        self.encoder = StaticEncoder(model.base_model, static, form)
+        self.encoder = StaticEncoder(model.base_model, task, static, form)
         self.model = model
+        self.is_pooled = pools(task)
 
     def forward(self, input_values: Tensor, *masks: Tensor) -> Tensor:
-        """(1, samples), masks (1, frames) -> (1, frames, vocabulary)."""
-        return self.model.lm_head(self.encoder(input_values, masks))
+        """(1, samples), masks (1, frames) -> the task's output; what pools frames does so by the last mask."""
+        trace = Trace([])
+        last = self.encoder(input_values, masks, trace)
+        if isinstance(self.model, SpeechForCTC):
+            return self.model.lm_head(last)
+        states = self.model.mixed(trace.hidden_states, last)
+        output: Tensor = self.model.head(states, masks[-1] if self.is_pooled else None)
+        return output
 
 
 class StaticCross(nn.Module):
@@ -167,7 +190,7 @@ class StaticCross(nn.Module):
 
     def __init__(self, model: SpeechEncoderDecoderModel, static: Static, form: Form) -> None:
         super().__init__()
-        self.encoder = StaticEncoder(model.encoder, static, form)
+        self.encoder = StaticEncoder(model.encoder, "encoder-decoder", static, form)
         self.model = model
 
     def forward(self, input_values: Tensor, *masks: Tensor) -> tuple[Tensor, ...]:
@@ -178,10 +201,12 @@ class StaticCross(nn.Module):
         return flat(self.model.decoder.cross(states))
 
 
-def static_ctc_graphs(model: SpeechForCTC, static: Static, frames: Frames, form: Form) -> list[GraphSource]:
-    """Return a CTC model's graph for each bucket."""
-    graphs = static_contract("ctc", static).items()
-    module, fixed = StaticCtc(model, static, form), {"batch": 1, "vocabulary": model.config.vocab_size}
+def static_head_graphs(
+    task: Task, model: nn.Module, size: int, static: Static, frames: Frames, form: Form
+) -> list[GraphSource]:
+    """Return the graph for each bucket; `size` is that of the output's last axis."""
+    graphs = static_contract(task, static).items()
+    module, fixed = StaticHead(model, task, static, form), {"batch": 1, HEADS[task].axes[-1]: size}
     return [
         GraphSource(name, module, *tensors, {**fixed, **sizes(samples, frames)})
         for (name, tensors), samples in zip(graphs, static.buckets, strict=True)

@@ -6,21 +6,20 @@ Everything but the graphs, and what the manifest says of them, is the business o
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from pathlib import Path
 from typing import Any
 
 from edgespeech_runtime.contracts import Static
 from edgespeech_runtime.manifest import EngineName
 
 from edgespeech_export.channels_last import with_channels_last
-from edgespeech_export.ctc_source import CtcSource
 from edgespeech_export.encoder_decoder_source import EncoderDecoderSource
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
+from edgespeech_export.head_source import HeadSource
 from edgespeech_export.lengths import Lengths
 from edgespeech_export.proof import GOLDEN_SECONDS
 from edgespeech_export.source import Source
-from edgespeech_export.static_graphs import Form, mask_depths, static_ctc_graphs, static_encoder_decoder_graphs
+from edgespeech_export.static_graphs import Form, mask_depths, static_encoder_decoder_graphs, static_head_graphs
 
 BUCKETS = (2.0, 5.0, 10.0, 20.0)  # seconds
 HIDDEN = -1e4
@@ -59,8 +58,8 @@ class StaticShapes:
 
 
 @dataclass(frozen=True)
-class StaticCtcSource(CtcSource):
-    """A CTC checkpoint for graphs of fixed shapes."""
+class StaticHeadSource(HeadSource):
+    """A checkpoint of an encoder with a head, for graphs of fixed shapes; other runtimes open none of its files."""
 
     static: Static
     form: Form
@@ -79,10 +78,7 @@ class StaticCtcSource(CtcSource):
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
         model, form = _formed(self, engine, self.form)
-        return static_ctc_graphs(model, self.static, self.frames, form)
-
-    def write_files(self, folder: Path) -> None:
-        """Write nothing: other runtimes open only graphs whose shapes are free."""
+        return static_head_graphs(self.task, model, self.size, self.static, self.frames, form)
 
 
 @dataclass(frozen=True)
@@ -131,13 +127,13 @@ def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
     if buckets[0] < audio.shortest:
         raise ExportError(
             f"the shortest bucket, {shapes.buckets[0]:g} s, holds {buckets[0]} samples; "
-            f"this model needs {audio.shortest} for one frame"
+            f"this model needs {audio.shortest} at least"
         )
-    masks = mask_depths(source.encoder)
+    masks = mask_depths(source.encoder, source.task, len(source.frames.kernels))
     found = {field.name: getattr(source, field.name) for field in fields(source)}
     found |= {"form": shapes.form, "chosen": chosen}
-    if isinstance(source, CtcSource):
-        return StaticCtcSource(**found, static=Static(buckets, masks, shapes.hidden))
+    if isinstance(source, HeadSource):
+        return StaticHeadSource(**found, static=Static(buckets, masks, shapes.hidden))
     if isinstance(source, EncoderDecoderSource):
         longest = source.decoder.longest
         slots = shapes.slots or (MOST_SLOTS if longest is None else min(MOST_SLOTS, PREFILL * longest))

@@ -36,7 +36,7 @@ def write_onnx(source: Source, folder: Path, precision: FloatPrecision, note: No
     written = {}
     for graph in source.graphs("onnx"):
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.encoder.samples)
+        model = to_onnx(graph, source.samples)
         if graph.name == "interchange":
             interchange.make_lengths_optional(model)
         store_as(model, precision)
@@ -54,7 +54,7 @@ def write_openvino(source: Source, folder: Path, precision: FloatPrecision, note
     written, graphs = {}, []
     for graph in source.graphs("openvino"):
         note(f"ONNX graph {graph.name}")
-        model = to_onnx(graph, source.encoder.samples)
+        model = to_onnx(graph, source.samples)
         note(f"OpenVINO graph {graph.name}")
         xml = folder / OPENVINO_FILES.get(graph.name, f"{graph.name}.xml")
         store = WeightStore(folder / f"{graph.name}.data")
@@ -77,7 +77,7 @@ def write_numpy(source: Source, folder: Path, precision: FloatPrecision, note: N
     with Archive(folder / ARCHIVE_FILE) as archive:
         for graph in source.graphs("numpy"):
             note(f"ONNX graph {graph.name}")
-            model = to_onnx(graph, source.encoder.samples)
+            model = to_onnx(graph, source.samples)
             file = f"{graph.name}.json"
             (folder / file).write_text(to_program(model, graph, archive, precision), encoding="utf-8")
             written[graph.name] = _entry(graph, file, ARCHIVE_FILE, model)

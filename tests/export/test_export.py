@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, ctc_proof, export, writers
+from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export, head_proof, writers
 from edgespeech_export.onnx_graph import to_onnx
 from edgespeech_export.weight_store import WeightStore, store_as
 from edgespeech_runtime.errors import EnginePackageError
@@ -72,7 +72,7 @@ def test_an_interruption_during_the_proof_leaves_nothing(
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(ctc_proof, "prove", interrupt)
+    monkeypatch.setattr(head_proof, "prove", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle", ExportOptions(engine="openvino"))
     assert written(tmp_path) == []

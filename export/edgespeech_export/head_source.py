@@ -1,0 +1,94 @@
+"""Checkpoints of an encoder with a head as the source of an export: a waveform in, one output.
+
+CTC has more to it, in `ctc_source`. What the classes of a checkpoint are is `edgespeech.models`' business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from edgespeech_runtime.contracts import HEADS, VALUES, Task
+from edgespeech_runtime.manifest import EngineName, FloatPrecision
+from edgespeech_runtime.waveform import normalize
+
+from edgespeech.models.auto import (
+    AutoModelForAudioClassification,
+    AutoModelForAudioFrameClassification,
+    AutoModelForAudioXVector,
+)
+from edgespeech.models.head import StatesHead
+from edgespeech_export import head_proof
+from edgespeech_export.channels_last import with_channels_last
+from edgespeech_export.graphs import GraphSource
+from edgespeech_export.head_graphs import computed, head_graphs
+from edgespeech_export.proof import golden_waveform
+from edgespeech_export.source import Arrays, Source, hearing
+
+
+@dataclass(frozen=True)
+class HeadSource(Source):
+    """A checkpoint of an encoder with a head, loaded.
+
+    Attributes:
+        known: fields of the manifest that this task alone has.
+        size: of the output's last axis.
+    """
+
+    known: Mapping[str, Any]
+    size: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Source.facts`."""
+        return dict(self.known)
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`."""
+        model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
+        return head_graphs(self.task, model, self.size)
+
+    def write_files(self, folder: Path) -> None:
+        """See `Source.write_files`: none."""
+
+    def golden(self) -> tuple[Arrays, float]:
+        """See `Source.golden`."""
+        waveform = golden_waveform(self.audio.sampling_rate, self.audio.shortest)
+        values = (normalize(waveform) if self.audio.normalize else waveform)[None]
+        with torch.inference_mode():
+            output = computed(self.model, self.task)(torch.from_numpy(values)).numpy()
+        return {VALUES.name: values, HEADS[self.task].name: output}, float(np.abs(output).max())
+
+    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
+        """See `Source.prove`."""
+        return head_proof.prove(bundle, self.model, self.task, precision)
+
+
+def read_classifier(folder: Path) -> HeadSource:
+    """Load a checkpoint that names the class of an utterance.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family.
+    """
+    model = AutoModelForAudioClassification.from_pretrained(folder).requires_grad_(False)
+    return _source("audio-classification", folder, model, {"labels": model.labels}, len(model.labels))
+
+
+def read_frame_classifier(folder: Path) -> HeadSource:
+    """Load a checkpoint that names the classes of each frame; errors as `read_classifier`."""
+    model = AutoModelForAudioFrameClassification.from_pretrained(folder).requires_grad_(False)
+    return _source("audio-frame-classification", folder, model, {"labels": model.labels}, len(model.labels))
+
+
+def read_xvector(folder: Path) -> HeadSource:
+    """Load a checkpoint that tells speakers apart by a vector; errors as `read_classifier`."""
+    model = AutoModelForAudioXVector.from_pretrained(folder).requires_grad_(False)
+    size = model.config.xvector_output_dim
+    return _source("audio-xvector", folder, model, {"dimensions": size}, size)
+
+
+def _source(task: Task, folder: Path, model: StatesHead, known: Mapping[str, Any], size: int) -> HeadSource:
+    audio, frames = hearing(folder, model.base_model, model.convolutions, model.least_frames[0])
+    return HeadSource(task, folder, model, model.base_model, audio, frames, known, size)
