@@ -13,7 +13,7 @@ from edgespeech_runtime.text import Detokenizer
 
 from edgespeech.cli.buckets import bucket_rows
 from edgespeech.cli.int8 import quantization_rows
-from edgespeech.cli.output import INDENT, few, number, size, table, wrapped
+from edgespeech.cli.output import INDENT, few, label_row, number, size, table, wrapped
 from edgespeech.cli.proof import ENGINE_NAMES, proof_rows
 
 FLOAT32 = 4  # bytes
@@ -79,6 +79,7 @@ class BundleFacts:
         milliseconds = 1000 / audio.sampling_rate
         vocabulary = [] if manifest.vocabulary is None else _vocabulary_rows(manifest.vocabulary)
         decoder = [] if manifest.decoder is None else _decoder_rows(manifest.decoder, self.languages)
+        dimensions = [] if manifest.dimensions is None else [("embedding", number(manifest.dimensions, "dimension"))]
         return [
             ("task", manifest.task),
             ("engine", ENGINE_NAMES[manifest.engine]),
@@ -89,6 +90,8 @@ class BundleFacts:
             *bucket_rows(manifest),
             ("shortest input", f"{audio.shortest} samples, {audio.shortest * milliseconds:g} ms"),
             *vocabulary,
+            *([] if manifest.labels is None else [label_row(manifest.labels)]),
+            *dimensions,
             *decoder,
         ]
 

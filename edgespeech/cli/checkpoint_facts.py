@@ -10,11 +10,12 @@ from typing import Any, TypeAlias
 from safetensors import SafetensorError, safe_open
 
 from edgespeech.checkpoint import read_json, read_weights
-from edgespeech.cli.output import few, number, size, table
+from edgespeech.class_names import in_order
+from edgespeech.cli.output import few, label_row, number, size, table
 from edgespeech.configuration import CONFIG, Config
 from edgespeech.errors import CheckpointError, MissingFileError, ProcessingError, UnknownModelError, WeightsError
 from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
-from edgespeech.models.auto import CTC_CLASSES
+from edgespeech.models.auto import CLASSIFIER_CLASSES, CTC_CLASSES, FRAME_CLASSIFIER_CLASSES, XVECTOR_CLASSES
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.models.encoder_decoder_config import AS_DECODER, SpeechEncoderDecoderConfig
 from edgespeech.processing import AutoTokenizer
@@ -26,6 +27,13 @@ SIZES = (
     *("n_embd", "n_layer", "n_head", "n_inner"),
     *("max_position_embeddings", "n_positions", "max_target_positions", "vocab_size"),
 )
+# The classes of each family by what stands behind "For" in their names; CTC models were once called the second.
+HEADS: dict[str, Mapping[str, Any]] = {
+    **dict.fromkeys(("CTC", "MaskedLM"), CTC_CLASSES),
+    "SequenceClassification": CLASSIFIER_CLASSES,
+    "AudioFrameClassification": FRAME_CLASSIFIER_CLASSES,
+    "XVector": XVECTOR_CLASSES,
+}
 Weights: TypeAlias = dict[str, tuple[int, str]]  # number of values and type, by name
 WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # in the order in which they are looked for
 
@@ -50,17 +58,21 @@ class ConfigFacts:
 class CheckpointFacts(ConfigFacts):
     """What a checkpoint folder holds; `parameters` by part of the model, `files` in bytes.
 
+    `exports_as` is None where there is no head to export, `labels` are empty but for a classifier, `dimensions` None
+    but for a model that embeds.
     `halves` are the encoder's and the decoder's facts, `generation` says how such a model generates by itself; of other
     models, both are empty.
     """
 
     folder: str
     architectures: list[str]
-    exports_as: str
+    exports_as: str | None
     parameters: dict[str, int]
     types: list[str]
     files: dict[str, int]
     vocabulary: int | None
+    labels: list[str]
+    dimensions: int | None
     languages: list[str]
     adapters: list[str]
     halves: dict[str, ConfigFacts]
@@ -80,8 +92,8 @@ class CheckpointFacts(ConfigFacts):
             [
                 ("family", ", ".join(family)),
                 ("class", ", ".join(self.architectures) or "not said"),
-                ("exports as", self.exports_as),
-                ("vocabulary", "none" if self.vocabulary is None else number(self.vocabulary, "token")),
+                ("exports as", self.exports_as or "nothing: it has no head that can be exported"),
+                self._output_row(),
                 *((name, shown) for name in ("languages", "adapters") if (shown := few(getattr(self, name)))),
             ]
         )
@@ -103,6 +115,13 @@ class CheckpointFacts(ConfigFacts):
         yield "weight files"
         yield from table((name, size(count)) for name, count in self.files.items())
 
+    def _output_row(self) -> tuple[str, str]:
+        if self.labels:
+            return label_row(self.labels)
+        if self.dimensions is not None:
+            return "embedding", number(self.dimensions, "dimension")
+        return "vocabulary", "none" if self.vocabulary is None else number(self.vocabulary, "token")
+
 
 def read_checkpoint(folder: Path) -> CheckpointFacts:
     """Read a checkpoint's configuration and the shapes of its weights.
@@ -113,28 +132,38 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         ConfigError: the configuration contradicts itself.
     """
     data = read_json(folder / CONFIG)
-    known = {**dict.fromkeys(sorted(CTC_CLASSES), _ctc), SpeechEncoderDecoderConfig.model_type: _encoder_decoder}
+    known = {**dict.fromkeys(sorted(CTC_CLASSES), _encoder), SpeechEncoderDecoderConfig.model_type: _encoder_decoder}
     model_type = data.get("model_type")
     if model_type not in known:
         raise UnknownModelError(f"{folder / CONFIG} has model_type {model_type!r}; known are {', '.join(known)}")
     weights = _weights(folder)
     common: dict[str, Any] = {
         "folder": str(folder),
+        "labels": [],
+        "dimensions": None,
         "architectures": [str(name) for name in data.get("architectures") or []],
         "types": sorted({dtype for _, dtype in weights.values()}),
         "files": {path.name: path.stat().st_size for pattern in WEIGHT_FILES for path in sorted(folder.glob(pattern))},
         "adapters": sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")}),
     }
-    return CheckpointFacts(**common, **known[model_type](folder, data, weights))
+    return CheckpointFacts(**common | known[model_type](folder, data, weights))
 
 
-def _ctc(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
-    kind = CTC_CLASSES[str(data["model_type"])]
+def _encoder(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
+    """Of an encoder with a head on it, or without one."""
+    model_type = str(data["model_type"])
+    family = CTC_CLASSES[model_type]  # any of a family's classes has its configuration and its prefix
+    config: Any = family.config_class.from_dict(data)
+    name = str((data.get("architectures") or [family.__name__])[0])
+    kind = HEADS.get(name.partition("For")[2], {}).get(model_type)
     vocabulary = _vocabulary(folder)
     nested = bool(vocabulary) and all(isinstance(value, dict) for value in vocabulary.values())
-    return vars(_config_facts(kind.config_class.from_dict(data))) | {
-        "exports_as": kind.__name__,
-        "parameters": _by_part(weights, kind.base_model_prefix),
+    has_labels = kind is not None and kind in (*CLASSIFIER_CLASSES.values(), *FRAME_CLASSIFIER_CLASSES.values())
+    return vars(_config_facts(config)) | {
+        "exports_as": None if kind is None else kind.__name__,
+        "labels": list(in_order(config.id2label)) if has_labels else [],
+        "dimensions": config.xvector_output_dim if kind in XVECTOR_CLASSES.values() else None,
+        "parameters": _by_part(weights, family.base_model_prefix),
         "vocabulary": None if nested or not vocabulary else len(vocabulary),
         "languages": sorted(vocabulary) if nested else [],
         "halves": {},

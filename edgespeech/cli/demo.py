@@ -10,6 +10,7 @@ import click
 from edgespeech.cli.alignment import align
 from edgespeech.cli.demo_int8 import quantize, words_wrong
 from edgespeech.cli.errors import CommandError, FileThereError
+from edgespeech.cli.kinds import transcribing
 from edgespeech.cli.output import number, say, table
 from edgespeech.cli.proof import ENGINE_NAMES, ENGINES, proof_rows, run_export
 
@@ -154,7 +155,7 @@ def _run(example: Example, samples: list[Sample], bundle: Path, quiet: bool, **o
 def _transcribe(bundle: Path, samples: Sequence[Sample]) -> list[tuple[Sample, "Transcript"]]:
     import edgespeech_runtime
 
-    with edgespeech_runtime.load(bundle) as model:
+    with transcribing(edgespeech_runtime.load(bundle), bundle) as model:
         return [(sample, model.transcribe(sample.path)) for sample in samples]
 
 

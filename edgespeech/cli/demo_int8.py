@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from edgespeech.cli.alignment import align
 from edgespeech.cli.int8 import quantization_rows
 from edgespeech.cli.interrupts import Interrupted
+from edgespeech.cli.kinds import transcribing
 from edgespeech.cli.output import say, size, table
 from edgespeech.cli.progress import Stages
 
@@ -61,7 +62,7 @@ def measure(bundles: Mapping[str, Path], data: "SpeechSet") -> dict[str, Tally]:
     tallies = {}
     for name, bundle in bundles.items():
         tally = tallies[name] = Tally()
-        with edgespeech_runtime.load(bundle) as model:
+        with transcribing(edgespeech_runtime.load(bundle), bundle) as model:
             rate = model.manifest.audio.sampling_rate
             model.transcribe(data.utterances[0].audio.read(rate))  # the first run pays for what is done once
             for utterance in data:

@@ -11,8 +11,15 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from edgespeech_runtime.tasks import AnyModel
+
+Answer: TypeAlias = str | list[list[bool]] | list[float]  # a text or a label, what is true in each frame, an embedding
 PATIENCE = 1800  # seconds for a device to compile and run a model
 LAST_WORDS = 300  # characters of what a process said before it died
 
@@ -24,8 +31,9 @@ class Check:
     Attributes:
         device: its exact name.
         works: it loads the bundle and passes its self-check.
-        same_text: it hears in the golden input what the CPU hears.
-        difference: the largest of any logit from the expected one.
+        same_answer: it hears in the golden input what the CPU hears: a text, a label, what is true in each frame,
+            or an embedding.
+        difference: the largest of any value from the expected one.
         first_load, next_load: seconds, without and with what an earlier load has left behind; imports not counted.
         real_time_factor: seconds of computing for a second of audio.
         memory: peak of the process, bytes.
@@ -34,7 +42,7 @@ class Check:
 
     device: str
     works: bool
-    same_text: bool | None = None
+    same_answer: bool | None = None
     difference: float | None = None
     first_load: float | None = None
     next_load: float | None = None
@@ -61,17 +69,17 @@ def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
             first = _run(bundle, place.name, kept)
             note(f"{place.name}: once more, from what was kept")
             runs[place.name] = first, _run(bundle, place.name, kept)
-    text = next((runs[place.name][0].get("text") for place in places if place.kind == "cpu"), None)
-    return [_summary(name, first, again, text) for name, (first, again) in runs.items()]
+    answer = next((runs[place.name][0].get("answer") for place in places if place.kind == "cpu"), None)
+    return [_summary(name, first, again, answer) for name, (first, again) in runs.items()]
 
 
-def _summary(device: str, first: dict[str, Any], again: dict[str, Any], text: str | None) -> Check:
+def _summary(device: str, first: dict[str, Any], again: dict[str, Any], answer: Answer | None) -> Check:
     if "error" in first:
         return Check(device, works=False, error=first["error"])
     return Check(
         device,
         works=True,
-        same_text=None if text is None else first["text"] == text,
+        same_answer=None if answer is None else _agree(first["answer"], answer),
         difference=first["difference"],
         first_load=first["load"],
         next_load=again.get("load"),
@@ -79,6 +87,15 @@ def _summary(device: str, first: dict[str, Any], again: dict[str, Any], text: st
         memory=first["memory"],
         error=again.get("error"),
     )
+
+
+def _agree(found: Answer, expected: Answer) -> bool:
+    """Whether two answers are one; embeddings may differ by what a device of low precision is allowed."""
+    from edgespeech_runtime.tasks.model import LOW_PRECISION
+
+    if isinstance(expected, str) or isinstance(expected[0], list):
+        return found == expected
+    return bool(np.abs(np.subtract(found, expected)).max() <= LOW_PRECISION * np.abs(expected).max())
 
 
 def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
@@ -99,7 +116,7 @@ def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
 
 
 def measure(bundle: Path, device: str) -> dict[str, Any]:
-    """Load a bundle on a device, self-check it and transcribe its golden input in this process."""
+    """Load a bundle on a device, self-check it and hear its golden input in this process."""
     import time
 
     import edgespeech_runtime
@@ -115,15 +132,29 @@ def measure(bundle: Path, device: str) -> dict[str, Any]:
             loaded = time.perf_counter() - began
             difference = model.self_check()
             (values,) = opened.arrays(opened.manifest.golden.file, VALUES.name)
-            model.transcribe(values[0])
+            _answer(model, values[0])
             began = time.perf_counter()
-            text = model.transcribe(values[0]).text
+            answer = _answer(model, values[0])
             seconds = time.perf_counter() - began
     except EdgeSpeechRuntimeError as error:
         return {"error": str(error)}
     audio = values.shape[1] / opened.manifest.audio.sampling_rate
-    facts = {"load": loaded, "difference": difference, "text": text, "memory": peak()}
+    facts = {"load": loaded, "difference": difference, "answer": answer, "memory": peak()}
     return {**facts, "real_time_factor": seconds / audio}
+
+
+def _answer(model: "AnyModel", samples: "npt.NDArray[np.float32]") -> Answer:
+    """What the model says of an utterance, as JSON holds it."""
+    from edgespeech_runtime import ClassificationModel, EmbeddingModel, FrameClassificationModel
+    from edgespeech_runtime.classification import THRESHOLD
+
+    if isinstance(model, ClassificationModel):
+        return model.classify(samples).label
+    if isinstance(model, FrameClassificationModel):
+        return (model.frames(samples).probabilities > THRESHOLD).tolist()
+    if isinstance(model, EmbeddingModel):
+        return model.embed(samples).tolist()
+    return model.transcribe(samples).text
 
 
 if __name__ == "__main__":

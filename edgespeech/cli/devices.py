@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from edgespeech.cli.device_check import Check
 
 COLUMNS = ("device", "kind", "library", "driver", "computes in", "shapes")
-CHECKED = ("device", "works", "text", "difference", "first load", "load again", "real-time factor", "memory")
+CHECKED = ("device", "works", "answer", "difference", "first load", "load again", "real-time factor", "memory")
 
 
 @click.command(short_help="List what this machine can run bundles on.")
@@ -27,8 +27,8 @@ def devices(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
     """List the devices that the installed engines offer here, the best first.
 
     With --check, the bundle's golden input runs on each device that its engine has, twice, each time in a process of
-    its own: does it load, does it pass its self-check, does it give the text that the CPU gives. Ends with 1 where one
-    of them fails.
+    its own: does it load, does it pass its self-check, does it give the text, the labels or the embedding that
+    the CPU gives. Ends with 2 where one of them fails.
     """
     if bundle is None:
         _list(as_json)
@@ -74,7 +74,7 @@ def _checked(check: "Check") -> tuple[str, ...]:
     return (
         check.device,
         "yes" if check.works else "no",
-        {None: "", True: "the same", False: "another"}[check.same_text],
+        {None: "", True: "the same", False: "another"}[check.same_answer],
         shown(check.difference, "{:.2g}"),
         shown(check.first_load, "{:.2f} s"),
         shown(check.next_load, "{:.2f} s"),

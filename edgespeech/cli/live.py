@@ -8,7 +8,7 @@ from edgespeech.cli.errors import complain
 from edgespeech.cli.output import write
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import EdgeSpeechRuntimeError, Transcript
+    from edgespeech.cli.recognition import Result
 
 
 @dataclass
@@ -32,7 +32,7 @@ class LiveText:
             self._begin(path)
             write(body)
 
-    def put(self, index: int, path: Path, result: "Transcript | EdgeSpeechRuntimeError") -> None:
+    def put(self, index: int, path: Path, result: "Result") -> None:
         """End a recording's text, which was written piece by piece. Raises OSError."""
         if isinstance(result, Exception):
             self.failed += 1

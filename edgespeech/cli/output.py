@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -26,6 +26,11 @@ def to_json(value: Any, indent: int | None = None) -> str:
     """JSON text; letters beyond ASCII as they are where stdout can show them, else escaped."""
     encoding = (getattr(sys.stdout, "encoding", None) or "").lower().replace("-", "")
     return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
+
+
+def rounded(facts: Mapping[str, Any], places: int = 3) -> dict[str, Any]:
+    """The same with fractions to so many places."""
+    return {name: round(value, places) if isinstance(value, float) else value for name, value in facts.items()}
 
 
 def table(rows: Iterable[tuple[str, str]], indent: str = INDENT) -> list[str]:
@@ -64,3 +69,8 @@ def size(count: float) -> str:
 def number(count: int, noun: str) -> str:
     """`1 file`, `1 200 files`."""
     return f"{count:,} {noun}{'' if count == 1 else 's'}".replace(",", " ")
+
+
+def label_row(labels: Sequence[str]) -> tuple[str, str]:
+    """What a classifier tells apart, for a table."""
+    return "labels", f"{number(len(labels), 'label')}: {few(labels)}"

@@ -92,8 +92,9 @@ class Stages:
 class Counter:
     """How many of `total` files are done: a line that moves on a terminal, nothing elsewhere."""
 
-    def __init__(self, total: int, quiet: bool = False) -> None:
+    def __init__(self, total: int, quiet: bool = False, doing: str = "transcribing") -> None:
         self._total = total
+        self._doing = doing
         self._quiet = quiet
         self._progress: Any = None
 
@@ -102,7 +103,7 @@ class Counter:
             from rich.console import Console
             from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
-            columns = (SpinnerColumn("line"), "transcribing", MofNCompleteColumn(), TimeElapsedColumn())
+            columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
             console = Console(stderr=True)
             self._progress = Progress(
                 *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False

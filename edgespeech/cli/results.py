@@ -1,9 +1,9 @@
-"""Transcripts as text, JSON or subtitles, to stdout or to files."""
+"""Results of recordings to stdout or to files. What a result looks like is the business of those who make it."""
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,10 +12,9 @@ from edgespeech.cli.errors import complain
 from edgespeech.cli.output import say, to_json, write
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import Character, EdgeSpeechRuntimeError, Transcript, Word
+    from edgespeech.cli.recognition import Result
 
 Form = Literal["text", "json", "srt", "vtt"]
-Timestamps = Literal["word", "char"]
 SUFFIXES: dict[Form, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
 SUBTITLES: tuple[Form, ...] = ("srt", "vtt")
 
@@ -24,16 +23,18 @@ SUBTITLES: tuple[Form, ...] = ("srt", "vtt")
 class Sink:
     """Where results go: into `files`, one a recording, or to stdout; errors go to stderr and are counted.
 
-    With `several` on stdout, a text stands behind its file's name.
+    `render` makes a result's text of the recording's path and the result; its last line has its line break. With
+    `several` on stdout, a text stands behind its file's name, or below it where a text `has_lines`.
     """
 
     form: Form
-    timestamps: Timestamps | None
+    render: Callable[[Path, Any], str]
     several: bool
     files: Sequence[Path] | None
+    has_lines: bool = False
     failed: int = 0
 
-    def put(self, index: int, path: Path, result: "Transcript | EdgeSpeechRuntimeError") -> None:
+    def put(self, index: int, path: Path, result: "Result") -> None:
         """Write the result of the recording at `index`. Raises OSError."""
         if isinstance(result, Exception):
             self.failed += 1
@@ -41,44 +42,13 @@ class Sink:
             if self.form == "json" and self.files is None:
                 say(to_json({"audio": str(path), "error": str(result)}))
             return
-        content = render(path, result, self.form, self.timestamps)
+        content = self.render(path, result)
         if self.files is not None:
             write_file(self.files[index], content)
         elif self.several and self.form == "text":
-            write(f"{path}\n{content}\n" if self.timestamps else f"{path}\t{content}")
+            write(f"{path}\n{content}\n" if self.has_lines else f"{path}\t{content}")
         else:
             write(content)
-
-
-def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timestamps | None) -> str:
-    """One result, as a file of its own holds it; the last line has its line break."""
-    if form == "json":
-        return to_json(as_dict(path, transcript, timestamps)) + "\n"
-    if form == "text":
-        return transcript.text + "\n" if timestamps is None else _timed(transcript, timestamps)
-    from edgespeech_runtime import to_srt, to_vtt
-
-    return to_srt(transcript) if form == "srt" else to_vtt(transcript)
-
-
-def _timed(transcript: "Transcript", timestamps: Timestamps) -> str:
-    """A line for each word or character: start and end in seconds, confidence, text."""
-    parts: Sequence[Word | Character] = transcript.words if timestamps == "word" else transcript.characters
-    return "".join(f"{part.start:8.2f} {part.end:8.2f}  {part.confidence:.2f}  {part.text}\n" for part in parts)
-
-
-def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None) -> dict[str, Any]:
-    """The transcript for JSON; numbers to three places, characters only where they were asked for."""
-    found = {"audio": str(path), **transcript.to_dict()}
-    found["duration"] = round(transcript.duration, 3)
-    if timestamps != "char":
-        del found["characters"]
-    for name in found.keys() & {"words", "characters"}:
-        found[name] = [
-            {key: round(value, 3) if isinstance(value, float) else value for key, value in part.items()}
-            for part in found[name]
-        ]
-    return found
 
 
 def write_file(target: Path, content: str) -> None:

@@ -23,7 +23,7 @@ def test_a_bundle_is_run_on_each_device(run, bundle):
     (found,) = json.loads(run("devices", "--check", bundle, "--json").stdout)
     assert found["device"] == "onnx:CPUExecutionProvider"
     assert found["works"] is True
-    assert found["same_text"] is True
+    assert found["same_answer"] is True
     assert found["difference"] < 1e-4
     assert min(found["first_load"], found["next_load"], found["real_time_factor"], found["memory"]) > 0
     assert found["error"] is None

@@ -11,10 +11,11 @@ import edgespeech_runtime.contracts
 import edgespeech_runtime.manifest
 import pytest
 from click.testing import CliRunner
+from edgespeech_runtime.classification import THRESHOLD
 from edgespeech_runtime.tasks.model import BATCH_SIZE
 
 import edgespeech
-from edgespeech.cli import app, kinds, program, proof, transcribe
+from edgespeech.cli import app, classify, kinds, listening, program, proof
 from edgespeech.cli.app import COMMANDS
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "openvino", "rich", "safetensors", "soundfile", "edgespeech_runtime"}
@@ -50,11 +51,14 @@ def test_choices_are_those_of_the_bundle_format():
     assert get_args(edgespeech_runtime.manifest.EngineName) == proof.ENGINES
     assert get_args(edgespeech_runtime.manifest.Precision) == proof.PRECISIONS
     assert set(proof.ENGINE_NAMES) == set(proof.ENGINES)
-    assert transcribe.BATCH_SIZE == BATCH_SIZE
+    assert listening.BATCH_SIZE == BATCH_SIZE
+    assert classify.THRESHOLD == THRESHOLD
     assert set(kinds.KINDS) == set(get_args(edgespeech_runtime.contracts.Task))
-    options = {option.name for option in program.get_command(click.Context(program), "transcribe").params}
     for kind in kinds.KINDS.values():
-        assert set(kind.lacks) < options
+        _, command, *_ = kind.use.split()
+        if command in COMMANDS:
+            options = {option.name for option in program.get_command(click.Context(program), command).params}
+            assert set(kind.lacks) < options
 
 
 @pytest.mark.parametrize(
