@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 import torch
 from edgespeech_runtime.contracts import HEADS, VALUES, Task
-from edgespeech_runtime.manifest import EngineName, FloatPrecision
+from edgespeech_runtime.manifest import PROBLEM_TYPES, EngineName, FloatPrecision
 from edgespeech_runtime.waveform import normalize
 
+from edgespeech.configuration import CONFIG
+from edgespeech.errors import CheckpointError
 from edgespeech.models.auto import (
     AutoModelForAudioClassification,
     AutoModelForAudioFrameClassification,
@@ -73,7 +75,14 @@ def read_classifier(folder: Path) -> HeadSource:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
     model = AutoModelForAudioClassification.from_pretrained(folder).requires_grad_(False)
-    return _source("audio-classification", folder, model, {"labels": model.labels}, len(model.labels))
+    known = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
+    return _source("audio-classification", folder, model, known, len(model.labels))
+
+
+def _problem_type(folder: Path, found: Any) -> Any:
+    if found is None or found in PROBLEM_TYPES:
+        return found
+    raise CheckpointError(f"{folder / CONFIG}: problem_type must be one of {', '.join(PROBLEM_TYPES)}, got {found!r}")
 
 
 def read_frame_classifier(folder: Path) -> HeadSource:

@@ -14,7 +14,7 @@ THRESHOLD = 0.5  # of a probability
 
 @dataclass(frozen=True)
 class Label:
-    """A label's name and its probability in [0, 1]."""
+    """A label's name and its probability in [0, 1]; of a regression, a quantity's name and its value."""
 
     label: str
     score: float
@@ -22,7 +22,10 @@ class Label:
 
 @dataclass(frozen=True)
 class Classification:
-    """The most probable `label` and its `score`; `scores` of all labels, the best first, which sum to 1."""
+    """The most probable `label` and its `score`; `scores` of all labels, the best first.
+
+    They sum to 1 where one label is true, and are each label's own where several may be.
+    """
 
     label: str
     score: float

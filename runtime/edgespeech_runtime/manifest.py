@@ -20,6 +20,8 @@ FORMAT = 1
 MANIFEST_FILE = "edgespeech.json"
 
 EngineName = Literal["onnx", "openvino", "numpy"]
+# Of a classifier: one of its labels is true, each may be, or they are names of quantities.
+PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 FloatPrecision = Literal["float32", "float16"]  # how weights are stored; all of it computes in float32
 Precision = Literal["float32", "float16", "int8"]
 
@@ -159,7 +161,8 @@ class Manifest:
 
     Each task has the one fact that it needs (`NEEDED`) and none of the others': `vocabulary`, `decoder`, `labels`, the
     names of what a classifier tells apart in the order of their ids, or `dimensions`, the size of an embedding.
-    `static` is there where the graphs have fixed shapes.
+    `problem_type` says of a classifier of utterances what its logits mean (`PROBLEM_TYPES`; None: the first). `static`
+    is there where the graphs have fixed shapes.
     """
 
     task: Task
@@ -174,6 +177,7 @@ class Manifest:
     decoder: Decoder | None = None
     labels: tuple[str, ...] | None = None
     dimensions: int | None = None
+    problem_type: str | None = None
     static: Static | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -210,6 +214,10 @@ class Manifest:
             _require(is_there or not is_needed, f"{name}: a bundle of the task {self.task!r} must have it")
             _require(is_needed or not is_there, f"{name}: a bundle of the task {self.task!r} must not have it")
         _require(self.labels is None or len(self.labels) > 0, "labels: expected at least one")
+        is_known = self.problem_type is None or self.problem_type in PROBLEM_TYPES
+        _require(is_known, f"problem_type: expected one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}")
+        has_one_class = self.problem_type is None or self.task == "audio-classification"
+        _require(has_one_class, f"problem_type: a bundle of the task {self.task!r} must not have it")
         sound = self.dimensions is None or self.dimensions > 0
         _require(sound, f"dimensions: expected a positive number, got {self.dimensions}")
         if self.decoder is not None:

@@ -75,6 +75,23 @@ def test_a_class_is_the_softmax_of_the_logits(opened, say):
     np.testing.assert_allclose(model.logits(samples), logits, atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    ("problem_type", "expected"),
+    [
+        ("single_label_classification", lambda logits: np.exp(logits) / np.exp(logits).sum()),
+        ("multi_label_classification", lambda logits: 1 / (1 + np.exp(-logits))),
+        ("regression", lambda logits: logits),
+    ],
+)
+def test_what_scores_mean_is_said_by_the_problem_type(head_bundle, rewrite, say, problem_type, expected):
+    folder, samples = head_bundle(CLASSES), say("AABC", tail=17)
+    rewrite(folder, lambda data: data.update(problem_type=problem_type))
+    with load(folder) as model:
+        found = model.classify(samples)
+    assert found.label == "A"
+    np.testing.assert_allclose(values(found), expected(scores(normalize(samples), CLASSES)), atol=1e-4)
+
+
 def test_of_equals_the_lowest_id_wins(head_bundle, rewrite, say):
     folder = head_bundle(CLASSES)
     with load(folder, self_check="never") as model:
@@ -235,6 +252,8 @@ def test_numbers_that_are_none_are_refused(head_bundle, rewrite, task, say):
         (FRAMES, {"labels": "AB"}, "labels: expected a list, got 'AB'"),
         (CLASSES, {"labels": ["a", 1]}, r"labels\[1\]: expected a text, got 1"),
         (CLASSES, {"dimensions": 3}, "dimensions: a bundle of the task 'audio-classification' must not have it"),
+        (CLASSES, {"problem_type": "other"}, "problem_type: expected one of single_label_classification, .*'other'"),
+        (FRAMES, {"problem_type": "regression"}, "problem_type: .*'audio-frame-classification' must not have it"),
         (EMBEDDING, {"labels": ["a"]}, "labels: a bundle of the task 'audio-xvector' must not have it"),
         (EMBEDDING, {"dimensions": None}, "dimensions: a bundle of the task 'audio-xvector' must have it"),
         (EMBEDDING, {"dimensions": 0}, "dimensions: expected a positive number, got 0"),

@@ -1,5 +1,6 @@
 """Classifiers: waveforms to the label of an utterance, or to what is true in each of its frames."""
 
+from collections.abc import Callable
 from typing import overload
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..bundle import Bundle
 from ..classification import Classification, FrameLabels, Label
 from ..engines import Engine
 from ..errors import BundleError
+from ..manifest import PROBLEM_TYPES
 from .head import LogitsModel, Output
 from .model import BATCH_SIZE, AudioList
 
@@ -50,9 +52,8 @@ class ClassificationModel(LabelledModel):
         return found if isinstance(audio, list | tuple) else found[0]
 
     def _classification(self, logits: Output) -> Classification:
-        """Softmax of `[labels]`, the best first; of equals, the lowest id."""
-        powers = np.exp(logits.astype(np.float64) - logits.max())
-        scores = powers / powers.sum()
+        """Scores of `[labels]`, the best first; of equals, the lowest id."""
+        scores = SCORES[self.manifest.problem_type or PROBLEM_TYPES[0]](logits)
         best_first = np.argsort(-logits, kind="stable")
         ranked = tuple(Label(self.labels[index], float(scores[index])) for index in best_first)
         return Classification(ranked[0].label, ranked[0].score, ranked)
@@ -86,5 +87,15 @@ class FrameClassificationModel(LabelledModel):
         return found if isinstance(audio, list | tuple) else found[0]
 
 
+def _softmax(logits: Output) -> Output:
+    powers = np.exp(logits.astype(np.float64) - logits.max())
+    return np.asarray(powers / powers.sum(), np.float32)
+
+
 def _sigmoid(logits: Output) -> Output:
     return np.asarray(np.exp(-np.logaddexp(np.float32(0), -logits)), np.float32)  # 1 / (1 + exp(-x)), which overflows
+
+
+SCORES: dict[str, Callable[[Output], Output]] = dict(
+    zip(PROBLEM_TYPES, (_softmax, _sigmoid, lambda values: values), strict=True)
+)

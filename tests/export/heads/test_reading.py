@@ -111,6 +111,16 @@ def test_labels_with_a_gap(changed: Any) -> None:
     refused(folder, ConfigError, r"classes 0, 1, ... without gaps, got \[0, 2, 7\]")
 
 
+def test_what_the_logits_mean(changed: Any) -> None:
+    folder = changed("class-35", lambda config: config.update(problem_type="multi_label_classification"))
+    assert read(folder, None).facts["problem_type"] == "multi_label_classification"
+
+
+def test_a_problem_that_is_not_known(changed: Any) -> None:
+    folder = changed("class-35", lambda config: config.update(problem_type="ranking"))
+    refused(folder, CheckpointError, "problem_type must be one of single_label_classification, .* got 'ranking'")
+
+
 def test_no_feature_extractor(changed: Any) -> None:
     folder = changed("xvector", lambda config: None)
     (folder / "preprocessor_config.json").unlink()
