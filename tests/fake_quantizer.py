@@ -5,7 +5,7 @@ on nothing and keeps what it was given.
 """
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,16 +52,7 @@ class FakeEncoder:
         graphs = tone_bundles.write_onnx(folder)
         for name in ("single", "batch"):
             (folder / f"{name}.onnx").rename(folder / f"{name}.int8.onnx")
-            path = folder / f"{name}.int8.onnx"
-            model = onnx.load(path)
-            kernel = next(tensor for tensor in model.graph.initializer if tensor.name == "kernel")
-            values = numpy_helper.to_array(kernel).copy()
-            for index, layer in enumerate(LAYERS):
-                if layer.name not in floating:
-                    scale = self._damage.get(layer.name, HARMLESS) * np.sqrt(np.mean(values**2))
-                    values += scale * np.random.default_rng(index).standard_normal(values.shape)
-            kernel.CopyFrom(numpy_helper.from_array(values.astype(np.float32), "kernel"))
-            onnx.save(model, path)
+            add_noise(folder / f"{name}.int8.onnx", LAYERS, floating, self._damage)
         (folder / "weights.data").unlink()
         return {name: Graph(f"{name}.int8.onnx", None, graph.inputs, graph.outputs) for name, graph in graphs.items()}
 
@@ -71,8 +62,40 @@ class FakeEncoder:
         return IntegerShare(whole if self._share is None else int(self._share * total), total)
 
 
+class FakeDecoder:
+    """Adds the damage of two layers more to what the encoder has written."""
+
+    layers = (Layer("decoder.0.fc", "linear", "head", 60), Layer("decoder.1.fc", "linear", "head", 40))
+
+    def __init__(self, damage: Mapping[str, float]) -> None:
+        self._damage = damage
+        self._whole = 0
+
+    def write(self, folder: Path, floating: frozenset[str] = frozenset()) -> dict[str, Graph]:
+        for name in ("single", "batch"):
+            add_noise(folder / f"{name}.int8.onnx", self.layers, floating, self._damage)
+        self._whole = sum(layer.macs for layer in self.layers if layer.name not in floating)
+        return {}
+
+    def integer_share(self, folder: Path) -> IntegerShare:
+        return IntegerShare(self._whole, 100)
+
+
+def add_noise(path: Path, layers: Sequence[Layer], floating: frozenset[str], damage: Mapping[str, float]) -> None:
+    """Add the damage of layers that are not in float to the kernel of a graph."""
+    model = onnx.load(path)
+    kernel = next(tensor for tensor in model.graph.initializer if tensor.name == "kernel")
+    values = numpy_helper.to_array(kernel).copy()
+    for index, layer in enumerate(layers):
+        if layer.name not in floating:
+            scale = damage.get(layer.name, HARMLESS) * np.sqrt(np.mean(values**2))
+            values += scale * np.random.default_rng(index).standard_normal(values.shape)
+    kernel.CopyFrom(numpy_helper.from_array(values.astype(np.float32), "kernel"))
+    onnx.save(model, path)
+
+
 def install(monkeypatch: Any, **options: Any) -> list[FakeEncoder]:
-    """Put the fake in place of the ONNX backend; returns those that were opened."""
+    """Put the fake in place of the ONNX backend, with a decoder if `decoder` is its damage; returns those opened."""
     from edgespeech_calib.quantization import backends
 
     opened: list[FakeEncoder] = []
@@ -82,7 +105,8 @@ def install(monkeypatch: Any, **options: Any) -> list[FakeEncoder]:
         return opened[-1]
 
     monkeypatch.setattr(backends, "open_encoder", open_encoder)
-    monkeypatch.setattr(backends, "open_decoder", lambda *given: None)
+    decoder = FakeDecoder(options["decoder"]) if "decoder" in options else None
+    monkeypatch.setattr(backends, "open_decoder", lambda *given: decoder)
     monkeypatch.setattr(backends, "require", lambda engine: None)
     return opened
 
@@ -105,7 +129,9 @@ class Copying(FakeEncoder):
 class CopyingDecoder:
     """The same for the graph "decoder", which the other has written."""
 
-    def write(self, folder: Path) -> dict[str, Graph]:
+    layers: tuple[Layer, ...] = ()
+
+    def write(self, folder: Path, floating: frozenset[str] = frozenset()) -> dict[str, Graph]:
         return {}
 
     def integer_share(self, folder: Path) -> IntegerShare:

@@ -14,11 +14,11 @@ COLOURS = ("#1f6fb4", "#c4541c", "#2f8f4e", "#8a4fa3", "#a8861b", "#3d8f96", "#b
 
 @dataclass(frozen=True)
 class Point:
-    """One system: real-time factor, word error rate with its bounds (fractions), size in bytes."""
+    """One system: real-time factor, error rate with its bounds (fractions), size in bytes."""
 
     name: str
     speed: float
-    wer: float
+    rate: float
     low: float
     high: float
     size: int
@@ -62,16 +62,16 @@ class Axis:
         return [value for value in values if self.low <= value <= self.high]
 
 
-def errors_by_speed(points: Sequence[Point]) -> str:
-    """Word error rate against real-time factor; a disc's area is the system's size, its line the 95 % interval."""
+def errors_by_speed(points: Sequence[Point], what: str = "word errors") -> str:
+    """Error rate against real-time factor; a disc's area is the system's size, its line the 95 % interval."""
     speeds = [point.speed for point in points]
     top = max(max(point.high for point in points) * 1.1, 0.01)
     across = Axis(min(speeds) / 2, max(speeds) * 2, LEFT, WIDTH - RIGHT, is_log=True)
     up = Axis(0.0, top, HEIGHT - BOTTOM, TOP)
-    parts = [*_grid(across, up), *_titles("seconds of work for a second of speech", "word errors, %")]
+    parts = [*_grid(across, up), *_titles("seconds of work for a second of speech", f"{what}, %")]
     biggest = max(point.size for point in points) or 1
     for index, point in enumerate(points):
-        x, y = across(point.speed), up(point.wer)
+        x, y = across(point.speed), up(point.rate)
         radius = max(SMALLEST, LARGEST * math.sqrt(point.size / biggest))
         colour = COLOURS[index % len(COLOURS)]
         parts += [
@@ -81,7 +81,7 @@ def errors_by_speed(points: Sequence[Point]) -> str:
             f'stroke="{colour}"><title>{escape(point.name)}</title></circle>',
             _label(x, y - radius - 5, point.name),
         ]
-    return _svg(parts, "word errors against speed and size")
+    return _svg(parts, f"{what} against speed and size")
 
 
 def noise_by_layer(layers: Sequence[LayerNoise]) -> str:

@@ -1,4 +1,4 @@
-"""Running systems over a labelled set, one after the other, each in a process of its own, and counting their errors."""
+"""Running systems over a labelled set, one after the other, each in a process of its own, and judging what they say."""
 
 import json
 import os
@@ -13,20 +13,23 @@ import numpy.typing as npt
 from edgespeech_runtime.errors import AudioError, AudioPackageError
 from edgespeech_runtime.manifest import MANIFEST_FILE
 
-from edgespeech_calib.bootstrap import interval, paired_difference
+from edgespeech_calib.bootstrap import paired_difference
 from edgespeech_calib.charts import LayerNoise
-from edgespeech_calib.errors import DataError
-from edgespeech_calib.normalisation import Normalisation, normalise
-from edgespeech_calib.results import Changed, Comparison, Evaluation, Heard, SystemResult, rates
-from edgespeech_calib.scoring import score
+from edgespeech_calib.errors import DataError, EvaluationError
+from edgespeech_calib.marks import Answer
+from edgespeech_calib.measure import Measure, Measured
+from edgespeech_calib.measures import measure_of
+from edgespeech_calib.normalisation import Normalisation
+from edgespeech_calib.results import Changed, Comparison, Evaluation, Heard, SystemResult
 from edgespeech_calib.sets import SpeechSet
-from edgespeech_calib.systems import Options
+from edgespeech_calib.systems import Facts, Options
 from edgespeech_calib.utterance import Skipped, Utterance
-from edgespeech_calib.worker import Transcribed, Worker
+from edgespeech_calib.worker import Answered, Worker
 
 AHEAD = 4  # batches that are read at a time, so that utterances of like lengths run together
 Waveform = npt.NDArray[np.float32]
 Batch = list[tuple[Utterance, Waveform]]
+Asked = tuple[Utterance, int, Answer, float | None]  # an utterance, its samples, what the system said, and when
 Progress = Callable[[str, int, int], object]  # system, utterances done, utterances in all
 
 
@@ -37,6 +40,7 @@ class Reading:
     utterances: Sequence[Utterance]
     sampling_rate: int
     shortest: int  # samples
+    longest: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
     resampled: Counter[int] = field(default_factory=Counter)
 
@@ -62,8 +66,12 @@ class Reading:
         except AudioError as error:
             self.skipped.append(Skipped(utterance.id, str(error)))
             return None
+        reason = ""
         if len(waveform) < self.shortest:
             reason = f"{len(waveform)} samples are too few; the model needs at least {self.shortest}"
+        elif self.longest is not None and len(waveform) > self.longest:
+            reason = f"{len(waveform)} samples are too many; the model's graphs of fixed shapes hold {self.longest}"
+        if reason:
             self.skipped.append(Skipped(utterance.id, f"{utterance.audio.name}: {reason}"))
             return None
         if rate != self.sampling_rate:
@@ -88,16 +96,18 @@ def evaluate(
     Latencies are measured where utterances run alone, which is `batch_size` 1.
 
     Raises:
-        DataError: the set has no transcripts, or none of its recordings can be used.
+        DataError: the set does not say what the systems' task asks for, or none of its recordings can be used.
         ScoringError: nothing is said in the whole set.
-        EvaluationError: a system cannot be loaded or run.
+        EvaluationError: a system cannot be loaded or run, or the systems are for different tasks.
     """
-    chosen = data.transcribed().sample(samples, seed)
-    results = [_run(Path(system), chosen, options, seed, normalisation, batch_size, progress) for system in systems]
-    comparisons = tuple(compared(results[0], other, seed) for other in results[1:])
+    folders = [Path(system) for system in systems]
+    run = _Run(data, options, samples, seed, normalisation, batch_size, progress)
+    _require_one_kind(folders)
+    results = [run.system(folder) for folder in folders]
+    comparisons = tuple(compared(results[0], other, run.measure, seed) for other in results[1:])
     return Evaluation(
         data.name,
-        normalisation,
+        run.measure,
         samples,
         seed,
         batch_size,
@@ -108,53 +118,112 @@ def evaluate(
     )
 
 
-def _run(
-    folder: Path,
-    data: SpeechSet,
-    options: Options,
-    seed: int,
-    normalisation: Normalisation,
-    batch_size: int,
-    progress: Progress,
-) -> SystemResult:
-    heard: list[tuple[Utterance, int, str, float | None]] = []
-    seconds, memory = 0.0, None
-    progress(str(folder), 0, len(data))
-    with Worker(folder, options) as worker:
-        facts = worker.facts
-        reading = Reading(data.utterances, facts.sampling_rate, facts.shortest)
-        for batch in reading.batches(1 if batch_size == 1 else batch_size * AHEAD):
+def _require_one_kind(folders: Sequence[Path]) -> None:
+    """Refuse bundles that no measure has in common before any is run; of checkpoints it shows when they are loaded."""
+    measures = {}
+    for folder in folders:
+        try:
+            task = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))["task"]
+            measures[type(measure_of(str(folder), task))] = folder
+        except (OSError, ValueError, KeyError, TypeError):  # what is wrong there shows when it is opened
+            continue
+    if len(measures) > 1:
+        raise _unlike(*list(measures.values())[:2])
+
+
+def _unlike(first: Path, second: Path) -> EvaluationError:
+    return EvaluationError(f"{first} and {second} answer different questions; compare models for one task")
+
+
+@dataclass
+class _Run:
+    """What one system after the other is asked; the task of the first decides how all are judged."""
+
+    data: SpeechSet
+    options: Options
+    samples: int | None
+    seed: int
+    normalisation: Normalisation
+    batch_size: int
+    progress: Progress
+    _measure: Measure | None = None
+    _first: Path = Path()
+    _chosen: SpeechSet | None = None
+
+    @property
+    def measure(self) -> Measure:
+        """How systems are judged, known once the first was asked."""
+        if self._measure is None:
+            raise EvaluationError("no system was evaluated; name at least one")
+        return self._measure
+
+    def system(self, folder: Path) -> SystemResult:
+        """Ask one system about all utterances, and judge its answers."""
+        self.progress(str(folder), 0, len(self.data))
+        with Worker(folder, self.options) as worker:
+            facts = worker.facts
+            data = self._agree(folder, facts)
+            data = self.measure.fitting(data, str(folder), facts)
+            reading = Reading(data.utterances, facts.sampling_rate, facts.shortest, facts.longest)
+            asked, seconds, memory = self._ask(worker, reading, str(folder))
+            load_seconds = worker.load_seconds
+        if not asked:
+            reason = f"; the first: {reading.skipped[0].reason}" if reading.skipped else ""
+            raise DataError(f"none of the {len(data)} recordings of {data.name} can be used{reason}")
+        measured = self.measure.judge(
+            [utterance for utterance, *_ in asked], [answer for *_, answer, _ in asked], facts, self.seed
+        )
+        return SystemResult(
+            name=str(folder),
+            facts=facts,
+            heard=_heard(asked, measured, facts.sampling_rate),
+            measured=measured,
+            seconds=seconds,
+            load_seconds=load_seconds,
+            peak_memory=memory,
+            skipped=(*data.skipped, *reading.skipped),
+            resampled=dict(reading.resampled),
+            noise=layer_noise(folder),
+        )
+
+    def _agree(self, folder: Path, facts: Facts) -> SpeechSet:
+        """The utterances that all systems are asked about. Raises DataError, EvaluationError."""
+        measure = measure_of(str(folder), facts.task, self.normalisation, facts.problem_type)
+        if self._measure is None or self._chosen is None:
+            self._chosen = measure.known(self.data).sample(self.samples, self.seed)
+            self._measure, self._first = measure, folder
+        elif type(measure) is not type(self._measure):
+            raise _unlike(self._first, folder)
+        return self._chosen
+
+    def _ask(self, worker: Worker, reading: Reading, name: str) -> tuple[list[Asked], float, int | None]:
+        """Answers, the seconds that they took, the peak memory."""
+        asked: list[Asked] = []
+        seconds, memory, total = 0.0, None, len(reading.utterances)
+        for batch in reading.batches(1 if self.batch_size == 1 else self.batch_size * AHEAD):
             waveforms = [waveform for _, waveform in batch]
-            if not heard:  # the first run pays for what is done once
-                worker.transcribe(waveforms[:1], 1)
-            found = worker.transcribe(waveforms, batch_size)
-            heard += _timed(batch, found, batch_size)
+            if not asked:  # the first run pays for what is done once
+                worker.answer(waveforms[:1], 1)
+            found = worker.answer(waveforms, self.batch_size)
+            asked += _timed(batch, found, self.batch_size)
             seconds += found.seconds
             memory = found.peak_memory
-            progress(str(folder), len(heard) + len(reading.skipped), len(data))
-        load_seconds = worker.load_seconds
-    if not heard:
-        reason = f"; the first: {reading.skipped[0].reason}" if reading.skipped else ""
-        raise DataError(f"none of the {len(data)} recordings of {data.name} can be used{reason}")
-    texts = [normalise(text, normalisation) for _, _, text, _ in heard]
-    counted = score([normalise(utterance.text or "", normalisation) for utterance, *_ in heard], texts)
-    word_errors, words, character_errors, characters = rates(counted.utterances)
-    return SystemResult(
-        name=str(folder),
-        facts=facts,
-        heard=tuple(
-            Heard(utterance.id, samples / facts.sampling_rate, raw, part, latency)
-            for (utterance, samples, raw, latency), part in zip(heard, counted.utterances, strict=True)
-        ),
-        score=counted,
-        wer_interval=interval(word_errors, words, seed=seed),
-        cer_interval=interval(character_errors, characters, seed=seed),
-        seconds=seconds,
-        load_seconds=load_seconds,
-        peak_memory=memory,
-        skipped=(*data.skipped, *reading.skipped),
-        resampled=dict(reading.resampled),
-        noise=layer_noise(folder),
+            self.progress(name, len(asked) + len(reading.skipped), total)
+        return asked, seconds, memory
+
+
+def _timed(batch: Batch, found: Answered, batch_size: int) -> list[Asked]:
+    latency = found.seconds if batch_size == 1 else None
+    return [
+        (utterance, len(waveform), answer, latency)
+        for (utterance, waveform), answer in zip(batch, found.answers, strict=True)
+    ]
+
+
+def _heard(asked: Sequence[Asked], measured: Measured, rate: int) -> tuple[Heard, ...]:
+    return tuple(
+        Heard(utterance.id, samples / rate, score, latency)
+        for (utterance, samples, _, latency), score in zip(asked, measured.utterances, strict=True)
     )
 
 
@@ -168,15 +237,7 @@ def layer_noise(folder: Path) -> tuple[LayerNoise, ...]:
         return ()
 
 
-def _timed(batch: Batch, found: Transcribed, batch_size: int) -> list[tuple[Utterance, int, str, float | None]]:
-    latency = found.seconds if batch_size == 1 else None
-    return [
-        (utterance, len(waveform), text, latency)
-        for (utterance, waveform), text in zip(batch, found.texts, strict=True)
-    ]
-
-
-def compared(first: SystemResult, second: SystemResult, seed: int = 0) -> Comparison:
+def compared(first: SystemResult, second: SystemResult, measure: Measure, seed: int = 0) -> Comparison:
     """Compare two systems on the utterances that both heard.
 
     Raises:
@@ -192,19 +253,13 @@ def compared(first: SystemResult, second: SystemResult, seed: int = 0) -> Compar
         [a.score.counts.total for a, _ in pairs],
         seed=seed,
     )
+    differing = [(a.id, a.score, b.score) for a, b in pairs if a.score.hypothesis != b.score.hypothesis]
     changed = tuple(
-        Changed(
-            a.id,
-            a.score.reference,
-            a.score.hypothesis,
-            b.score.hypothesis,
-            a.score.counts.errors,
-            b.score.counts.errors,
-        )
-        for a, b in pairs
-        if a.score.hypothesis != b.score.hypothesis
+        Changed(name, one.reference, one.hypothesis, other.hypothesis, one.counts.errors, other.counts.errors)
+        for name, one, other in differing
     )
-    return Comparison(first.name, second.name, len(pairs), difference, changed)
+    changes = tuple(measure.change(one, other) for _, one, other in differing)
+    return Comparison(first.name, second.name, len(pairs), measure.difference(difference), changed, changes)
 
 
 def machine() -> str:

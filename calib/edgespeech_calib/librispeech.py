@@ -97,5 +97,6 @@ def _utterances(sounds: list[tuple[PurePosixPath, AudioSource]], texts: Mapping[
         match = NAME.fullmatch(path.stem)
         is_known = match is not None or path.stem in texts
         own = path.stem if is_known else path.as_posix() if name in doubled else name
-        found.append(Utterance(own, source, texts.get(path.stem), match["speaker"] if match else None))
+        speaker, folder = match["speaker"] if match else None, path.parent.name or None
+        found.append(Utterance(own, source, texts.get(path.stem), speaker, folder=folder))
     return found

@@ -1,4 +1,4 @@
-"""Manifests: tables of sound files and what is said in them, as TSV, CSV or JSON lines.
+"""Manifests: tables of sound files and what is said or known of them, as TSV, CSV or JSON lines.
 
 Columns, of which only the first must be there (other names that are in use: see `NAMES`):
 
@@ -9,6 +9,8 @@ Columns, of which only the first must be there (other names that are in use: see
 | `duration` | seconds |
 | `speaker` | any name |
 | `id` | a name of its own; by default the path without its ending |
+| `label` | the class of the whole recording |
+| `segments` | when which label holds, in JSON lines alone: a list of `[start, end, label]` in seconds; [] for never |
 
 A TSV or CSV file begins with the names of its columns. TSV knows no quotes. Other columns are ignored.
 """
@@ -25,16 +27,20 @@ from typing import Any
 
 from edgespeech_calib.audio import FileAudio
 from edgespeech_calib.errors import DataError, DataMissingError
+from edgespeech_calib.segments import Segment, from_cell
 from edgespeech_calib.utterance import Utterance
 
-SUFFIXES = (".tsv", ".csv", ".jsonl", ".ndjson")
+JSON_SUFFIXES = (".jsonl", ".ndjson")
+SUFFIXES = (".tsv", ".csv", *JSON_SUFFIXES)
 NAMES: dict[str, tuple[str, ...]] = {
     "path": ("path", "audio", "audio_filepath", "audio_path", "file", "file_name", "filename", "wav"),
     "text": ("text", "transcript", "sentence", "transcription"),
     "duration": ("duration", "seconds"),
     "speaker": ("speaker", "speaker_id", "client_id"),
     "id": ("id", "utterance_id", "utt_id"),
+    "label": ("label", "class", "category"),
 }
+SEGMENTS = "segments"
 CLIPS = "clips"  # where Common Voice keeps what its tables name
 
 
@@ -55,6 +61,13 @@ class Row:
                 raise DataError(f"{path}, line {self.line}: {alias} is {value!r}; it must be text")
             return str(value).strip()
         return None
+
+    def segments(self, path: Path) -> tuple[Segment, ...] | None:
+        """When which label holds; None for no such cell. Raises DataError."""
+        cell = self.values.get(SEGMENTS)
+        if cell is None or path.suffix.lower() not in JSON_SUFFIXES:
+            return None
+        return from_cell(cell, f"{path}, line {self.line}")
 
     def seconds(self, path: Path) -> float | None:
         """The duration; None for no cell or an empty one. Raises DataError."""
@@ -87,7 +100,7 @@ def read(path: Path) -> list[Utterance]:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; a manifest is a table of paths and texts") from None
-    rows = list(_json_rows(path, content) if path.suffix.lower() in (".jsonl", ".ndjson") else _table(path, content))
+    rows = list(_json_rows(path, content) if path.suffix.lower() in JSON_SUFFIXES else _table(path, content))
     named = []
     for row in rows:
         place = row.text(path, "path")
@@ -103,6 +116,8 @@ def read(path: Path) -> list[Utterance]:
             text=_spoken(row.text(path, "text")),
             speaker=row.text(path, "speaker") or None,
             seconds=row.seconds(path),
+            label=row.text(path, "label") or None,
+            segments=row.segments(path),
         )
         for row, name, short in zip(rows, named, plain, strict=True)
     ]

@@ -6,9 +6,9 @@ What was not measured has no place on it but a line that says so.
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from edgespeech_calib.alignment import Pair, align
+from edgespeech_calib.alignment import Pair
 from edgespeech_calib.charts import Point, errors_by_speed, noise_by_layer
-from edgespeech_calib.normalisation import DESCRIPTIONS
+from edgespeech_calib.measure import Measure
 from edgespeech_calib.results import PERCENTILES, Comparison, Evaluation, Heard, SystemResult
 
 STYLE = """
@@ -34,28 +34,28 @@ NOISE_NOTE = (
 
 def page(evaluation: Evaluation) -> str:
     """Return the page's text."""
+    measure = evaluation.measure
+    what = measure.name.capitalize()
     parts = [
-        f"<h1>Word errors on {escape(evaluation.data)}</h1>",
+        f"<h1>{what} on {escape(evaluation.data)}</h1>",
         *_conditions(evaluation),
         "<h2>Results</h2>",
-        table(
-            ("system", "word errors", "95 % interval", "sub", "ins", "del", "words", "character errors"),
-            (_errors_row(result) for result in evaluation.systems),
-        ),
+        table(("system", *measure.columns), ([result.name, *result.measured.cells()] for result in evaluation.systems)),
         table(
             ("system", "size", "precision", "engine", "real-time factor", "load", "peak memory"),
             (_cost_row(result) for result in evaluation.systems),
         ),
-        "<h2>Word errors against speed and size</h2>",
+        f"<h2>{measure.errors.capitalize()} against speed and size</h2>",
         '<p class="note">Down and to the left is better. The area of a disc is the size on disk, the upright line '
         "the 95 % interval.</p>",
-        errors_by_speed([_point(result) for result in evaluation.systems]),
+        errors_by_speed([_point(result) for result in evaluation.systems], measure.errors),
+        *(part for result in evaluation.systems for part in _tables(result)),
         *_latency(evaluation.systems),
-        *(part for comparison in evaluation.comparisons for part in _comparison(comparison)),
+        *(part for comparison in evaluation.comparisons for part in _comparison(comparison, measure)),
         *_layers(evaluation.systems),
-        *(part for result in evaluation.systems for part in _utterances(result)),
+        *(part for result in evaluation.systems for part in _utterances(result, measure)),
     ]
-    return document(f"Word errors on {evaluation.data}", parts)
+    return document(f"{what} on {evaluation.data}", parts)
 
 
 def document(title: str, parts: Iterable[str]) -> str:
@@ -99,7 +99,7 @@ def _conditions(evaluation: Evaluation) -> list[str]:
     drawn = "all of them" if evaluation.samples is None else f"drawn with seed {evaluation.seed}"
     facts = [
         f"{len(first.heard)} utterances ({drawn}), {first.audio_seconds:.0f} s of speech",
-        f"texts compared as “{evaluation.normalisation}”: {DESCRIPTIONS[evaluation.normalisation]}",
+        *evaluation.measure.notes(),
         f"{evaluation.machine}; threads: {evaluation.options.threads or 'the engine’s own choice'}; "
         f"batches of {evaluation.batch_size}",
     ]
@@ -115,13 +115,6 @@ def _conditions(evaluation: Evaluation) -> list[str]:
     return lines
 
 
-def _errors_row(result: SystemResult) -> list[str]:
-    counts, bounds = result.score.counts, result.wer_interval
-    numbers = [counts.substitutions, counts.insertions, counts.deletions, counts.total]
-    between = f"{100 * bounds.low:.2f} to {100 * bounds.high:.2f}"
-    return [result.name, percent(result.score.wer), between, *map(str, numbers), percent(result.score.cer)]
-
-
 def _cost_row(result: SystemResult) -> list[str]:
     facts = result.facts
     memory = "unknown" if result.peak_memory is None else megabytes(result.peak_memory)
@@ -130,8 +123,15 @@ def _cost_row(result: SystemResult) -> list[str]:
 
 
 def _point(result: SystemResult) -> Point:
-    bounds = result.wer_interval
-    return Point(result.name, result.real_time_factor, result.score.wer, bounds.low, bounds.high, result.facts.bytes)
+    bounds, rate = result.measured.interval, result.measured.counts.rate
+    return Point(result.name, result.real_time_factor, rate, bounds.low, bounds.high, result.facts.bytes)
+
+
+def _tables(result: SystemResult) -> list[str]:
+    parts = []
+    for title, head, rows in result.measured.tables():
+        parts += [f"<h2>{title}: {escape(result.name)}</h2>", table(head, rows)]
+    return parts
 
 
 def _latency(systems: Sequence[SystemResult]) -> list[str]:
@@ -156,23 +156,20 @@ def _latency(systems: Sequence[SystemResult]) -> list[str]:
     return [title, note, *parts] if parts else []
 
 
-def _comparison(comparison: Comparison) -> list[str]:
-    difference = comparison.wer
-    return [
+def _comparison(comparison: Comparison, measure: Measure) -> list[str]:
+    difference = comparison.difference
+    parts = [
         f"<h2>{escape(comparison.first)} against {escape(comparison.second)}</h2>",
-        f"<p>{signed(difference.value)} percentage points of word errors, 95 % interval {signed(difference.low)} to "
+        f"<p>{signed(difference.value)} percentage points of {measure.name}, 95 % interval {signed(difference.low)} to "
         f"{signed(difference.high)}, paired over {comparison.utterances} utterances. "
         f"{len(comparison.changed)} of them were heard differently.</p>",
         f"<details><summary>The {len(comparison.changed)} utterances</summary>",
-        *(
-            f'<div class="utterance"><div class="id">{escape(changed.id)}: {changed.first_errors} and '
-            f"{changed.second_errors} words wrong</div>"
-            f"{words(align(changed.reference.split(), changed.first.split()))}"
-            f"{words(align(changed.reference.split(), changed.second.split()))}</div>"
-            for changed in comparison.changed
-        ),
-        "</details>",
     ]
+    for one in comparison.changed:
+        wrong = f"{one.first_errors} and {one.second_errors} {measure.unit}s wrong"
+        heard = (words(measure.aligned(one.reference, text)) for text in (one.first, one.second))
+        parts.append(f'<div class="utterance"><div class="id">{escape(one.id)}: {wrong}</div>{"".join(heard)}</div>')
+    return [*parts, "</details>"]
 
 
 def _layers(systems: Sequence[SystemResult]) -> list[str]:
@@ -186,22 +183,22 @@ def _layers(systems: Sequence[SystemResult]) -> list[str]:
     return [*parts, "</section>"]
 
 
-def _utterances(result: SystemResult) -> list[str]:
+def _utterances(result: SystemResult, measure: Measure) -> list[str]:
     wrong = [heard for heard in result.heard if heard.score.counts.errors]
     wrong.sort(key=lambda heard: (-heard.score.counts.errors, heard.id))
     right = len(result.heard) - len(wrong)
     return [
         f"<h2>What {escape(result.name)} heard</h2>",
         f'<p class="note">{right} of {len(result.heard)} utterances have no error; the others, the worst first: '
-        '<span class="substitution">said → heard</span>, <span class="deletion">not heard</span>, '
-        '<span class="insertion">not said</span>.</p>',
-        *(_utterance(heard) for heard in wrong),
+        '<span class="substitution">true → heard</span>, <span class="deletion">not heard</span>, '
+        '<span class="insertion">not true</span>.</p>',
+        *(_utterance(heard, measure) for heard in wrong),
     ]
 
 
-def _utterance(heard: Heard) -> str:
+def _utterance(heard: Heard, measure: Measure) -> str:
     counts = heard.score.counts
-    head = f"{escape(heard.id)}, {heard.seconds:.1f} s: {counts.errors} errors in {counts.total} words"
+    head = f"{escape(heard.id)}, {heard.seconds:.1f} s: {counts.errors} errors in {counts.total} {measure.unit}s"
     return f'<div class="utterance"><div class="id">{head}</div>{words(heard.score.alignment)}</div>'
 
 

@@ -1,16 +1,16 @@
 """What an evaluation found. Rates are fractions, times seconds, sizes bytes; all of it goes into JSON."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
-from edgespeech_calib.bootstrap import Difference, Interval
+from edgespeech_calib.bootstrap import Difference
 from edgespeech_calib.charts import LayerNoise
-from edgespeech_calib.normalisation import DESCRIPTIONS, Normalisation
-from edgespeech_calib.scoring import Counts, Score, UtteranceScore
+from edgespeech_calib.measure import Measure, Measured
+from edgespeech_calib.scoring import UtteranceScore
 from edgespeech_calib.systems import Facts, Options
 from edgespeech_calib.utterance import Skipped
 
@@ -20,14 +20,10 @@ PERCENTILES = (50, 90, 99)
 
 @dataclass(frozen=True)
 class Heard:
-    """What a system heard in one utterance; both texts as they are compared, `raw` as it was heard.
-
-    `latency` is None where utterances ran in batches.
-    """
+    """What a system heard in one utterance, as it is compared; `latency` is None where utterances ran in batches."""
 
     id: str
     seconds: float
-    raw: str
     score: UtteranceScore
     latency: float | None
 
@@ -53,9 +49,7 @@ class SystemResult:
     name: str
     facts: Facts
     heard: tuple[Heard, ...]
-    score: Score
-    wer_interval: Interval
-    cer_interval: Interval
+    measured: Measured
     seconds: float
     load_seconds: float
     peak_memory: int | None
@@ -93,7 +87,7 @@ def latencies(times: Iterable[tuple[float, float]]) -> list[Latency]:
 
 @dataclass(frozen=True)
 class Changed:
-    """An utterance that two systems heard differently, and how many words each got wrong."""
+    """An utterance that two systems heard differently, and how many words, or labels, or frames each got wrong."""
 
     id: str
     reference: str
@@ -105,13 +99,17 @@ class Changed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on the utterances that both heard: word error rate of the first minus that of the second."""
+    """Two systems on the utterances that both heard: what is measured of the first minus that of the second.
+
+    `changes` says of each utterance in `changed` in which way.
+    """
 
     first: str
     second: str
     utterances: int
-    wer: Difference
+    difference: Difference
     changed: tuple[Changed, ...]
+    changes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -119,7 +117,7 @@ class Evaluation:
     """All of it. The comparisons are of the first system with each other one."""
 
     data: str
-    normalisation: Normalisation
+    measure: Measure
     samples: int | None
     seed: int
     batch_size: int
@@ -132,29 +130,24 @@ class Evaluation:
         """Plain dicts and lists, ready for JSON."""
         return {
             "data": self.data,
-            "normalisation": {"name": self.normalisation, "description": DESCRIPTIONS[self.normalisation]},
+            **self.measure.conditions(),
             "samples": self.samples,
             "seed": self.seed,
             "batch_size": self.batch_size,
             "options": asdict(self.options),
             "machine": self.machine,
             "systems": [_system(result) for result in self.systems],
-            "comparisons": [_comparison(comparison) for comparison in self.comparisons],
+            "comparisons": [_comparison(comparison, self.measure.key) for comparison in self.comparisons],
         }
 
 
 def _system(result: SystemResult) -> dict[str, Any]:
     return {
         "name": result.name,
-        **asdict(result.facts),
+        **result.facts.to_dict(),
         "utterances": len(result.heard),
         "audio_seconds": round(result.audio_seconds, 3),
-        "wer": result.score.wer,
-        **_counts(result.score.counts, "words"),
-        "wer_interval": asdict(result.wer_interval),
-        "cer": result.score.cer,
-        "characters": _counts(result.score.characters, "characters"),
-        "cer_interval": asdict(result.cer_interval),
+        **result.measured.figures(),
         "real_time_factor": result.real_time_factor,
         "seconds": result.seconds,
         "latency": [_latency(latency) for latency in result.latencies()],
@@ -162,17 +155,7 @@ def _system(result: SystemResult) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory,
         "resampled": {str(rate): count for rate, count in result.resampled.items()},
         "skipped": [asdict(skipped) for skipped in result.skipped],
-        "results": [_heard(heard) for heard in result.heard],
-    }
-
-
-def _counts(counts: Counts, noun: str) -> dict[str, int]:
-    return {
-        noun: counts.total,
-        "hits": counts.hits,
-        "substitutions": counts.substitutions,
-        "insertions": counts.insertions,
-        "deletions": counts.deletions,
+        "results": [_heard(heard, result.measured, index) for index, heard in enumerate(result.heard)],
     }
 
 
@@ -182,33 +165,16 @@ def _latency(latency: Latency) -> dict[str, Any]:
     return {"from": latency.shortest, "below": longest, "utterances": latency.utterances, **percentiles}
 
 
-def _heard(heard: Heard) -> dict[str, Any]:
-    return {
-        "id": heard.id,
-        "seconds": round(heard.seconds, 4),
-        "reference": heard.score.reference,
-        "hypothesis": heard.score.hypothesis,
-        "heard": heard.raw,
-        **_counts(heard.score.counts, "words"),
-        "latency": heard.latency,
-    }
+def _heard(heard: Heard, measured: Measured, index: int) -> dict[str, Any]:
+    own = measured.result(index)
+    return {"id": heard.id, "seconds": round(heard.seconds, 4), **own, "latency": heard.latency}
 
 
-def _comparison(comparison: Comparison) -> dict[str, Any]:
+def _comparison(comparison: Comparison, key: str) -> dict[str, Any]:
     return {
         "first": comparison.first,
         "second": comparison.second,
         "utterances": comparison.utterances,
-        "wer_difference": asdict(comparison.wer),
+        f"{key}_difference": asdict(comparison.difference),
         "changed": [asdict(changed) for changed in comparison.changed],
     }
-
-
-def rates(scores: Sequence[UtteranceScore]) -> tuple[list[int], list[int], list[int], list[int]]:
-    """Word errors, words, character errors and characters of each utterance."""
-    return (
-        [score.counts.errors for score in scores],
-        [score.counts.total for score in scores],
-        [score.characters.errors for score in scores],
-        [score.characters.total for score in scores],
-    )

@@ -12,9 +12,11 @@ from pathlib import Path
 from edgespeech_runtime.errors import AudioError, AudioPackageError
 
 from edgespeech_calib import librispeech, lists, manifests
+from edgespeech_calib.audio import FileAudio
 from edgespeech_calib.errors import DataError, DataMissingError
 from edgespeech_calib.home import fetched
 from edgespeech_calib.sampling import sample
+from edgespeech_calib.segments import RTTM, read_rttm
 from edgespeech_calib.utterance import Skipped, Utterance
 
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -64,7 +66,46 @@ class SpeechSet:
                 f"{self.name} has no transcripts, and word errors cannot be counted without; give a folder with "
                 f".trans.txt files, or a manifest with a column text{self.hint}"
             )
-        missing = tuple(Skipped(u.id, "no transcript") for u in self.utterances if u.text is None)
+        return self._keeping(known, "no transcript")
+
+    def labelled(self) -> "SpeechSet":
+        """Return the utterances whose class is known; the others are counted as skipped.
+
+        Where a set says no class and no text at all, the folder in which a recording lies says its class.
+
+        Raises:
+            DataError: it is known of none.
+        """
+        known = tuple(utterance for utterance in self.utterances if utterance.label is not None)
+        if not known and all(utterance.text is None for utterance in self.utterances):
+            known = tuple(replace(u, label=u.folder) for u in self.utterances if u.folder is not None)
+        if not known:
+            raise DataError(
+                f"{self.name} has no labels, and accuracy cannot be measured without; give a manifest with a column "
+                f"label, or a folder with one folder for each label{self.hint}"
+            )
+        return self._keeping(known, "no label")
+
+    def segmented(self) -> "SpeechSet":
+        """Return the utterances of which it is known when which label holds, the others are counted as skipped.
+
+        A manifest says it, or an RTTM file beside the sound file and of its name.
+
+        Raises:
+            DataError: it is known of none, or an RTTM file cannot be read.
+        """
+        known = tuple(u for u in map(_with_rttm, self.utterances) if u.segments is not None)
+        if not known:
+            raise DataError(
+                f"{self.name} does not say when which label holds, and accuracy by frame cannot be measured without; "
+                f"give a manifest in JSON lines with segments, or .rttm files beside the recordings{self.hint}"
+            )
+        return self._keeping(known, "no segments")
+
+    def _keeping(self, known: tuple[Utterance, ...], reason: str) -> "SpeechSet":
+        """Only these; of the others it is said why not."""
+        kept = {utterance.id for utterance in known}
+        missing = tuple(Skipped(u.id, reason) for u in self.utterances if u.id not in kept)
         return replace(self, utterances=known, skipped=self.skipped + missing)
 
 
@@ -112,6 +153,13 @@ def locate(path: str | os.PathLike[str]) -> Path:
     raise DataMissingError(
         f"{path}: no such folder, archive, manifest or list, and no subset of this name has been fetched"
     )
+
+
+def _with_rttm(utterance: Utterance) -> Utterance:
+    if utterance.segments is not None or not isinstance(utterance.audio, FileAudio):
+        return utterance
+    path = utterance.audio.path.with_suffix(RTTM)
+    return replace(utterance, segments=read_rttm(path)) if path.is_file() else utterance
 
 
 def _collected(place: Path) -> list[Utterance]:

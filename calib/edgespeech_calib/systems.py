@@ -3,8 +3,8 @@
 Nothing is measured here; `worker` runs a system in a process of its own.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -12,17 +12,21 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime import CtcModel, EncoderDecoderModel, load
 from edgespeech_runtime.batching import plan
+from edgespeech_runtime.classification import THRESHOLD
+from edgespeech_runtime.contracts import HEADS
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.manifest import MANIFEST_FILE
+from edgespeech_runtime.manifest import MANIFEST_FILE, Manifest
+from edgespeech_runtime.tasks import AnyModel, ClassificationModel, FrameClassificationModel
 
 from edgespeech_calib.errors import DataMissingError, EvaluationError
+from edgespeech_calib.marks import Answer, Marks
 
 if TYPE_CHECKING:
-    from edgespeech_export.ctc_source import CtcSource
-    from edgespeech_export.encoder_decoder_source import EncoderDecoderSource
+    from edgespeech_export.source import Source
 
 CONFIG = "config.json"  # of a checkpoint; edgespeech.configuration knows it too, and comes with torch
 Waveform = npt.NDArray[np.float32]
+Lengths = npt.NDArray[np.int64]
 Kind = Literal["bundle", "checkpoint"]
 
 
@@ -47,7 +51,9 @@ class Options:
 class Facts:
     """What a system is: `sampling_rate` in Hz, `shortest` in samples that it can take, `bytes` on disk.
 
-    `bytes` are those of all files of a bundle, and of a checkpoint those of the weights that are read.
+    `bytes` are those of all files of a bundle, and of a checkpoint those of the weights that are read. `labels` are
+    what a classifier tells apart, `problem_type` what its logits mean, `hop` the samples of a frame, `longest` the
+    samples that it can take where that is limited.
     """
 
     kind: Kind
@@ -57,6 +63,16 @@ class Facts:
     sampling_rate: int
     shortest: int
     bytes: int
+    labels: tuple[str, ...] = ()
+    problem_type: str | None = None
+    hop: int = 0
+    longest: int | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, of what classifiers alone have the labels, and those where there are any."""
+        left_out = ("labels", "problem_type", "hop", "longest")
+        found = {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {**found, **({"labels": list(self.labels)} if self.labels else {})}
 
 
 class System(Protocol):
@@ -64,8 +80,8 @@ class System(Protocol):
 
     facts: Facts
 
-    def transcribe(self, waveforms: Sequence[Waveform], batch_size: int) -> list[str]:
-        """Return the text of each waveform, float32 [samples] at the system's rate."""
+    def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
+        """Return what the system makes of each waveform, float32 [samples] at its rate."""
 
 
 def open_system(folder: Path, options: Options) -> System:
@@ -89,50 +105,75 @@ def open_system(folder: Path, options: Options) -> System:
 
 class _Bundle:
     def __init__(self, folder: Path, options: Options) -> None:
-        self._model = load(folder, options.device, options.threads)
-        manifest = self._model.manifest
-        size = sum(file.bytes for file in manifest.files.values())
-        heard = manifest.audio
-        self.facts = Facts(
-            "bundle", manifest.task, manifest.engine, manifest.precision, heard.sampling_rate, heard.shortest, size
-        )
+        self._model: AnyModel = load(folder, options.device, options.threads)
+        self.facts = bundle_facts(self._model.manifest)
         self._options = options.decoding
         if isinstance(self._model, EncoderDecoderModel):
             self._model.options(**self._options)
         else:
-            refuse_decoding(folder, options)
+            refuse_decoding(folder, self.facts.task, options)
 
-    def transcribe(self, waveforms: Sequence[Waveform], batch_size: int) -> list[str]:
-        if isinstance(self._model, CtcModel):
-            found = self._model.transcribe(list(waveforms), batch_size=batch_size)
-        else:
-            found = self._model.transcribe(list(waveforms), batch_size=batch_size, **self._options)
-        return [transcript.text for transcript in found]
+    def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
+        model, audio = self._model, list(waveforms)
+        if isinstance(model, CtcModel):
+            return [found.text for found in model.transcribe(audio, batch_size=batch_size)]
+        if isinstance(model, EncoderDecoderModel):
+            return [found.text for found in model.transcribe(audio, batch_size=batch_size, **self._options)]
+        if isinstance(model, ClassificationModel):
+            return [found.label for found in model.classify(audio, batch_size=batch_size)]
+        if isinstance(model, FrameClassificationModel):
+            return [Marks.of(found.probabilities > THRESHOLD) for found in model.frames(audio, batch_size=batch_size)]
+        raise EvaluationError(f"a model for {model.manifest.task} gives no answers that could be right")
 
 
-def refuse_decoding(folder: Path, options: Options) -> None:
-    """Raise EvaluationError for options that a CTC model cannot honour."""
+def bundle_facts(manifest: Manifest) -> Facts:
+    """Return what a bundle is."""
+    heard = manifest.audio
+    return Facts(
+        kind="bundle",
+        task=manifest.task,
+        engine=manifest.engine,
+        precision=manifest.precision,
+        sampling_rate=heard.sampling_rate,
+        shortest=heard.shortest,
+        bytes=sum(file.bytes for file in manifest.files.values()),
+        labels=manifest.labels or (),
+        problem_type=manifest.problem_type,
+        hop=heard.hop,
+        longest=_longest(manifest),
+    )
+
+
+def _longest(manifest: Manifest) -> int | None:
+    """Samples that graphs of fixed shapes hold, where the model cannot go on in windows."""
+    head = HEADS.get(manifest.task)
+    has_windows = head is not None and "frames" in head.axes
+    return None if manifest.static is None or has_windows else manifest.static.buckets[-1]
+
+
+def refuse_decoding(folder: Path, task: str, options: Options) -> None:
+    """Raise EvaluationError for options that a model without a decoder cannot honour."""
     if options.decoding:
         flag = next(iter(options.decoding)).replace("_", "-")
+        kind = "a CTC model" if task == "ctc" else f"a model for {task}"
         raise EvaluationError(
-            f"--{flag} is not for {folder}, which is a CTC model: it has no decoder to search or to steer; leave it out"
+            f"--{flag} is not for {folder}, which is {kind}: it has no decoder to search or to steer; leave it out"
         )
 
 
 def _open_checkpoint(folder: Path, options: Options) -> System:
     import torch
-    from edgespeech_export.ctc_source import CtcSource
     from edgespeech_export.reading import read
 
     if options.device != "cpu":
         raise EvaluationError(f"{folder} is a checkpoint, which is evaluated on the CPU; leave out --device")
     if options.threads is not None:
         torch.set_num_threads(options.threads)
-    source: Any = read(folder, None)
-    if isinstance(source, CtcSource):
-        refuse_decoding(folder, options)
-        return _CtcCheckpoint(source)
-    return _EncoderDecoderCheckpoint(source, options)
+    source = read(folder, None)
+    if source.task == "encoder-decoder":
+        return _EncoderDecoderCheckpoint(source, options)
+    refuse_decoding(folder, source.task, options)
+    return _HeadCheckpoint(source)
 
 
 def weights(folder: Path) -> int:
@@ -144,58 +185,78 @@ def weights(folder: Path) -> int:
 class _Checkpoint:
     """What checkpoints of all tasks share: padded batches and facts."""
 
-    def __init__(self, source: "CtcSource | EncoderDecoderSource") -> None:
+    def __init__(self, source: "Source") -> None:
         heard = source.audio
-        self._normalizes = heard.normalize
+        self._source: Any = source
         self.facts = Facts(
-            "checkpoint", source.task, "torch", "float32", heard.sampling_rate, heard.shortest, weights(source.folder)
+            kind="checkpoint",
+            task=source.task,
+            engine="torch",
+            precision="float32",
+            sampling_rate=heard.sampling_rate,
+            shortest=heard.shortest,
+            bytes=weights(source.folder),
+            labels=tuple(source.facts.get("labels", ())),
+            problem_type=source.facts.get("problem_type"),
+            hop=heard.hop,
         )
 
-    def transcribe(self, waveforms: Sequence[Waveform], batch_size: int) -> list[str]:
+    def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
         from edgespeech_runtime.waveform import normalize, pad
 
-        texts: dict[int, str] = {}
+        answers: dict[int, Answer] = {}
         for indices in plan([len(waveform) for waveform in waveforms], batch_size):
-            batch = [normalize(waveforms[i]) if self._normalizes else waveforms[i] for i in indices]
-            texts.update(zip(indices, self._texts(*pad(batch)), strict=True))
-        return [texts[i] for i in range(len(waveforms))]
+            batch = [normalize(waveforms[i]) if self._source.audio.normalize else waveforms[i] for i in indices]
+            answers.update(zip(indices, self._answers(*pad(batch)), strict=True))
+        return [answers[i] for i in range(len(waveforms))]
 
-    def _texts(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> list[str]:
+    def _answers(self, values: Waveform, lengths: Lengths) -> Sequence[Answer]:
         raise NotImplementedError
 
 
-class _CtcCheckpoint(_Checkpoint):
-    def __init__(self, source: "CtcSource") -> None:
+class _HeadCheckpoint(_Checkpoint):
+    """One with a head on its encoder, whose logits are read frame by frame or as a whole."""
+
+    def __init__(self, source: "Source") -> None:
         super().__init__(source)
-        self._source = source
+        readers: dict[str, Callable[[Waveform], Answer]] = {
+            "ctc": self._text,
+            "audio-classification": lambda logits: self.facts.labels[int(logits.argmax())],
+            "audio-frame-classification": lambda logits: Marks.of(logits > 0),  # a probability above 0.5
+        }
+        if source.task not in readers:
+            raise EvaluationError(f"a model for {source.task} gives no answers that could be right")
+        self._read = readers[source.task]
 
-    def _texts(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> list[str]:
+    def _answers(self, values: Waveform, lengths: Lengths) -> Sequence[Answer]:
         import torch
-        from edgespeech_runtime import ctc
-        from edgespeech_runtime.tasks.ctc import spell
 
-        vocabulary = self._source.vocabulary
         padded = None if lengths.min() == lengths.max() else torch.from_numpy(lengths)
         with torch.inference_mode():
             logits = self._source.model.logits(torch.from_numpy(values), padded).numpy()
         if np.isnan(logits).any():  # or silence would be reported: NaN wins every argmax
             raise EngineError("the checkpoint computes NaN logits")
-        texts = []
-        for row, length in zip(logits, lengths, strict=True):
-            ids = ctc.greedy(row[: self._source.frames.count(int(length))])
-            texts.append(spell(ctc.collapse(ids, vocabulary.blank, skip=vocabulary.special), vocabulary))
-        return texts
+        if logits.ndim == 2:
+            return [self._read(row) for row in logits]
+        count = self._source.frames.count
+        return [self._read(row[: count(int(length))]) for row, length in zip(logits, lengths, strict=True)]
+
+    def _text(self, logits: Waveform) -> str:
+        from edgespeech_runtime import ctc
+        from edgespeech_runtime.tasks.ctc import spell
+
+        vocabulary = self._source.vocabulary
+        return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
 
 
 class _EncoderDecoderCheckpoint(_Checkpoint):
-    def __init__(self, source: "EncoderDecoderSource", options: Options) -> None:
+    def __init__(self, source: "Source", options: Options) -> None:
         super().__init__(source)
-        self._source = source
         self._options = dict(options.decoding)
         if (language := self._options.pop("language", None)) is not None:
-            self._options["forced_bos_token_id"] = source.detokenizer.language_id(language)
+            self._options["forced_bos_token_id"] = self._source.detokenizer.language_id(language)
 
-    def _texts(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> list[str]:
+    def _answers(self, values: Waveform, lengths: Lengths) -> Sequence[Answer]:
         import torch
 
         mask = torch.arange(values.shape[1])[None] < torch.from_numpy(lengths)[:, None]

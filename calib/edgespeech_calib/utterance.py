@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from edgespeech_calib.audio import AudioSource
+from edgespeech_calib.segments import Segment
 
 
 @dataclass(frozen=True)
@@ -15,6 +16,9 @@ class Utterance:
         text: what is said; None where the set does not say.
         speaker: who says it, by the set's own name; None where the set does not say.
         seconds: length; None where the sound has not been looked at.
+        label: the class of the whole; None where the set does not say.
+        segments: when which labels hold, () for never; None where the set does not say.
+        folder: name of the folder in which it lies within its set; None where the set is none of folders.
     """
 
     id: str
@@ -22,6 +26,9 @@ class Utterance:
     text: str | None = None
     speaker: str | None = None
     seconds: float | None = None
+    label: str | None = None
+    segments: tuple[Segment, ...] | None = None
+    folder: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from edgespeech_runtime.errors import EdgeSpeechRuntimeError
 
 from edgespeech.errors import EdgeSpeechError
 from edgespeech_calib.errors import EvaluationError
+from edgespeech_calib.marks import Answer, Marks
 from edgespeech_calib.memory import peak
 from edgespeech_calib.systems import Facts, Options, System, open_system
 
@@ -32,10 +33,10 @@ LAST_WORDS = 400  # characters of what a worker that died had written
 
 
 @dataclass(frozen=True)
-class Transcribed:
-    """Texts of a batch, the seconds that the model took for them, the worker's peak memory so far in bytes."""
+class Answered:
+    """Answers of a batch, the seconds that the model took for them, the worker's peak memory so far in bytes."""
 
-    texts: list[str]
+    answers: list[Answer]
     seconds: float
     peak_memory: int | None
 
@@ -66,7 +67,8 @@ class Worker:
         except BaseException:
             self.__exit__(None, None, None)
             raise
-        self.facts, self.load_seconds = Facts(**ready["facts"]), ready["seconds"]
+        facts = {**ready["facts"], "labels": tuple(ready["facts"]["labels"])}
+        self.facts, self.load_seconds = Facts(**facts), ready["seconds"]
         return self
 
     def __exit__(
@@ -85,11 +87,12 @@ class Worker:
         if self._noise is not None:
             self._noise.close()
 
-    def transcribe(self, waveforms: Sequence[Waveform], batch_size: int) -> Transcribed:
-        """Texts of waveforms, float32 [samples] at the system's rate."""
+    def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> Answered:
+        """What the system makes of waveforms, float32 [samples] at its rate."""
         arrays = [np.ascontiguousarray(waveform, np.float32) for waveform in waveforms]
         answer = self._ask({"lengths": [len(array) for array in arrays], "batch_size": batch_size}, arrays)
-        return Transcribed(answer["texts"], answer["seconds"], answer["peak_memory"])
+        found = [one if isinstance(one, str) else Marks.from_json(one) for one in answer["answers"]]
+        return Answered(found, answer["seconds"], answer["peak_memory"])
 
     def _ask(self, message: dict[str, Any], arrays: Sequence[Waveform] = ()) -> dict[str, Any]:
         process = self._process
@@ -122,7 +125,7 @@ class Worker:
 
 
 def serve(received: IO[bytes], sent: IO[bytes]) -> None:
-    """Load the system of the first message, transcribe what the next ones hold, end where the input ends."""
+    """Load the system of the first message, answer what the next ones hold, end where the input ends."""
     system: System | None = None
     while line := received.readline():
         message = json.loads(line)
@@ -133,7 +136,8 @@ def serve(received: IO[bytes], sent: IO[bytes]) -> None:
                 system = open_system(Path(message["folder"]), Options(**message["options"]))
                 answer: dict[str, Any] = {"facts": asdict(system.facts)}
             else:
-                answer = {"texts": system.transcribe(arrays, message["batch_size"])}
+                found = system.answer(arrays, message["batch_size"])
+                answer = {"answers": [asdict(one) if isinstance(one, Marks) else one for one in found]}
             answer |= {"seconds": time.perf_counter() - began, "peak_memory": peak()}
         except (EdgeSpeechError, EdgeSpeechRuntimeError) as error:
             answer = {"error": str(error)}

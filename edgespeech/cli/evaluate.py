@@ -12,14 +12,15 @@ from edgespeech.cli.output import few, number, say, size, table, to_json
 from edgespeech.cli.results import write_file
 
 if TYPE_CHECKING:
+    from edgespeech_calib.measure import Measure
     from edgespeech_calib.results import Comparison, Evaluation, SystemResult
 
 NORMALISATIONS = ("none", "basic")  # edgespeech_calib.normalisation.Normalisation; not imported, it comes with numpy
 
 
-@click.command(short_help="Count the word errors of a bundle; measure its speed and memory.")
+@click.command(short_help="Count the errors of a bundle; measure its speed and memory.")
 @click.argument("system", metavar="BUNDLE", type=click.Path(path_type=Path))
-@click.option("--data", metavar="SET", required=True, help="Recordings with transcripts; see above.")
+@click.option("--data", metavar="SET", required=True, help="Recordings with transcripts, or with labels; see above.")
 @click.option("--root", metavar="SET", help="Where the set lies from which a list was drawn.")
 @click.option(
     "--compare", type=click.Path(path_type=Path), multiple=True, help="Another bundle; the difference is paired."
@@ -56,12 +57,13 @@ NORMALISATIONS = ("none", "basic")  # edgespeech_calib.normalisation.Normalisati
 def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Path | None, **options: Any) -> None:
     """Count the word errors of BUNDLE on recordings of which it is known what is said; measure speed and memory.
 
-    BUNDLE may be a checkpoint folder too, which runs in torch. Each system runs in a process of its own.
+    BUNDLE may be a checkpoint folder too, which runs in torch. Each system runs in a process of its own. Of classifiers
+    accuracy is measured: of an utterance's label, or of the labels in each frame.
 
     SET is a folder in LibriSpeech's layout, nested anywhere; a tar archive of one, which is not unpacked; a manifest
-    (.tsv, .csv or .jsonl with path, text and whatever else); a list drawn by `edgespeech calib draw`; or the name of
-    a subset that `edgespeech calib fetch` has downloaded. Recordings that cannot be read are left out and named;
-    those at other sampling rates are resampled, which is said.
+    (.tsv, .csv or .jsonl with path, text or label, and whatever else); a list drawn by `edgespeech calib draw`; or the
+    name of a subset that `edgespeech calib fetch` has downloaded. Recordings that cannot be read are left out and
+    named; those at other sampling rates are resampled, which is said.
     """
     if html is not None and html.exists() and not options["force"]:
         raise CommandError(f"{html} exists; name another file, or replace it with --force")
@@ -129,26 +131,18 @@ def lines(evaluation: "Evaluation") -> list[str]:
         found.append(f"{result.name}: {facts.task} on {facts.engine}, {facts.precision}")
         found += table(_rows(result, evaluation))
     for comparison in evaluation.comparisons:
-        found += _comparison(comparison)
+        found += _comparison(comparison, evaluation.measure)
     return found
 
 
 def _rows(result: "SystemResult", evaluation: "Evaluation") -> list[tuple[str, str]]:
-    counts, characters = result.score.counts, result.score.characters
     drawn = "" if evaluation.samples is None else f", drawn with seed {evaluation.seed}"
     rows = [
         (
             "heard",
             f"{number(len(result.heard), 'utterance')} of {evaluation.data}, {result.audio_seconds:.0f} s{drawn}",
         ),
-        ("texts", f"compared as {evaluation.normalisation}"),
-        ("word errors", _rate(result.score.wer, result.wer_interval.low, result.wer_interval.high)),
-        (
-            "",
-            f"{counts.substitutions} substitutions, {counts.insertions} insertions, {counts.deletions} deletions in "
-            f"{number(counts.total, 'word')}",
-        ),
-        ("character errors", _rate(characters.rate, result.cer_interval.low, result.cer_interval.high)),
+        *((label, value if isinstance(value, str) else few(value)) for label, value in result.measured.rows()),
         (
             "real-time factor",
             f"{result.real_time_factor:.4f}, {1 / max(result.real_time_factor, 1e-9):.0f} x real time",
@@ -167,27 +161,24 @@ def _rows(result: "SystemResult", evaluation: "Evaluation") -> list[tuple[str, s
     return rows
 
 
-def _rate(rate: float, low: float, high: float) -> str:
-    return f"{100 * rate:.2f} %, 95 % interval {100 * low:.2f} to {100 * high:.2f}"
-
-
-def _comparison(comparison: "Comparison") -> list[str]:
-    wer = comparison.wer
-    between = f"{100 * wer.low:+.2f} to {100 * wer.high:+.2f}"
+def _comparison(comparison: "Comparison", measure: "Measure") -> list[str]:
+    difference = comparison.difference
+    between = f"{100 * difference.low:+.2f} to {100 * difference.high:+.2f}"
     return [
         f"{comparison.first} against {comparison.second}",
         *table(
             [
-                ("word errors", f"{100 * wer.value:+.2f} percentage points, 95 % interval {between}"),
+                (measure.name, f"{100 * difference.value:+.2f} percentage points, 95 % interval {between}"),
                 ("compared on", number(comparison.utterances, "utterance")),
-                ("heard differently", _changed(comparison)),
+                ("heard differently", _changed(comparison, measure)),
             ]
         ),
     ]
 
 
-def _changed(comparison: "Comparison") -> str:
+def _changed(comparison: "Comparison", measure: "Measure") -> str:
     if not comparison.changed:
         return "none"
-    names = few([f"{changed.id} ({changed.second_errors} to {changed.first_errors})" for changed in comparison.changed])
-    return f"{number(len(comparison.changed), 'utterance')}; wrong words then and now: {names}"
+    pairs = zip(comparison.changed, comparison.changes, strict=True)
+    names = few([f"{changed.id} ({how})" for changed, how in pairs])
+    return f"{number(len(comparison.changed), 'utterance')}; {measure.changes}: {names}"

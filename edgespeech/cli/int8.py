@@ -58,14 +58,14 @@ OPTIONS = (
         type=click.Choice(TARGETS),
         help="INT8: instruction set the bundle is for; this machine's. npu fixes shapes, in any precision.",
     ),
-    click.option("--eval", "eval_set", metavar="SET", help="INT8: speech with transcripts, to count word errors on."),
+    click.option("--eval", "eval_set", metavar="SET", help="INT8: speech with texts or labels, to count errors on."),
     click.option("--eval-root", metavar="SET", help="INT8: where the set lies from which that list was drawn."),
     click.option(
         "--max-wer-increase",
         type=click.FloatRange(min=0),
         default=0.1,
         show_default=True,
-        help="INT8: percentage points of word errors that it may cost.",
+        help="INT8: percentage points of word errors, or of accuracy, that it may cost.",
     ),
     click.option(
         "--no-revert", "revert", is_flag=True, flag_value=False, default=True, help="INT8: let no layer go to float."
@@ -209,9 +209,10 @@ def quantization_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("in INT8", f"{100 * share:.0f} % of the weights"))
     decoder = part.get("decoder")
     if isinstance(decoder, Mapping) and isinstance(share := decoder.get("integer_share"), int | float):
-        rows.append(
-            ("decoder", f"weights in {decoder.get('weights')}, {100 * share:.0f} % of its multiply-accumulates")
-        )
+        in_float = decoder.get("layers_in_float")
+        beside = f"; {number(len(in_float), 'layer')} in float" if isinstance(in_float, list) else ""
+        weights = f"weights in {decoder.get('weights')}, {100 * share:.0f} % of its multiply-accumulates"
+        rows.append(("decoder", weights + beside))
     layers = part.get("layers")
     names = [_layer(one) for one in layers if _is_float(one)] if isinstance(layers, list) else []
     if isinstance(layers, list):

@@ -41,8 +41,8 @@ def mistaken(corpus):
 def test_a_bundle_that_hears_everything(bundle, corpus, texts):
     found = evaluate([bundle], open_set(corpus), ONE_THREAD)
     (result,) = found.systems
-    assert {heard.id: heard.raw for heard in result.heard} == texts
-    assert (result.score.wer, result.score.cer) == (0.0, 0.0)
+    assert {heard.id: text for heard, text in zip(result.heard, result.measured.raw, strict=True)} == texts
+    assert (result.measured.score.wer, result.measured.score.cer) == (0.0, 0.0)
     assert (result.facts.task, result.facts.engine, result.facts.kind) == ("ctc", "onnx", "bundle")
     assert result.facts.bytes == sum(p.stat().st_size for p in bundle.iterdir() if p.name != "edgespeech.json")
     assert result.audio_seconds == pytest.approx(33 / 50)
@@ -53,10 +53,10 @@ def test_a_bundle_that_hears_everything(bundle, corpus, texts):
 
 def test_errors_are_counted_against_the_transcripts(bundle, mistaken):
     (result,) = evaluate([bundle], open_set(mistaken), ONE_THREAD).systems
-    counts = result.score.counts
+    counts = result.measured.score.counts
     assert (counts.substitutions, counts.insertions, counts.deletions, counts.total) == (1, 1, 1, 14)
-    low, high = result.wer_interval.low, result.wer_interval.high
-    assert low <= result.score.wer <= high
+    low, high = result.measured.interval.low, result.measured.interval.high
+    assert low <= result.measured.score.wer <= high
     assert low < high
 
 
@@ -67,14 +67,14 @@ def test_normalisation_is_applied_to_both_and_recorded(bundle, corpus, normalisa
     path = corpus / "dev-clean" / "87" / "121" / "87-121.trans.txt"
     path.write_text(path.read_text(encoding="utf-8").replace("CA", "ca"), encoding="utf-8")
     found = evaluate([bundle], open_set(corpus), ONE_THREAD, normalisation=normalisation)
-    assert found.systems[0].score.errors == errors
+    assert found.systems[0].measured.score.errors == errors
     assert found.to_dict()["normalisation"]["name"] == normalisation
 
 
 def test_batches_change_nothing_but_the_times(bundle, mistaken):
     data = open_set(mistaken)
     alone, together = (evaluate([bundle], data, ONE_THREAD, batch_size=size).systems[0] for size in (1, 3))
-    assert [heard.raw for heard in alone.heard] == [heard.raw for heard in together.heard]
+    assert alone.measured.raw == together.measured.raw
     assert [latency.utterances for latency in alone.latencies()] == [5]
     assert together.latencies() == []
 
@@ -115,7 +115,7 @@ def test_samples_are_drawn_as_sets_draw_them(bundle, corpus):
 
 def test_archives_are_evaluated_like_folders(bundle, mistaken, pack):
     folder, archive = (evaluate([bundle], open_set(place), ONE_THREAD) for place in (mistaken, pack(mistaken)))
-    assert folder.systems[0].score.counts == archive.systems[0].score.counts
+    assert folder.systems[0].measured.score.counts == archive.systems[0].measured.score.counts
 
 
 def deaf(bundle, folder):
@@ -133,8 +133,8 @@ def test_a_comparison_is_paired(bundle, corpus, tmp_path):
     found = evaluate([worse, bundle], open_set(corpus), ONE_THREAD)
     (comparison,) = found.comparisons
     assert (comparison.first, comparison.second) == (str(worse), str(bundle))
-    assert comparison.wer.value == pytest.approx(6 / 14)  # words with an A
-    assert 0 <= comparison.wer.low <= comparison.wer.value <= comparison.wer.high
+    assert comparison.difference.value == pytest.approx(6 / 14)  # words with an A
+    assert 0 <= comparison.difference.low <= comparison.difference.value <= comparison.difference.high
     assert [changed.id for changed in comparison.changed] == [
         "19-198-0000",
         "19-198-0001",
@@ -162,11 +162,11 @@ def test_a_checkpoint_runs_in_torch_and_hears_what_its_model_computes(checkpoint
     (result,) = evaluate([checkpoint], data, ONE_THREAD, normalisation="none", batch_size=4).systems
 
     processor, model = Wav2Vec2Processor.from_pretrained(checkpoint), AutoModelForCTC.from_pretrained(checkpoint)
-    for heard, utterance in zip(result.heard, data, strict=True):
+    for text, utterance in zip(result.measured.raw, data, strict=True):
         batch = processor(utterance.audio.read(16000), sampling_rate=16000, return_tensors="pt")
         with torch.inference_mode():
             ids = model(batch["input_values"]).logits.argmax(-1)
-        assert heard.raw == processor.decode(ids[0]).strip()
+        assert text == processor.decode(ids[0]).strip()
     assert result.facts.kind == "checkpoint"
     assert result.facts.bytes == (checkpoint / "model.safetensors").stat().st_size
 
@@ -179,7 +179,7 @@ def test_a_bundle_with_a_decoder_gets_its_options(corpus, tmp_path):
     with edgespeech_runtime.load(folder) as model:
         expected = [model.transcribe(utterance.audio.path, **options).text for utterance in open_set(corpus)]
         plain = [model.transcribe(utterance.audio.path).text for utterance in open_set(corpus)]
-    assert [heard.raw for heard in result.heard] == expected != plain
+    assert list(result.measured.raw) == expected != plain
     assert result.facts.task == "encoder-decoder"
 
 
@@ -207,7 +207,7 @@ def test_a_checkpoint_with_a_decoder_writes_what_its_model_generates(corpus, tmp
         with torch.inference_mode():
             ids = model.generate(batch["input_values"], num_beams=2, max_new_tokens=7)
         texts.append(processor.decode(ids[0], skip_special_tokens=True, group_tokens=False).strip())
-    assert [heard.raw for heard in result.heard] == texts
+    assert list(result.measured.raw) == texts
     assert len(set(texts)) > 1
 
 
@@ -234,7 +234,7 @@ def test_a_process_that_dies_says_how(bundle):
         Worker(bundle, ONE_THREAD) as worker,
     ):
         worker._process.kill()
-        worker.transcribe([np.zeros(1000, np.float32)], 1)
+        worker.answer([np.zeros(1000, np.float32)], 1)
 
 
 def test_a_bundle_is_run_without_torch():

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 from edgespeech_calib.worker import Worker
+from tone_heads import build_head
+from tones import spoken
 
 from edgespeech.cli.interrupts import Interrupted
 
@@ -124,9 +126,30 @@ def test_an_interruption_ends_the_process_that_runs_the_model(run, bundle, data,
         started.append(worker._process)
         raise Interrupted(signal.SIGINT)
 
-    monkeypatch.setattr(Worker, "transcribe", stop)
+    monkeypatch.setattr(Worker, "answer", stop)
     result = run("evaluate", bundle, "--data", data, "--html", tmp_path / "x.html")
     assert (result.exit_code, result.stdout) == (130, "")
     assert result.stderr == "edgespeech: interrupted\n"
     assert [process.poll() is not None for process in started] == [True]
     assert not (tmp_path / "x.html").exists()
+
+
+def test_classifiers_are_judged_by_accuracy(run, refused, data, tmp_path):
+    folder, sounds = tmp_path / "classifier", tmp_path / "sounds"
+    folder.mkdir()
+    bundle = build_head("onnx", "audio-classification", folder)
+    for name, frames in (("A/one", "AAB"), ("A/two", "BB"), ("B/three", "BCB"), ("Z/four", "CC")):
+        (sounds / name).parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(sounds / f"{name}.wav", spoken(frames), RATE)
+    result = run("evaluate", bundle, "--data", sounds)
+    assert result.exit_code == 0, result.output
+    for part in (
+        "66.67 %, 95 % interval",
+        "2 of 3 labels right",
+        "A 1 of 2, B 1 of 1",
+        "A for B (1)",
+        "real-time factor",
+    ):
+        assert part in result.stdout
+    assert "left out 1 utterance: Z/four (the model does not know the label 'Z')" in result.stderr
+    assert "has no labels" in refused("evaluate", bundle, "--data", data)

@@ -12,44 +12,43 @@ is at least `FLOOR` dB below them, and
 - the float model is sure of next to nothing, as one with random weights is, and the noise is `UNSURE` dB below: its
   tokens say nothing, so only gross damage can be told.
 
-Logits are taken relative to the mean of their position, because softmax does not see that.
+Of a classifier the label of each utterance stands for words and positions, of one of frames each label in each frame:
+there a logit is sure by itself, by its distance from 0. Of embeddings nothing is decided but by comparing them: their
+noise must be `CLEAR` dB below them. What softmax does not see is left out of logits, see `outputs`.
 """
 
 import math
 from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
-from edgespeech_calib.normalisation import normalise
-from edgespeech_calib.results import Changed
-from edgespeech_calib.scoring import Counts, score
+from edgespeech_calib.marks import Answer
+from edgespeech_calib.quantization.outputs import Ids, Tokens, Values, Vector, cosines
+from edgespeech_calib.scoring import Counts
 
 FLOOR = 10.0  # dB; with more noise than a third of the logits' spread, what is said is luck
 CLEAR = 20.0  # dB; a tenth of it
 UNSURE = 15.0  # dB
 SIGMAS = 3.0
 SURE_SHARE = 0.1  # of the positions; with fewer that are sure, they say nothing of the model
-KEPT = 256  # logits of each position that are compared: the largest of the float model's, if it has more
-
-Logits = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
 
 
 @dataclass
 class Tally:
-    """What is added up over utterances."""
+    """What is added up over utterances; `first` and `second` are the answers of both models."""
 
+    outputs: Tokens = field(default_factory=Tokens)
     signal: float = 0.0
     noise: float = 0.0
     positions: int = 0
     sure: int = 0
     lost: int = 0
     seconds: float = 0.0
-    references: list[str] = field(default_factory=list)
-    first: list[str] = field(default_factory=list)
-    second: list[str] = field(default_factory=list)
-    changed: list[Changed] = field(default_factory=list)
+    ids: list[str] = field(default_factory=list)
+    references: list[Answer | None] = field(default_factory=list)
+    first: list[Answer] = field(default_factory=list)
+    second: list[Answer] = field(default_factory=list)
+    cosines: list[float] = field(default_factory=list)
     failure: str | None = None
 
     @property
@@ -61,47 +60,49 @@ class Tally:
 
     def compare(
         self,
-        expected: Logits,
-        found: Logits,
+        expected: Values,
+        found: Values,
         best: Ids,
         other: Ids,
         margin: float,
     ) -> None:
-        """Logits [positions, kept] of both models, and the best token of each position in all of them."""
+        """Values [positions, kept] of both models, and what each position decides by all of them."""
         with np.errstate(all="ignore"):  # what is infinite makes the ratio no number, which does not pass
-            before, after = (centred(logits).astype(np.float64) for logits in (expected, found))
+            before, after = (self.outputs.centred(values).astype(np.float64) for values in (expected, found))
             self.signal += float(np.square(before).sum())
             self.noise += float(np.square(after - before).sum())
-        top = np.sort(expected, axis=-1)[:, -2:] if expected.shape[-1] > 1 else np.zeros((len(expected), 2))
-        is_sure = top[:, 1] - top[:, 0] > margin
-        self.positions += len(best)
+            if isinstance(self.outputs, Vector):
+                self.cosines += cosines(expected, found).tolist()
+        is_sure = self.outputs.lead(expected) > margin
+        self.positions += best.size
         self.sure += int(is_sure.sum())
         self.lost += int((is_sure & (best != other)).sum())
 
-    def hear(self, name: str, said: str | None, before: str, after: str, seconds: float) -> None:
-        """Texts of both models for the utterance `name`; `said` is what is said in it, if that is known."""
-        first, second = normalise(before, "basic"), normalise(after, "basic")
-        reference = first if said is None else normalise(said, "basic")
+    def hear(self, name: str, reference: Answer | None, before: Answer, after: Answer, seconds: float) -> None:
+        """Answers of both models for the utterance `name`, and the one that is right, if that is known."""
+        self.ids.append(name)
         self.references.append(reference)
-        self.first.append(first)
-        self.second.append(second)
+        self.first.append(before)
+        self.second.append(after)
         self.seconds += seconds
-        if first != second:
-            wrong = [score(reference, text).counts.errors for text in (first, second)]
-            self.changed.append(Changed(name, reference, first, second, *wrong))
 
 
-def sure_margin(spread: float) -> float:
+def sure_margin(spread: float, deviations: float = Tokens.deviations) -> float:
     """By how much the best logit leads where a model is sure; `spread` is the deviation of its centred logits."""
-    return SIGMAS * math.sqrt(2) * spread * 10 ** (-CLEAR / 20)
+    return SIGMAS * deviations * spread * 10 ** (-CLEAR / 20)
 
 
-def agrees(tally: Tally, differing: Counts, allowed: float) -> tuple[bool, str]:
-    """Apply the rules of the module's docstring, `allowed` in percent; returns what was measured in words, too."""
+def agrees(tally: Tally, differing: Counts, allowed: float, unit: str = "word") -> tuple[bool, str]:
+    """Apply the rules of the module's docstring, `allowed` in percent; returns what was measured in words, too.
+
+    A `unit` is what `differing` counts.
+    """
+    if isinstance(tally.outputs, Vector):
+        return _embeds_alike(tally)
     ratio, few_sure = tally.ratio, tally.sure < SURE_SHARE * tally.positions
     noise = f"noise in the logits {ratio:.1f} dB below them"
-    words = f"{differing.errors} of {differing.total} words differ from the float model's"
-    lost = f"{tally.lost} of {tally.sure} sure positions have another token"
+    words = f"{differing.errors} of {differing.total} {unit}s differ from the float model's"
+    lost = f"{tally.lost} of {tally.sure} sure positions have another {tally.outputs.choice}"
     if not ratio >= FLOOR:
         return False, f"{noise}, {FLOOR:g} needed; {words}; {lost}"
     if differing.total and 100 * differing.errors <= allowed * differing.total:
@@ -111,19 +112,8 @@ def agrees(tally: Tally, differing: Counts, allowed: float) -> tuple[bool, str]:
     return 100 * tally.lost <= allowed * tally.sure, f"{lost}, {allowed:g} % allowed; {noise}; {words}"
 
 
-def largest(logits: Logits) -> tuple[Logits, Ids]:
-    """Return the logits of each position that are kept, and their ids; [0, 0] ids for all."""
-    if logits.shape[-1] <= KEPT:
-        return logits, np.zeros((0, 0), np.int64)
-    ids = np.sort(np.argpartition(logits, -KEPT, axis=-1)[:, -KEPT:], axis=-1)
-    return np.take_along_axis(logits, ids, axis=-1), ids
-
-
-def same(logits: Logits, ids: Ids) -> Logits:
-    """Return those logits that were kept of the other model."""
-    return np.take_along_axis(logits, ids, axis=-1) if ids.size else logits
-
-
-def centred(logits: Logits) -> Logits:
-    """Logits relative to the mean of their position."""
-    return logits - logits.mean(axis=-1, keepdims=True)
+def _embeds_alike(tally: Tally) -> tuple[bool, str]:
+    least, mean = min(tally.cosines, default=math.nan), float(np.mean(tally.cosines or [math.nan]))
+    name = tally.outputs.name
+    alike = f"cosine of {name} with the float model's {mean:.4f} in the mean, {least:.4f} at least"
+    return tally.ratio >= CLEAR, f"noise in the {name} {tally.ratio:.1f} dB below them, {CLEAR:g} needed; {alike}"

@@ -66,10 +66,12 @@ class EncoderBackend(Protocol):
 
 
 class DecoderBackend(Protocol):
-    """Quantizes the graph `decoder` of an encoder-decoder's bundle."""
+    """Quantizes the weights of the graph `decoder` of an encoder-decoder's bundle."""
 
-    def write(self, folder: Path) -> dict[str, Graph]:
-        """Write the graph beside those of the encoder, over the same file of weights."""
+    layers: tuple[Layer, ...]  # that can be in float, in the order of the graph; `macs` are those of one token
+
+    def write(self, folder: Path, floating: frozenset[str] = frozenset()) -> dict[str, Graph]:
+        """Write the graph beside those of the encoder, over the same file of weights, with layers in float."""
 
     def integer_share(self, folder: Path) -> IntegerShare:
         """Run what was written for a few tokens under the engine's profiler."""

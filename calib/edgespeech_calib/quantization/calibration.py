@@ -5,7 +5,7 @@ utterance in hand, however many there are.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,15 +84,29 @@ class Calibration:
             yield as_values(excerpt.read(), self.audio)
         count(len(self.excerpts), len(self.excerpts))
 
-    def surrounded(self, excerpt: Excerpt) -> Waveform:
-        """Return an excerpt's samples with faint noise behind them, as recordings end; the same each time."""
-        waveform = excerpt.read()
+    def surrounded(self, *excerpts: Excerpt) -> Waveform:
+        """Return excerpts, one behind the other, and faint noise behind them, as recordings end; the same each time."""
+        waveform = np.concatenate([excerpt.read() for excerpt in excerpts])
         generator, level = np.random.default_rng(self.seed), float(np.sqrt(np.mean(np.square(waveform))))
         behind = [
             level * 10 ** (-below / 20) * generator.standard_normal(int(seconds * self.audio.sampling_rate))
             for seconds, below in QUIET
         ]
         return np.concatenate([waveform, *behind]).astype(np.float32)
+
+    def grouped(self, excerpts: Sequence[Excerpt], seconds: float) -> list[list[Excerpt]]:
+        """Divide excerpts, in their order, into groups that are so long or a little longer; the rest joins the last."""
+        groups: list[list[Excerpt]] = []
+        wanted = missing = seconds * self.audio.sampling_rate
+        for excerpt in excerpts:
+            if missing <= 0 or not groups:
+                groups.append([])
+                missing = wanted
+            groups[-1].append(excerpt)
+            missing -= excerpt.samples
+        if len(groups) > 1 and missing > 0:
+            groups[-2] += groups.pop()
+        return groups
 
     def few(self, utterances: int, seconds: float) -> list[Values]:
         """Return the beginnings of so many excerpts, evenly spaced in the set: for what takes long per second."""

@@ -28,6 +28,7 @@ from edgespeech_calib.quantization.backend import IntegerShare
 from edgespeech_calib.quantization.decoder_blocks import INT4, Blocks, Scheme
 from edgespeech_calib.quantization.decoder_linears import Factor, Linear, factors, groups, linears
 from edgespeech_calib.quantization.decoder_probe import DECODER, probe
+from edgespeech_calib.quantization.layers import Kind, Layer, layer_name
 from edgespeech_calib.quantization.onnx_network import Network, attributes
 from edgespeech_calib.quantization.onnx_session import open_session
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
@@ -56,15 +57,18 @@ class OnnxDecoder:
         self._scheme = INT4 if options.decoder_weights == "int4" else self._bytes
         if not self._linears:
             raise QuantizationError(f"the graph {DECODER!r} holds no layer whose weights could be quantized")
+        self._tables = {node.input[0] for node in self._network.nodes if self._is_table(node)}
+        self.layers = self._layers()
 
-    def write(self, folder: Path) -> dict[str, Graph]:
+    def write(self, folder: Path, floating: frozenset[str] = frozenset()) -> dict[str, Graph]:
         """See `backend.DecoderBackend.write`."""
         network = self._network
-        found = factors(network, self._linears)
-        tables = {node.input[0] for node in network.nodes if self._is_table(node)}
-        apart = frozenset({*tables, *self._heads()})
-        joined = {group[0].output: group for group in groups(self._linears, apart)}
-        gone = {linear.output for linear in self._linears} - joined.keys()
+        whole = [linear for linear in self._linears if linear.name not in floating]
+        found = factors(network, whole)
+        tables = {name for name in self._tables if layer_name(name) not in floating}
+        apart = frozenset({*self._tables, *self._heads()})
+        joined = {group[0].output: group for group in groups(whole, apart)}
+        gone = {linear.output for linear in whole} - joined.keys()
         gone |= {factor.mul.output[0] for factor in found}
         writer = _DecoderWriter(network, found)
         for node in network.nodes:
@@ -96,6 +100,15 @@ class OnnxDecoder:
             total += macs
             integer += macs * (operator == "MatMulNBits")
         return IntegerShare(integer, total)
+
+    def _layers(self) -> tuple[Layer, ...]:
+        """Tables first; a head that is tied to one is one layer with it. With INT4, none: that was asked for."""
+        if self._scheme is INT4:
+            return ()
+        weights: list[tuple[str, str, Kind]] = [(layer_name(name), name, "table") for name in sorted(self._tables)]
+        weights += [(linear.name, linear.weight, "linear") for linear in self._linears]
+        found = {name: Layer(name, kind, "head", prod(self._network.shape(weight))) for name, weight, kind in weights}
+        return tuple(found.values())
 
     def _is_table(self, node: onnx.NodeProto) -> bool:
         """Whether a node looks up the tokens' embeddings; the table of positions is small and stays float."""

@@ -9,7 +9,7 @@ import io
 import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import import_module
 from math import prod
 from pathlib import Path
@@ -25,6 +25,7 @@ from edgespeech_runtime.manifest import Graph
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import IntegerShare
 from edgespeech_calib.quantization.decoder_probe import DECODER, FRAMES, SLOTS
+from edgespeech_calib.quantization.layers import SUFFIX, Kind, Layer, layer_name
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 
 ENCODER = "encoder"  # the graph whose .bin all graphs share
@@ -50,14 +51,15 @@ class OpenvinoDecoder:
         self._bundle, self._options, self._types = bundle, options, types
         self._graph = bundle.manifest.graphs[DECODER]
         self._nncf = import_nncf()
+        self.layers = self._layers()
 
-    def write(self, folder: Path) -> dict[str, Graph]:
+    def write(self, folder: Path, floating: frozenset[str] = frozenset()) -> dict[str, Graph]:
         """See `backend.DecoderBackend.write`; the encoder's graph, where there is one, is written first."""
-        bundle, file = self._bundle, folder / self._graph.file
+        file = folder / self._graph.file
         try:
-            model = _read(bundle.path(self._graph.file), bundle.path(self._graph.weights or ""))
+            model = self._float()
             known = {node.get_friendly_name() for node in model.get_ops()}
-            model = self._compressed(model)
+            model = self._compressed(model, floating)
             _name(model, known)
             if self._types.reduce_range:
                 # Without VNNI, products of 8 bits may be summed in 16: activations stay float, the weights integers.
@@ -94,7 +96,8 @@ class OpenvinoDecoder:
             if weight.get_element_type().get_type_name() in INTEGERS:
                 integer += macs
             else:
-                floating.append(node.get_friendly_name())
+                name = weight.get_source_output().get_node().get_friendly_name()
+                floating.append(layer_name(name) if name.endswith(SUFFIX) else node.get_friendly_name())
         return IntegerShare(integer, total, tuple(floating))
 
     def _weights(self, folder: Path) -> Path:
@@ -103,9 +106,29 @@ class OpenvinoDecoder:
         encoder = folder / graphs[ENCODER].file if ENCODER in graphs else folder / self._graph.file
         return (encoder if encoder.exists() else folder / self._graph.file).with_suffix(".bin")
 
-    def _compressed(self, model: Any) -> Any:
+    def _float(self) -> Any:
+        return _read(self._bundle.path(self._graph.file), self._bundle.path(self._graph.weights or ""))
+
+    def _layers(self) -> tuple[Layer, ...]:
+        """A head that is tied to the table is one layer with it. With INT4, none: that was asked for."""
+        if self._options.decoder_weights == "int4":
+            return ()
+        found: dict[str, Layer] = {}
+        for reader in _readers(self._float()):
+            if reader.layer is not None and not reader.is_left_out:
+                before = found.get(reader.layer)
+                kind: Kind = "linear" if before or reader.node.get_type_name() == "MatMul" else "table"
+                found[reader.layer] = Layer(reader.layer, kind, "head", reader.weight.get_data().size)
+        return tuple(found.values())
+
+    def _compressed(self, model: Any, floating: frozenset[str]) -> Any:
         nncf = self._nncf
-        left_out = nncf.IgnoredScope(names=_left_out(model), validate=False)
+        names = [
+            reader.node.get_friendly_name()
+            for reader in _readers(model)
+            if reader.is_left_out or reader.layer in floating
+        ]
+        left_out = nncf.IgnoredScope(names=names, validate=False)
         with _quiet():
             if self._options.decoder_weights == "int8":
                 return nncf.compress_weights(model, mode=nncf.CompressWeightsMode.INT8_SYM, ignored_scope=left_out)
@@ -162,8 +185,23 @@ def _name(model: Any, known: set[str]) -> None:
             node.set_friendly_name("{}/input{}".format(*min(takers)))
 
 
-def _left_out(model: Any) -> list[str]:
-    """Names of nodes whose weights stay float: look-ups of other things than tokens, and what `_is_fine` says."""
+@dataclass(frozen=True)
+class _Reader:
+    """A node that reads a matrix of weights.
+
+    Attributes:
+        layer: name of the layer; None where the matrix does not bear the name of a weight.
+        is_left_out: whether it stays float: a look-up of other things than tokens, and what `_is_fine` says.
+    """
+
+    node: Any
+    weight: Any
+    layer: str | None
+    is_left_out: bool
+
+
+def _readers(model: Any) -> list[_Reader]:
+    """Return the products and look-ups of a float graph, in its order."""
     found = []
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
@@ -177,8 +215,10 @@ def _left_out(model: Any) -> list[str]:
             continue
         is_table = kind == "Gather" and node.input_value(1).get_any_name() != TOKENS.name
         rows_axis = 0 if kind == "Gather" or node.get_attributes()["transpose_b"] else 1
-        if is_table or any(_is_fine(np.asarray(weight.data), rows_axis) for weight in weights):
-            found.append(node.get_friendly_name())
+        is_left_out = is_table or any(_is_fine(np.asarray(weight.data), rows_axis) for weight in weights)
+        name = weights[0].get_friendly_name()
+        layer = layer_name(name) if name.endswith(SUFFIX) else None
+        found.append(_Reader(node, weights[0], layer, is_left_out))
     return found
 
 

@@ -1,34 +1,47 @@
-"""What a bundle makes of an utterance: text and logits at once, by the real runtime, one utterance at a time.
+"""What a bundle makes of an utterance: answer and logits at once, by the real runtime, one utterance at a time.
 
 It compares nothing; `gate` does.
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime import CtcModel, EncoderDecoderModel, ctc, load
+from edgespeech_runtime.contracts import EMBEDDINGS, LOGITS
+from edgespeech_runtime.tasks import AnyModel, ClassificationModel, FrameClassificationModel
 from edgespeech_runtime.tasks.ctc import spell
 
+from edgespeech_calib.marks import Answer, Marks
+from edgespeech_calib.measures import has_one_answer
+from edgespeech_calib.quantization.outputs import Flags, Ids, Tokens, Values, Vector
+
 Waveform = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int64]
-AnyModel: TypeAlias = CtcModel | EncoderDecoderModel
 
 EXCERPT_TOKENS = 48  # that a decoder writes at most for an excerpt of a few seconds
+NO_TOKENS: Ids = np.zeros(0, np.int64)
 
 
 @dataclass(frozen=True)
 class Heard:
-    """The greedy text, and the logits that led to it, [positions, vocabulary].
+    """The answer, and the logits that led to it, [positions, outputs].
 
-    Positions are frames of a CTC model. Of an encoder-decoder they are `tokens`, and the logits those after each.
+    Positions are frames of a CTC model or of a classifier of frames, and one, the utterance, of other classifiers. Of
+    an encoder-decoder they are `tokens`, and the logits those after each. An x-vector is one position of an embedding,
+    and no answer.
     """
 
-    text: str
-    logits: npt.NDArray[np.float32]
+    answer: Answer
+    logits: Values
     tokens: Ids
+    outputs: Tokens
+
+    @property
+    def centred(self) -> Values:
+        """The logits without what changes no answer."""
+        return self.outputs.centred(self.logits)
 
 
 def open_model(folder: Path) -> AnyModel:
@@ -41,7 +54,7 @@ def open_model(folder: Path) -> AnyModel:
 
 
 def hear(model: AnyModel, waveform: Waveform, read: Ids | None = None, most: int | None = None) -> Heard:
-    """Transcribe [samples] greedily.
+    """Ask a model about [samples]; it writes greedily.
 
     A decoder's logits are those after the tokens `read`, or after its own where those are None: two models can only be
     compared on the same tokens. It writes at most `most` tokens (None: as many as its bundle says).
@@ -49,19 +62,36 @@ def hear(model: AnyModel, waveform: Waveform, read: Ids | None = None, most: int
     Raises:
         EngineError: the engine failed, or computed NaN.
     """
+    if isinstance(model, EncoderDecoderModel):
+        return _written(model, waveform, read, most)
     if isinstance(model, CtcModel):
         logits = model.logits(waveform)
-        vocabulary = model.manifest.vocabulary
-        if vocabulary is None:  # refused when it was loaded
-            raise ValueError("a CTC model without a vocabulary")
-        text = spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
-        return Heard(text, logits, np.zeros(0, np.int64))
+        return Heard(_spelt(model, logits), logits, NO_TOKENS, Tokens())
+    if isinstance(model, ClassificationModel):
+        logits = model.logits(waveform)
+        if not has_one_answer(model.manifest.problem_type):
+            return Heard("", logits[None], NO_TOKENS, Vector(LOGITS.name))
+        return Heard(model.labels[int(logits.argmax())], logits[None], NO_TOKENS, Tokens("label"))
+    if isinstance(model, FrameClassificationModel):
+        logits = model.logits(waveform)
+        return Heard(Marks.of(logits > 0), logits, NO_TOKENS, Flags())  # a probability above 0.5
+    return Heard("", model.embed(waveform)[None], NO_TOKENS, Vector(EMBEDDINGS.name))
+
+
+def _spelt(model: CtcModel, logits: Values) -> str:
+    vocabulary = model.manifest.vocabulary
+    if vocabulary is None:  # refused when it was loaded
+        raise ValueError("a CTC model without a vocabulary")
+    return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
+
+
+def _written(model: EncoderDecoderModel, waveform: Waveform, read: Ids | None, most: int | None) -> Heard:
     options = _greedy(model, most)
     tokens = np.array(model.generate(waveform, **options), np.int64)
     start = model.options(**options).prompt(1).shape[1]
     text = model.detokenizer.decode(tokens[start:].tolist()).strip()
     read = tokens[:-1] if read is None else read
-    return Heard(text, model.step_logits([waveform], read[None])[0], read)
+    return Heard(text, model.step_logits([waveform], read[None])[0], read, Tokens())
 
 
 def _greedy(model: EncoderDecoderModel, most: int | None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ A try is a whole bundle in the scratch folder, so that the real runtime judges w
 """
 
 import contextlib
+import itertools
 import math
 import shutil
 import time
@@ -22,6 +23,7 @@ from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.gate import Count, Gate, Verdict
 from edgespeech_calib.quantization.hearing import open_model
+from edgespeech_calib.quantization.layers import Layer
 from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
 from edgespeech_calib.quantization.ranking import ranked
 from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
@@ -98,6 +100,7 @@ class Maker:
         self._encoder, self._decoder = encoder, decoder
         self._noise, self._begins = noise, begins
         self._gate, self._drawn, self._clock = gate, drawn, clock
+        self._parts = (encoder.layers, () if decoder is None else decoder.layers)
         self._refined: dict[str, float] = {}
         self.tries: list[Try] = []
 
@@ -123,17 +126,21 @@ class Maker:
         is_wanted = refining.is_wanted(made.verdict, self._gate.allowed, size(self._source.manifest))
         if made.encoder.weights is not None or not is_wanted:
             return made
-        layers = [layer for layer in self._encoder.layers if layer.name not in made.floating]
-        excerpts = self._drawn.spread(refining.EXCERPTS)
+        encoder, decoder = (tuple(one for one in part if one.name not in made.floating) for part in self._parts)
+        parts = [refining.Part(encoder, made.encoder.share)]
+        if made.decoder is not None:
+            parts.append(refining.Part(decoder, made.decoder.share))
+        excerpts = self._drawn.spread(refining.excerpts(made.verdict))
+        seconds = 0.0 if made.decoder is None else refining.SECONDS
         with self._clock.step("measuring what each layer does to the logits") as count:
             noise, rest = refining.measure(
                 self._source.folder,
-                map(self._drawn.surrounded, excerpts),
-                [layer.name for layer in layers],
+                [self._drawn.surrounded(*group) for group in self._drawn.grouped(excerpts, seconds)],
+                [layer.name for layer in (*encoder, *decoder)],
                 self._alone,
                 count,
             )
-        self._refined = refining.choose(layers, noise, rest, made.encoder.share)
+        self._refined = refining.choose(parts, noise, rest)
         passed, better = self._attempt([*made.reverted, *self._refined])
         if passed and better.verdict.ratio > made.verdict.ratio:
             return better
@@ -144,7 +151,8 @@ class Maker:
         folder = self._scratch / "alone"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        self._write(folder, frozenset(layer.name for layer in self._encoder.layers if layer.name not in names))
+        every = itertools.chain(*self._parts)
+        self._write(folder, frozenset(layer.name for layer in every if layer.name not in names))
         return folder
 
     def _attempt(self, reverted: Sequence[str]) -> tuple[bool, Made]:
@@ -172,7 +180,7 @@ class Maker:
         source = self._source.manifest
         graphs = self._encoder.write(folder, floating)
         if self._decoder is not None:
-            graphs = {**graphs, **self._decoder.write(folder)}
+            graphs = {**graphs, **self._decoder.write(folder, floating)}
         for name in sorted(source.files.keys() - _graph_files(source.graphs.values())):
             shutil.copyfile(self._source.path(name), folder / name)
         manifest = replace(
@@ -224,7 +232,7 @@ class Maker:
             noise = self._noise.get(layer.name)
             why = self._begins.get(layer.name, "")
             if layer.name in self._refined:
-                why = f"alone in INT8 it puts noise {self._refined[layer.name]:.1f} dB below the logits into them"
+                why = self._reason(layer)
             elif layer.name in made.reverted:
                 ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
                 why = f"returned to float by the gate{ratio}"
@@ -235,6 +243,14 @@ class Maker:
                 LayerReport(layer.name, layer.kind, layer.stage, layer.macs, noise, precision, why)  # type: ignore[arg-type]
             )
         return tuple(found)
+
+    def _reason(self, layer: Layer) -> str:
+        return f"alone in INT8 it puts noise {self._refined[layer.name]:.1f} dB below the logits into them"
+
+    def decoder_in_float(self) -> tuple[dict[str, str], ...]:
+        """Name the decoder's layers that are in float, and say why."""
+        _, layers = self._parts
+        return tuple({"name": x.name, "why": self._reason(x)} for x in layers if x.name in self._refined)
 
     def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
         """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
@@ -248,6 +264,7 @@ class Maker:
             layers=self.layers(made),
             encoder=made.encoder,
             decoder=made.decoder,
+            decoder_in_float=self.decoder_in_float(),
             verdict=made.verdict,
             tries=tuple(self.tries),
             float_bytes=size(source),

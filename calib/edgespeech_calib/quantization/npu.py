@@ -16,10 +16,12 @@ from typing import Any, Literal, get_args
 import onnx
 from edgespeech_export import ExportOptions, Lengths, export
 from edgespeech_export.folder import absolute, check_target, written_whole
+from edgespeech_export.reading import task_of
 from edgespeech_export.static_source import BUCKETS, StaticShapes
 from edgespeech_export.weight_store import WeightStore
 from edgespeech_export.writers import WEIGHTS_FILE
 from edgespeech_runtime.bundle import Bundle, open_bundle, sha256
+from edgespeech_runtime.contracts import Task
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
 from edgespeech.checkpoint import resolve
@@ -33,6 +35,7 @@ from edgespeech_calib.quantization.pipeline import silent
 from edgespeech_calib.sets import SpeechSet
 
 Activations = Literal["uint8", "uint16"]
+TASKS: tuple[Task, ...] = ("ctc", "encoder-decoder")  # whose graphs are known to be quantized well as a whole
 
 # Scores that count for nothing are this far below others. With -10000 nothing of 16 bits would be left for the others.
 HIDDEN = -512.0
@@ -95,12 +98,18 @@ def export_npu(
 
     Raises:
         DataError: none of the speech can be used.
-        QuantizationError: onnxruntime refused a graph, or its compiler for the NPU is not installed.
+        QuantizationError: the checkpoint is for another task, onnxruntime refused a graph, or its compiler for the NPU
+            is not installed.
         ExportError, CheckpointError, EngineError: see `edgespeech_export.export`.
     """
     place = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
     check_target(place, force, keep=folder)
+    if (task := task_of(folder)) not in TASKS:
+        raise QuantizationError(
+            f"{folder} is for {task}; INT8 for NPUs is made of models for {' and '.join(TASKS)}, others can have "
+            "fixed shapes in float (--static)"
+        )
     calibration.require_sound(data, options.samples, options.seed)
     if options.compile:
         compiler()

@@ -14,7 +14,7 @@ from edgespeech_runtime.bundle import Bundle
 from edgespeech_runtime.contracts import Tensor
 from edgespeech_runtime.devices import open_engine
 from edgespeech_runtime.engines import Arrays, Binding, Device, Engine, Graph, Share
-from edgespeech_runtime.tasks import TASKS, EncoderDecoderModel
+from edgespeech_runtime.tasks import TASKS, CtcModel, EncoderDecoderModel
 
 from edgespeech_calib.quantization.calibration import Calibration
 
@@ -88,7 +88,7 @@ def record(bundle: Bundle, drawn: Calibration) -> dict[str, Feeds]:
             for index, waveform in enumerate(_utterances(drawn, below, bucket)):
                 if isinstance(model, EncoderDecoderModel):
                     model.generate(waveform, num_beams=BEAMS if index % 2 else 1, num_return_sequences=1)
-                else:
+                elif isinstance(model, CtcModel):
                     model.logits(waveform)
     return {name: engine.feeds[graph.file] for name, graph in bundle.manifest.graphs.items()}
 

@@ -12,13 +12,15 @@ from pathlib import Path
 
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_export.reading import task_of
 from edgespeech_runtime.bundle import Bundle, open_bundle
+from edgespeech_runtime.contracts import Task
 from edgespeech_runtime.manifest import Audio, EngineName
 
 from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import DataError, QuantizationError
 from edgespeech_calib.evaluation import Reading
-from edgespeech_calib.normalisation import normalise
+from edgespeech_calib.measures import find_measure, measure_of
 from edgespeech_calib.quantization import backends, calibration, ranking, timing
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
@@ -28,6 +30,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.report import Quantized
 from edgespeech_calib.quantization.targets import detect, types
 from edgespeech_calib.sets import SpeechSet
+from edgespeech_calib.systems import bundle_facts
 from edgespeech_calib.utterance import Skipped
 
 # For the noise of each layer, which costs two products of every layer. Outlier channels and weights, which do the
@@ -63,7 +66,8 @@ def export_int8(
         engine: which engine's files to write.
         target_lang: language of the adapter, for checkpoints with several.
         force: replace the bundle if it is there.
-        evaluation_data: speech with transcripts, on which the increase of the word error rate is measured.
+        evaluation_data: speech with transcripts, on which the increase of the word error rate is measured; for
+            classifiers recordings with labels, for the drop of accuracy.
         progress: called with a step's name, how much of it is done, and of how much, None where that is not known.
 
     Raises:
@@ -75,7 +79,7 @@ def export_int8(
     place = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
     check_target(place, force, keep=folder)
-    evaluated = _checked(data, evaluation_data, options, engine)
+    evaluated = _checked(data, evaluation_data, options, engine, task_of(folder))
     clock = StepClock(progress)
     with written_whole(place, force) as partial, _scratch(place) as scratch:
         with clock.step("exporting in float"):
@@ -109,21 +113,29 @@ def quantize(
     if floating.manifest.static is not None:
         raise QuantizationError(f"{floating.folder} has fixed shapes; INT8 is made of free ones, or by `export_npu`")
     check_target(place, force, keep=floating.folder)
-    evaluated = _checked(data, evaluation_data, options, floating.manifest.engine)
+    evaluated = _checked(data, evaluation_data, options, floating.manifest.engine, floating.manifest.task)
     check_space(place, size(floating.manifest) + SPARE)
     with written_whole(place, force) as partial, _scratch(place) as scratch:
         return _quantize(floating, partial, scratch, data, evaluated, options, StepClock(progress))
 
 
 def _checked(
-    data: SpeechSet | None, evaluation_data: SpeechSet | None, options: QuantizationOptions, engine: EngineName
+    data: SpeechSet | None,
+    evaluation_data: SpeechSet | None,
+    options: QuantizationOptions,
+    engine: EngineName,
+    task: Task,
 ) -> SpeechSet | None:
     """Refuse what cannot end well before any long work; return the labelled utterances."""
     evaluated = None
     if evaluation_data is not None:
-        evaluated = evaluation_data.transcribed()
-        if not any(normalise(utterance.text or "", "basic") for utterance in evaluated):
-            raise DataError(f"nothing is said in {evaluated.name}, so no word errors can be counted on it")
+        measure = find_measure(task)
+        if measure is None:
+            raise QuantizationError(
+                f"a model for {task} gives no answers that could be right, so there is nothing to evaluate on "
+                f"{evaluation_data.name}; leave it out, and the embeddings are compared with the float model's"
+            )
+        evaluated = measure.known(evaluation_data)
     backends.check(engine, options, data)
     if data is not None:
         calibration.require_sound(data, options.samples, options.seed)
@@ -157,7 +169,7 @@ def _quantize(
     with clock.step("measuring the noise of each layer"):
         few = drawn.few(NOISE_UTTERANCES, NOISE_SECONDS)
         noise = encoder.noise(lambda: iter(few))
-    labelled = None if evaluated is None else _Labelled(evaluated, floating.manifest.audio)
+    labelled = None if evaluated is None else _Labelled(evaluated, floating)
     speech = _calibration_speech(drawn) if labelled is None else labelled.speech()
     (scratch / "heard").mkdir()
     gate = Gate(floating.folder, speech, scratch / "heard", options.max_wer_increase)
@@ -206,21 +218,25 @@ def _calibration_speech(drawn: Calibration) -> Speech:
 class _Labelled:
     """Utterances of the labelled set, whole, read again for each pass; what could not be used in the last one."""
 
-    def __init__(self, data: SpeechSet, audio: Audio) -> None:
-        self._data, self._audio = data, audio
-        self.skipped: tuple[Skipped, ...] = data.skipped
+    def __init__(self, data: SpeechSet, floating: Bundle) -> None:
+        manifest = floating.manifest
+        self._facts, self._frames = bundle_facts(manifest), manifest.frames
+        self._measure = measure_of("the model", manifest.task, problem_type=manifest.problem_type)
+        self._data = self._measure.fitting(data, "the model", self._facts)
+        self.skipped: tuple[Skipped, ...] = self._data.skipped
         self.resampled: Counter[int] = Counter()
 
     def speech(self) -> Speech:
         return Speech(self._data.name, len(self._data), True, self._utterances)
 
     def _utterances(self) -> Iterator[Spoken]:
-        reading = Reading(self._data.utterances, self._audio.sampling_rate, self._audio.shortest)
+        reading = Reading(self._data.utterances, self._facts.sampling_rate, self._facts.shortest)
         is_empty = True
         for batch in reading.batches(1):
             for utterance, waveform in batch:
                 is_empty = False
-                yield Spoken(utterance.id, waveform, utterance.text)
+                right = self._measure.truth(utterance, self._frames.count(len(waveform)), self._facts)
+                yield Spoken(utterance.id, waveform, right)
         self.skipped, self.resampled = (*self._data.skipped, *reading.skipped), reading.resampled
         if is_empty:
             reason = reading.skipped[0].reason if reading.skipped else "it holds none"

@@ -114,6 +114,7 @@ class Facts:
     layers: tuple[LayerReport, ...]
     encoder: IntegerShare
     decoder: IntegerShare | None
+    decoder_in_float: tuple[dict[str, str], ...]  # name of each layer, and why
     verdict: Verdict
     tries: tuple[Try, ...]
     float_bytes: int
@@ -136,10 +137,12 @@ def quantization(facts: Facts) -> dict[str, Any]:
         "layers": [layer.to_dict() for layer in facts.layers],
     }
     if facts.decoder is not None:
+        chosen = {layer["name"] for layer in facts.decoder_in_float}
         found["decoder"] = {
             "weights": options.decoder_weights,
             "integer_share": round(facts.decoder.share, 4),
-            "ran_in_float": list(facts.decoder.floating),
+            "ran_in_float": [name for name in facts.decoder.floating if name not in chosen],
+            **({"layers_in_float": list(facts.decoder_in_float)} if chosen else {}),
         }
     return found
 

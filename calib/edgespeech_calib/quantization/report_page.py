@@ -6,7 +6,6 @@ from typing import Any
 
 from edgespeech_runtime.manifest import Manifest
 
-from edgespeech_calib.alignment import align
 from edgespeech_calib.charts import LayerNoise, Point, errors_by_speed, noise_by_layer
 from edgespeech_calib.page import NOISE_NOTE, document, megabytes, percent, table, words
 from edgespeech_calib.quantization.gate import Verdict
@@ -47,9 +46,9 @@ def _utterances(count: int) -> str:
 def _conditions(found: Quantized, part: dict[str, Any]) -> list[str]:
     manifest, verdict = found.manifest, found.verdict
     drawn = manifest.provenance["calibration"]
-    measure = (
-        "word errors counted" if verdict.increase is not None else "compared with the float model, without labels,"
-    )
+    measure = "compared with the float model, without labels,"
+    if verdict.increase is not None and verdict.measure is not None:
+        measure = f"{verdict.measure.name} measured"
     heard = "heard" if part["scheme"] == "weights" else "calibrated on"
     facts = [
         *_arithmetic(manifest, part),
@@ -99,17 +98,19 @@ def _both(found: Quantized) -> str:
             f"{speed.ratio:.2f} x as fast",
         ],
     ]
-    if verdict.increase is not None and verdict.float_errors is not None and verdict.errors is not None:
-        low, high = 100 * verdict.increase.low, 100 * verdict.increase.high
-        change = f"{100 * verdict.increase.value:+.2f} points ({low:+.2f} to {high:+.2f})"
-        rows.append(["word errors", percent(verdict.float_errors.rate), percent(verdict.errors.rate), change])
+    if verdict.increase is not None and verdict.float_errors and verdict.errors and verdict.measure is not None:
+        change = verdict.measure.difference(verdict.increase)
+        between = f"{100 * change.value:+.2f} points ({100 * change.low:+.2f} to {100 * change.high:+.2f})"
+        rates = (verdict.float_errors.rate, verdict.errors.rate)
+        shown = (percent(rate if verdict.measure.is_of_errors else 1 - rate) for rate in rates)
+        rows.append([verdict.measure.name, *shown, between])
     return table(("", "float32", "INT8", "change"), rows)
 
 
 def _chart(found: Quantized) -> list[str]:
     """Errors against speed; nothing where errors were not counted."""
     verdict, speed = found.verdict, found.speed
-    if verdict.intervals is None or verdict.float_errors is None or verdict.errors is None:
+    if verdict.intervals is None or verdict.float_errors is None or verdict.errors is None or verdict.measure is None:
         return []
     seconds, sizes = (speed.float_seconds, speed.seconds), (found.float_bytes, found.bytes)
     rates = (verdict.float_errors.rate, verdict.errors.rate)
@@ -119,7 +120,7 @@ def _chart(found: Quantized) -> list[str]:
             ("float32", "INT8"), seconds, rates, verdict.intervals, sizes, strict=True
         )
     ]
-    return [errors_by_speed(points)]
+    return [errors_by_speed(points, verdict.measure.errors)]
 
 
 def _tries(found: Quantized) -> list[str]:
@@ -138,13 +139,15 @@ def _in_float(layers: Sequence[LayerReport]) -> list[str]:
 
 def _changed(verdict: Verdict) -> list[str]:
     head = f"<h2>Heard differently: {len(verdict.changed)} of {verdict.utterances} utterances</h2>"
+    if verdict.measure is None:
+        return []
     if not verdict.changed:
         return [head]
     labelled = verdict.increase is not None
-    against = "what is said: first the float model, then INT8" if labelled else "what the float model heard"
+    against = "what is true: first the float model, then INT8" if labelled else "what the float model heard"
     lines = [head, f'<p class="note">Against {against}.</p>']
     for one in verdict.changed:
         heard = (one.first, one.second) if labelled else (one.second,)
-        aligned = (words(align(one.reference.split(), text.split())) for text in heard)
+        aligned = (words(verdict.measure.aligned(one.reference, text)) for text in heard)
         lines.append(f'<div class="utterance"><div class="id">{escape(one.id)}</div>{"".join(aligned)}</div>')
     return lines

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgespeech_export.provenance import machine
+from edgespeech_runtime.tasks import AnyModel
 
-from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS, AnyModel, Waveform, hear, open_model
+from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS, Waveform, hear, open_model
 
 RUNS = 5
 

@@ -108,6 +108,48 @@ def test_without_vnni_weights_have_7_bits_and_are_1_to_127(tmp_path, case):
     assert all(1 <= values.min() <= values.max() <= 127 for values in bytes_found)
 
 
+@pytest.mark.parametrize("case", ["bert", "gpt2", "bart"])
+def test_with_all_layers_in_float_nothing_is_rounded(tmp_path, case):
+    graph = decoder_graphs.write(tmp_path / "float", case, "onnx")
+    (tmp_path / "int8").mkdir()
+    backend = OnnxDecoder(graph.bundle, QuantizationOptions(), VNNI)
+    written = backend.write(tmp_path / "int8", frozenset(layer.name for layer in backend.layers))
+    found, exact = run(written["decoder"], tmp_path / "int8", graph.inputs, "onnx"), step(graph.decoder, graph.inputs)
+    for name, values in found.items():
+        np.testing.assert_allclose(values, exact[name], rtol=0, atol=1e-5 * np.abs(exact[name]).max())
+    assert backend.integer_share(tmp_path / "int8").integer_macs == 0
+
+
+def test_a_layer_in_float_leaves_the_product_of_the_others_and_keeps_its_factor(tmp_path):
+    graph = decoder_graphs.write(tmp_path / "float", "bart", "onnx")
+    backend = OnnxDecoder(graph.bundle, QuantizationOptions(), VNNI)
+    attention = "decoder.model.decoder.layers.0.self_attn"
+    found = {}
+    for name, floating in (("whole", frozenset[str]()), ("part", frozenset({f"{attention}.q_proj"}))):
+        (tmp_path / name).mkdir()
+        written = backend.write(tmp_path / name, floating)
+        found[name] = run(written["decoder"], tmp_path / name, graph.inputs, "onnx")
+    nodes = onnx.load(tmp_path / "part" / "decoder.onnx", load_external_data=False).graph.node
+    products = [node.name for node in nodes if node.op_type == "MatMulNBits"]
+    assert sorted(products[0].split("+")) == [f"{attention}.{letter}_proj" for letter in "kv"]
+    assert len([node for node in nodes if node.op_type == "Gemm"]) == 1
+    assert len([node for node in nodes if node.op_type == "Mul"]) == 2  # of the embeddings, and of the queries
+    exact = step(graph.decoder, graph.inputs)["logits"]
+    assert decibels(exact, found["part"]["logits"]) > 30
+    assert np.abs(found["part"]["logits"] - found["whole"]["logits"]).max() > 0
+    shares = [backend.integer_share(tmp_path / name).share for name in ("part", "whole")]
+    assert 0.5 < shares[0] < shares[1]
+
+
+def test_layers_are_named_and_a_tied_head_is_one_with_its_table(tmp_path):
+    kinds = {}
+    for case in ("bart", "bert"):
+        graph = decoder_graphs.write(tmp_path / case, case, "onnx")
+        kinds[case] = [layer.kind for layer in OnnxDecoder(graph.bundle, QuantizationOptions(), VNNI).layers]
+    assert (kinds["bart"].count("table"), kinds["bert"].count("table")) == (0, 1)
+    assert OnnxDecoder(graph.bundle, QuantizationOptions(decoder_weights="int4"), VNNI).layers == ()
+
+
 def test_what_is_multiplied_by_the_same_is_one_product_and_no_factor_is_left(tmp_path):
     graph = decoder_graphs.write(tmp_path / "float", "bart", "onnx")
     (tmp_path / "int8").mkdir()

@@ -95,6 +95,25 @@ def test_int4_is_for_layers_whose_rows_divide_and_never_for_the_head(tmp_path):
     assert decibels(step(graph.decoder, graph.inputs)["logits"], found["logits"]) > 10
 
 
+@pytest.mark.parametrize("case", ["bert", "gpt2", "bart"])
+def test_layers_in_float_are_not_rounded_and_are_named(tmp_path, case):
+    graph = decoder_graphs.write(tmp_path / "float", case, "openvino")
+    backend = OpenvinoDecoder(graph.bundle, QuantizationOptions(), VNNI)
+    assert [layer.kind for layer in backend.layers].count("table") == (case == "bert")  # the others' head is tied to it
+    every = frozenset(layer.name for layer in backend.layers)
+    head = next(layer.name for layer in backend.layers[::-1] if layer.kind == "linear")
+    for name, floating in (("all", every), ("head", frozenset({head}))):
+        (tmp_path / name).mkdir()
+        written = backend.write(tmp_path / name, floating)
+    exact = step(graph.decoder, graph.inputs)
+    found = run(written["decoder"], tmp_path / "all", graph.inputs, "openvino")
+    for name, values in found.items():
+        np.testing.assert_allclose(values, exact[name], rtol=0, atol=1e-5 * np.abs(exact[name]).max())
+    share = backend.integer_share(tmp_path / "all")
+    assert (share.integer_macs, set(share.floating) - every) == (0, set())
+    assert backend.integer_share(tmp_path / "head").floating == (head,)
+
+
 @pytest.mark.parametrize("options", [QuantizationOptions(), INT4], ids=["int8", "int4"])
 def test_the_same_graph_gives_the_same_bytes(tmp_path, options):
     graph = decoder_graphs.write(tmp_path / "float", "mbart", "openvino")

@@ -9,9 +9,10 @@ import onnx
 import pytest
 import tone_bundles
 import tone_translator
-from edgespeech_calib.quantization.agreement import CLEAR, FLOOR, KEPT, Tally, agrees, largest, same, sure_margin
+from edgespeech_calib.quantization.agreement import CLEAR, FLOOR, Tally, agrees, sure_margin
 from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
 from edgespeech_calib.quantization.hearing import hear
+from edgespeech_calib.quantization.outputs import KEPT, Tokens, same
 from edgespeech_calib.scoring import Counts
 from edgespeech_runtime.bundle import sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Manifest
@@ -177,11 +178,11 @@ def test_an_offset_of_a_position_is_no_noise():
 
 def test_of_a_large_vocabulary_the_largest_logits_are_kept():
     logits = np.random.default_rng(0).standard_normal((7, 3 * KEPT)).astype(np.float32)
-    values, ids = largest(logits)
+    values, ids = Tokens().kept(logits)
     assert values.shape == ids.shape == (7, KEPT)
     assert np.array_equal(np.sort(values, -1), np.sort(logits, -1)[:, -KEPT:])
     assert np.array_equal(same(2 * logits, ids), 2 * values)
-    values, ids = largest(logits[:, :KEPT])
+    values, ids = Tokens().kept(logits[:, :KEPT])
     assert np.array_equal(same(logits[:, :KEPT], ids), values)
 
 
@@ -189,7 +190,7 @@ def test_hearing_is_what_the_runtime_transcribes(bundle):
     with edgespeech_runtime.load(bundle) as model:
         for frames, text in SAID.values():
             heard = hear(model, spoken(frames))
-            assert heard.text == model.transcribe(spoken(frames)).text == text
+            assert heard.answer == model.transcribe(spoken(frames)).text == text
             assert np.array_equal(heard.logits, model.logits(spoken(frames)))
 
 
@@ -199,10 +200,10 @@ def test_a_decoder_is_heard_greedily_and_compared_on_the_same_tokens(tmp_path):
     with edgespeech_runtime.load(folder) as model:
         heard = hear(model, waveform)
         greedy = model.generate(waveform, num_beams=1)
-        assert heard.text == model.transcribe(waveform, num_beams=1).text
+        assert heard.answer == model.transcribe(waveform, num_beams=1).text
         assert heard.tokens.tolist() == greedy[:-1]
         assert heard.logits.argmax(-1).tolist() == greedy[1:]
         other = hear(model, waveform, read=heard.tokens[:2])
-        assert other.text == heard.text
+        assert other.answer == heard.answer
         assert np.allclose(other.logits, heard.logits[:2], atol=1e-5)
         assert len(hear(model, waveform, most=1).logits) == 1
