@@ -21,6 +21,9 @@ op = openvino.opset13
 Peaks = npt.NDArray[np.float64]
 
 LEAST_PEAK = 1e-5  # of a channel, as a share of the largest one's
+# Of the factors, around their median; those of trained networks lie within. A layer whose channels differ by more than
+# this can even out is for the gate to judge: small weights would lose the steps that small channels win.
+SPREAD = 4.0
 
 
 def learn(
@@ -29,8 +32,8 @@ def learn(
     """Return what is learnt of the stack's convolutions, with factors and the ranges that follow.
 
     Factors are sqrt(weight / activation), both the largest of a channel: SmoothQuant with an alpha of 0.5,
-    https://arxiv.org/abs/2211.10438, equation 4. The end of a range is the mean of the ends in all utterances; for
-    "minmax" the outermost. Changes the model.
+    https://arxiv.org/abs/2211.10438, equation 4; but within `SPREAD`. The end of a range is the mean of the ends in all
+    utterances; for "minmax" the outermost. Changes the model.
     """
     stack = [product for product in products(model) if product.name in learnt and _is_of_stack(product)]
     if not stack:
@@ -41,6 +44,8 @@ def learn(
         activation = _raised(np.maximum(np.abs(low), np.abs(high)).max(0))
         weight = _raised(np.abs(product.weight).max((0, 2, 3)))
         factors = np.sqrt(weight / activation)
+        middle = np.median(factors)
+        factors = np.clip(factors, middle / SPREAD, middle * SPREAD)
         inner, outer = (low * factors).min(1), (high * factors).max(1)
         limits = (inner.min(), outer.max()) if ranges == "minmax" else (inner.mean(), outer.mean())
         found[product.name] = replace(
