@@ -1,7 +1,9 @@
 """What an engine's side of quantization does. The front decides what is quantized; a backend knows how."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
@@ -14,6 +16,12 @@ from edgespeech_calib.quantization.layers import Layer
 Values: TypeAlias = npt.NDArray[np.float32]  # (1, samples), normalised as the graph takes it
 Utterances: TypeAlias = Callable[[], Iterator[Values]]  # reads one at a time; call it again for another pass
 Note: TypeAlias = Callable[[str], None]
+
+
+def spaced(utterances: Utterances, most: int) -> Utterances:
+    """At most so many of the utterances, evenly spaced."""
+    step = max(math.ceil(sum(1 for _ in utterances()) / most), 1)
+    return lambda: islice(utterances(), 0, None, step)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.engines.openvino import openvino
 
-from edgespeech_calib.quantization.backend import Utterances
+from edgespeech_calib.quantization.backend import Utterances, spaced
 from edgespeech_calib.quantization.openvino_forms import LEVELS, Learnt
 from edgespeech_calib.quantization.openvino_network import SETTINGS, Model, Product, products
 from edgespeech_calib.quantization.openvino_nodes import integers
@@ -24,6 +24,7 @@ LEAST_PEAK = 1e-5  # of a channel, as a share of the largest one's
 # Of the factors, around their median; those of trained networks lie within. A layer whose channels differ by more than
 # this can even out is for the gate to judge: small weights would lose the steps that small channels win.
 SPREAD = 4.0
+MOST_UTTERANCES = 32  # evenly spaced in the set
 
 
 def learn(
@@ -32,13 +33,13 @@ def learn(
     """Return what is learnt of the stack's convolutions, with factors and the ranges that follow.
 
     Factors are sqrt(weight / activation), both the largest of a channel: SmoothQuant with an alpha of 0.5,
-    https://arxiv.org/abs/2211.10438, equation 4; but within `SPREAD`. The end of a range is the mean of the ends in all
+    https://arxiv.org/abs/2211.10438, equation 4; but within `SPREAD`. The end of a range is the mean of the ends in the
     utterances; for "minmax" the outermost. Changes the model.
     """
     stack = [product for product in products(model) if product.name in learnt and _is_of_stack(product)]
     if not stack:
         return {}
-    lows, highs = _ends(model, stack, utterances)
+    lows, highs = _ends(model, stack, spaced(utterances, MOST_UTTERANCES))
     found = {}
     for product, low, high in zip(stack, lows, highs, strict=True):
         activation = _raised(np.maximum(np.abs(low), np.abs(high)).max(0))

@@ -6,17 +6,15 @@ What it learns is read from the graph that it gives: ranges, smoothing, correcte
 import contextlib
 import functools
 import logging
-import math
 import sys
 from collections.abc import Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 import numpy as np
 from edgespeech_runtime.engines.openvino import TELEMETRY
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization.backend import Utterances
+from edgespeech_calib.quantization.backend import Utterances, spaced
 from edgespeech_calib.quantization.openvino_forms import Floats, Learnt
 from edgespeech_calib.quantization.openvino_network import MOVES, Model, Node, Port, Product, bias, named, source
 from edgespeech_calib.quantization.options import Ranges, Types
@@ -58,11 +56,10 @@ class _Stream:
     """Utterances as NNCF reads them, from the beginning whenever it wants."""
 
     def __init__(self, utterances: Utterances, name: str) -> None:
-        self._utterances, self._name = utterances, name
-        self._step = math.ceil(sum(1 for _ in utterances()) / MOST_UTTERANCES)
+        self._utterances, self._name = spaced(utterances, MOST_UTTERANCES), name
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        return ({self._name: values} for values in islice(self._utterances(), 0, None, self._step))
+        return ({self._name: values} for values in self._utterances())
 
 
 def learn(
