@@ -161,7 +161,8 @@ def test_what_decides_and_by_how_much():
     assert Tokens().centred(values).mean(-1) == pytest.approx([0, 0], abs=1e-6)
     assert Flags().decided(values).tolist() == [[1, 1, 1], [0, 0, 1]]
     assert np.array_equal(Flags().lead(values), np.abs(values))
-    assert Vector("embeddings").decided(values).size == Vector().lead(values).size == 0
+    vector = Vector("embeddings")
+    assert vector.decided(values).size == vector.lead(values).size == 0
     one = np.array([[2.0]], np.float32)  # a model of one label
     assert Tokens().lead(one).tolist() == [0.0]
     assert np.array_equal(Tokens().centred(one), one)
