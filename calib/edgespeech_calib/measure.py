@@ -122,7 +122,7 @@ class Measure(ABC):
         """A difference of shares of errors as one of what is measured."""
         if self.is_of_errors:
             return errors
-        return replace(errors, value=-errors.value, low=-errors.high, high=-errors.low)
+        return replace(errors, value=0.0 - errors.value, low=0.0 - errors.high, high=0.0 - errors.low)  # never -0.0
 
 
 def shares(found: AnyScore) -> tuple[list[int], list[int]]:

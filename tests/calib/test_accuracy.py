@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from edgespeech_calib.accuracy import score_classes, score_frames
+from edgespeech_calib.bootstrap import Difference
 from edgespeech_calib.errors import DataError, EvaluationError, ScoringError
 from edgespeech_calib.label_accuracy import ClassAccuracy, FrameAccuracy
 from edgespeech_calib.marks import Marks
@@ -13,6 +14,7 @@ from edgespeech_calib.systems import Facts
 from edgespeech_calib.utterance import Utterance
 
 LABELS = ("ann", "bob")
+EVEN = Difference(0.0, -0.1, 0.0, worse=0.5)
 FACTS = Facts("bundle", "", "onnx", "float32", 1000, 1, 0, LABELS, hop=100)  # a frame is 0.1 s
 
 
@@ -125,3 +127,8 @@ def test_frames_are_judged_against_segments():
 def test_embeddings_have_no_accuracy():
     with pytest.raises(EvaluationError, match="x is for audio-xvector, which has no accuracy without pairs"):
         measure_of("x", "audio-xvector")
+
+
+def test_no_difference_has_no_sign():
+    found = ClassAccuracy().difference(EVEN)
+    assert [f"{value:+.2f}" for value in (found.value, found.low, found.high)] == ["+0.00", "+0.00", "+0.10"]
