@@ -7,6 +7,7 @@ import pytest
 import torch
 import transformers
 from checkpoints import CLASSES, FAMILIES, XVECTOR, Family, Head, make_checkpoint, make_model, waveforms
+from gradients import same_gradients
 from torch import Tensor
 
 import edgespeech
@@ -64,19 +65,6 @@ def close(ours: Tensor, theirs: Tensor, what: str, tolerance: float = TOLERANCE)
     assert ours.shape == theirs.shape, what
     scale = max(float(theirs.detach().abs().max()), 1e-3)
     assert float((ours - theirs).detach().abs().max()) <= tolerance * scale, what
-
-
-def same_gradients(ours: Any, theirs: Any) -> None:
-    """Compare every parameter's gradient."""
-    expected = dict(theirs.named_parameters())
-    for name, parameter in ours.named_parameters():
-        reference = expected.pop(name).grad
-        if reference is None:
-            assert parameter.grad is None or not parameter.grad.any(), name
-            continue
-        scale = float(reference.abs().max())
-        assert float((parameter.grad - reference).abs().max()) <= 1e-4 * scale + 1e-6, name
-    assert not expected
 
 
 @pytest.mark.parametrize(("family", "head", "options"), CASES)
