@@ -25,18 +25,18 @@ bench: $(READY)
 
 $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "runtime[onnx,openvino,audio]" --editable ".[dev]"
 	touch $@
 
-.venv-webgpu/.ready: runtime/pyproject.toml
+.venv-webgpu/.ready: runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet onnxruntime-webgpu==1.27.0 --editable "runtime[audio]"
+	$(@D)/bin/pip install --quiet --constraint constraints.txt onnxruntime-webgpu --editable "runtime[audio]"
 	touch $@
 
-.venv-qnn/.ready: runtime/pyproject.toml
+.venv-qnn/.ready: runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(@D)
-	$(@D)/bin/pip install --quiet onnxruntime-qnn==2.7.0 --editable "runtime[npu,audio]"
+	$(@D)/bin/pip install --quiet --constraint constraints.txt --editable "runtime[npu,audio]"
 	touch $@
 
 build/vulkan/vk_swiftshader_icd.json:

@@ -140,9 +140,12 @@ def test_two_processes_compile_at_once(small, tmp_path):
 
 
 def with_qualcomms_compiler(folder: Path) -> dict[str, str]:
-    """An environment for the toolchain in which onnxruntime-qnn is installed beside onnxruntime, by links."""
+    """An environment for the toolchain in which the NPU environment's onnxruntime and onnxruntime-qnn come first.
+
+    They are links to that environment's own, so that both sides have one version, whichever it is.
+    """
     folder.mkdir()
-    for part in (PYTHON.parents[1]).glob("lib/python3.*/site-packages/onnxruntime_qnn*"):
+    for part in (PYTHON.parents[1]).glob("lib/python3.*/site-packages/onnxruntime*"):
         (folder / part.name).symlink_to(part)
     return {**os.environ, "PYTHONPATH": str(folder)}
 
