@@ -1,20 +1,16 @@
-"""Spoken digits for both embedded checkpoints: what they say in English, which one writes, and in German, the other."""
+"""Spoken digits for trained checkpoints: what they say in English, which some write, and in German, which one does."""
 
 import csv
-import os
 import wave
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import pytest
 from edgespeech_calib import SpeechSet, open_set
 from edgespeech_runtime import read_audio
+from places import DIGITS as STRINGS
+from places import real_speech
 
-import edgespeech
-
-CHECKPOINTS = Path(edgespeech.__file__).parent / "checkpoints"
-SPEECH = Path(os.environ.get("EDGESPEECH_SPEECH", Path(__file__).parents[2] / "shared" / "speech"))
 GERMAN = {
     "ZERO": "null",
     "ONE": "eins",
@@ -36,8 +32,8 @@ Words = list[list[str]]  # of each utterance, in English
 
 
 def embedded_digits(folder: Path, count: int) -> tuple[list[Path], Words, SpeechSet]:
-    """The `count` shortest embedded strings of digits as files in `folder`, their words; and the set of the others."""
-    data = open_set(str(CHECKPOINTS / "calibration" / "digits-en-de.tsv"))
+    """The `count` shortest synthetic strings of digits as files in `folder`, their words; and the set of the others."""
+    data = open_set(str(STRINGS))
     ordered = sorted(data.utterances, key=lambda utterance: len(utterance.audio.read(RATE)))
     pause = np.zeros(int(PAUSE * RATE), np.float32)
     heard = [np.concatenate((pause, utterance.audio.read(RATE), pause)) for utterance in ordered[:count]]
@@ -47,14 +43,12 @@ def embedded_digits(folder: Path, count: int) -> tuple[list[Path], Words, Speech
 
 def held_out_takes() -> dict[tuple[str, str], list[Path]]:
     """Recordings of each digit by each speaker that no training saw: every tenth take."""
-    table = SPEECH / "fsdd" / "train.tsv"
-    if not table.is_file():
-        pytest.skip("needs the recordings of fsdd: set EDGESPEECH_SPEECH to the folder of speech data")
+    folder = real_speech("fsdd")
     takes: dict[tuple[str, str], list[Path]] = {}
-    with table.open(encoding="utf-8") as stream:
+    with (folder / "train.tsv").open(encoding="utf-8") as stream:
         for row in csv.DictReader(stream, delimiter="\t"):
             if Path(row["path"]).stem.endswith("7"):
-                takes.setdefault((row["speaker"], row["transcript"]), []).append(SPEECH / "fsdd" / row["path"])
+                takes.setdefault((row["speaker"], row["transcript"]), []).append(folder / row["path"])
     return takes
 
 

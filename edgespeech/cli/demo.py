@@ -1,68 +1,44 @@
-"""`edgespeech demo`: from checkpoints to text, on what comes with the package."""
+"""`edgespeech demo`: the models that come with the package, from checkpoints to text, on one page."""
 
-from collections.abc import Iterator, Sequence
+import shutil
+import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from edgespeech.cli.alignment import align
-from edgespeech.cli.demo_int8 import quantize, words_wrong
+from edgespeech.cli.demo_page import INSET, heard_lines, made_row, table_lines
+from edgespeech.cli.demo_steps import FLOAT, INT8, Heard, Made, export_float, quantize, transcripts
 from edgespeech.cli.errors import CommandError, FileThereError
-from edgespeech.cli.kinds import transcribing
-from edgespeech.cli.output import number, say, table
-from edgespeech.cli.proof import ENGINE_NAMES, ENGINES, proof_rows, run_export
+from edgespeech.cli.output import number, say
+from edgespeech.cli.proof import ENGINE_NAMES, ENGINES
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import Transcript, Word
+    from edgespeech_calib import SpeechSet
+    from edgespeech_runtime.manifest import EngineName
 
 HOME = Path(__file__).parents[1] / "checkpoints"
-INSET = "   "
-NOTHING = "-"
+SAMPLES = HOME / "samples" / "samples.tsv"
+OTHER = "facebook/wav2vec2-base-960h"  # on the hub
+CALIBRATION = HOME / "calibration" / "sentences-en.tsv"
 
 
 @dataclass(frozen=True)
 class Example:
-    """A checkpoint that comes along, the folder of recordings for it, those for INT8, and the name of its float bundle.
-
-    `options` are those of `transcribe` that show what this kind of model can do.
-    """
+    """A checkpoint that comes along, what it is good for, and options of `transcribe` that show it."""
 
     checkpoint: Path
-    samples: Path
-    calibration: Path
-    bundle: str
     purpose: str
     options: str
 
 
-EXAMPLES = (
-    Example(
-        HOME / "ctc-en-small",
-        HOME / "samples",
-        HOME / "calibration" / "sentences-en.tsv",
-        "demo-ctc",
-        "English, with times",
-        "--timestamps word",
-    ),
-    Example(
-        HOME / "digits-en-de",
-        HOME / "samples-en-de",
-        HOME / "calibration" / "digits-en-de.tsv",
-        "demo-digits",
-        "spoken English digits to German words",
-        "--stream --num-beams 4",
-    ),
+EXAMPLES: tuple[Example, ...] = (
+    Example(HOME / "dictation-en", "English text with case and punctuation", "--num-beams 4"),
+    Example(HOME / "ctc-en", "English in capitals with the time of every word, small and fast", "--timestamps word"),
+    Example(HOME / "ctc-en-small", "English in capitals with the time of every word", "--timestamps word"),
 )
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A recording and the text that is right for it."""
-
-    path: Path
-    text: str
 
 
 @click.command(short_help="Export and run the models that come with edgespeech.")
@@ -76,137 +52,70 @@ class Sample:
 @click.option("--engine", type=click.Choice(ENGINES), default="onnx", show_default=True, help="What runs the bundles.")
 @click.option("--force", is_flag=True, help="Replace bundles that are there.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
-def demo(output: Path, quiet: bool, **options: Any) -> None:
-    """Export the small models that come with edgespeech, prove the bundles, make INT8 of them, and transcribe."""
+def demo(output: Path, engine: "EngineName", force: bool, quiet: bool) -> None:
+    """Export the models that come with edgespeech, prove the bundles, make INT8 of them, transcribe, and compare."""
     examples = [example for example in EXAMPLES if example.checkpoint.is_dir()]
     if not examples:
         raise CommandError(f"{HOME} holds no checkpoints; install edgespeech again")
-    samples = {example: read_samples(example.samples) for example in examples}
-    for example in examples:
-        if not example.calibration.is_file():
-            raise CommandError(f"{example.calibration} is missing; install edgespeech again")
-    bundles = {example: output / example.bundle for example in examples}
-    for bundle in (place for float_bundle in bundles.values() for place in (float_bundle, int8(float_bundle))):
-        if bundle.exists() and not options["force"]:
+    for table in (SAMPLES, CALIBRATION):
+        if not table.is_file():
+            raise CommandError(f"{table} is missing; install edgespeech again")
+    models = [Made(example.checkpoint, output / example.checkpoint.name, example.purpose) for example in examples]
+    for bundle in (bundle for model in models for bundle in model.bundles.values()):
+        if bundle.exists() and not force:
             raise FileThereError(bundle)
+    _run(models, engine, force, quiet)
+    say("4  Next: more of these models; a RECORDING of your own voice; another checkpoint, from a folder or the hub")
+    say()
+    command, first = f"{INSET}{program()}", models[0].bundles[INT8]
+    for model, example in zip(models, examples, strict=True):
+        say(f"{command} transcribe {model.bundles[INT8]} {shown(SAMPLES.parent)} {example.options}")
+    say(f"{command} inspect {first}")
+    say(f"{command} transcribe {first} RECORDING")
+    say(f"{command} export {OTHER} {output / Path(OTHER).name}")
 
-    for line in _listing(samples, bundles):
-        say(line)
-    for example in examples:
+
+def _run(models: Sequence[Made], engine: "EngineName", force: bool, quiet: bool) -> None:
+    from edgespeech_calib import open_set
+
+    samples, calibration = open_set(SAMPLES), open_set(CALIBRATION)
+    width = max(len(str(bundle)) for model in models for bundle in model.bundles.values())
+    say("English speech to text, from checkpoints to bundles that run without torch")
+    say()
+    say(f"1  Export to {ENGINE_NAMES[engine]}, compare each bundle with its checkpoint in torch, and make INT8 of it")
+    for model in models:
         say()
-        _run(example, samples[example], bundles[example], quiet, **options)
+        say(f"   {model.name}: {model.purpose}")
+        export_float(model, engine, force, quiet)
+        say(made_row(model, FLOAT, width))
+        quantize(model, calibration, force, quiet)
+        say(made_row(model, INT8, width))
     say()
-    say("Next")
-    for example in examples:
-        recording = shown(samples[example][0].path)
-        say(f"{INSET}edgespeech transcribe {int8(bundles[example])} {recording} {example.options}")
-    for bundle in bundles.values():
-        say(f"{INSET}edgespeech inspect {int8(bundle)}")
-
-
-def read_samples(folder: Path) -> list[Sample]:
-    """The recordings in a folder that comes with the package, as their table lists them.
-
-    Raises:
-        CommandError: the table is not there.
-    """
-    listing = folder / "samples.tsv"
-    if not listing.is_file():
-        raise CommandError(f"{listing} is missing; install edgespeech again")
-    rows = [line.split("\t") for line in listing.read_text(encoding="utf-8").splitlines()[1:] if line]
-    return [Sample(folder / path, text) for path, text in rows]
-
-
-def int8(bundle: Path) -> Path:
-    """Where the INT8 bundle goes that is made of a float bundle."""
-    return bundle.with_name(f"{bundle.name}-int8")
-
-
-def _listing(samples: dict[Example, list[Sample]], bundles: dict[Example, Path]) -> Iterator[str]:
-    rows = [("checkpoint", "recordings", "bundles", "", "what it does")]
-    rows += [
-        (example.checkpoint.name, str(len(samples[example])), str(bundle), str(int8(bundle)), example.purpose)
-        for example, bundle in bundles.items()
-    ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        yield INSET + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def _run(example: Example, samples: list[Sample], bundle: Path, quiet: bool, **options: Any) -> None:
-    """Export, prove, quantize and use one checkpoint."""
-    say(f"1  Export the checkpoint {example.checkpoint.name} to the bundle {bundle}")
-    manifest = run_export(example.checkpoint, bundle, quiet, **options)
-    say()
-    say(f"2  Proof: the bundle in {ENGINE_NAMES[manifest.engine]} against the checkpoint in torch, on the logits")
-    for line in table(proof_rows(manifest.report), indent="     "):
+    say(f"2  Transcribe {number(len(samples), 'recording')} with the INT8 bundles")
+    heard = _heard(models, samples, quiet)
+    for line in heard_lines(samples, heard):
         say(line)
     say()
-    say(f"3  Quantize it to the INT8 bundle {int8(bundle)}, calibrated on recordings that come along")
-    quantize(bundle, int8(bundle), example.calibration, quiet, options["force"])
+    say(f"3  Compare on the {len(calibration)} recordings that calibrated INT8, {calibration.seconds:.0f} s of speech")
     say()
-    say("4  Transcribe with the INT8 bundle alone, as on a device")
-    found = _transcribe(int8(bundle), samples)
-    in_float = [transcript.text for _, transcript in _transcribe(bundle, samples)]
-    for line in texts(found, in_float) if manifest.decoder else comparison(found, in_float):
+    for line in table_lines(models, calibration, _heard(models, calibration, quiet)):
         say(line)
+    say()
 
 
-def _transcribe(bundle: Path, samples: Sequence[Sample]) -> list[tuple[Sample, "Transcript"]]:
-    import edgespeech_runtime
-
-    with transcribing(edgespeech_runtime.load(bundle), bundle) as model:
-        return [(sample, model.transcribe(sample.path)) for sample in samples]
-
-
-def texts(results: Sequence[tuple[Sample, "Transcript"]], in_float: Sequence[str]) -> Iterator[str]:
-    """Lines of texts above what is right; then how many words are wrong. `in_float` are the float bundle's texts."""
-    wrong = 0
-    for (sample, transcript), other in zip(results, in_float, strict=True):
-        yield ""
-        yield f"   {sample.path.name}, {transcript.duration:.1f} s"
-        yield f"     {'model':<5}  {transcript.text or NOTHING}"
-        if other != transcript.text:
-            yield f"     {'float':<5}  {other or NOTHING}"
-        yield f"     {'right':<5}  {sample.text}"
-        wrong += words_wrong(sample.text.split(), transcript.text.split())
-    yield ""
-    yield _count(wrong, results)
+def _heard(models: Sequence[Made], data: "SpeechSet", quiet: bool) -> Heard:
+    return {
+        model.name: {form: transcripts(bundle, data, quiet) for form, bundle in model.bundles.items()}
+        for model in models
+    }
 
 
-def comparison(results: Sequence[tuple[Sample, "Transcript"]], in_float: Sequence[str]) -> Iterator[str]:
-    """Lines of words with their times and confidence, beside what was said; then how many words are wrong.
-
-    `in_float` are the float bundle's texts, which are shown where they differ.
-    """
-    wrong = 0
-    width = max((len(word.text) for _, transcript in results for word in transcript.words), default=0)
-    for (sample, transcript), other in zip(results, in_float, strict=True):
-        expected = sample.text.split()
-        yield ""
-        yield f"   {sample.path.name}, {transcript.duration:.1f} s"
-        yield f"     {'start':>5} {'end':>5}  {'sure':>4}  {'heard':<{width}}      said"
-        for place, heard in align(expected, [word.text for word in transcript.words]):
-            word = None if heard is None else transcript.words[heard]
-            truth = None if place is None else expected[place]
-            yield "     " + _row(word, truth, width)
-            wrong += word is None or word.text != truth
-        if other != transcript.text:
-            yield f"     in float it heard: {other or NOTHING}"
-    yield ""
-    yield _count(wrong, results)
-
-
-def _count(wrong: int, results: Sequence[tuple[Sample, "Transcript"]]) -> str:
-    return f"   {wrong} of {number(sum(len(sample.text.split()) for sample, _ in results), 'word')} wrong"
-
-
-def _row(word: "Word | None", truth: str | None, width: int) -> str:
-    if word is None:
-        times, heard = " " * len("start   end  sure"), NOTHING
-    else:
-        times, heard = f"{word.start:5.2f} {word.end:5.2f}  {word.confidence:4.0%}", word.text
-    return f"{times}  {heard:<{width}}  {'  ' if heard == truth else '!='}  {truth or NOTHING}"
+def program() -> str:
+    """This program as one types it: by its path where the shell would not find it by name."""
+    own = Path(sys.argv[0])
+    found = shutil.which(own.name)
+    is_script = own.name == "edgespeech" and own.is_file()
+    return str(shown(own.absolute())) if is_script and (found is None or Path(found) != own) else "edgespeech"
 
 
 def shown(path: Path) -> Path:

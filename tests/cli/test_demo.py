@@ -1,23 +1,27 @@
-"""`edgespeech demo`: what it tells, and the count of wrong words against another implementation's."""
+"""`edgespeech demo`: what it makes and tells, on tiny models; the page, on transcripts that are written here."""
 
-import dataclasses
 import random
+from pathlib import Path
 
 import edgespeech_runtime
 import jiwer
+import numpy as np
 import pytest
+from edgespeech_calib import SpeechSet, open_set
+from edgespeech_calib.audio import FileAudio
+from edgespeech_calib.utterance import Utterance
+from edgespeech_runtime import Transcript, Word
 
-from edgespeech.cli import demo
+from edgespeech.cli import demo, demo_page
 from edgespeech.cli.alignment import align
+from edgespeech.cli.demo_page import heard_lines, table_lines, words_wrong
+from edgespeech.cli.demo_steps import FLOAT, INT8, Made, Run
 from edgespeech.cli.output import size
 
-
-def words_wrong(expected, heard):
-    pairs = align(expected, heard)
-    return sum(a is None or b is None or expected[a] != heard[b] for a, b in pairs)
+PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
 
 
-def test_alignment_is_that_of_jiwer():
+def test_the_count_of_wrong_words_is_that_of_jiwer():
     generator = random.Random(0)
     for _ in range(300):
         expected = generator.choices("abcd", k=generator.randrange(1, 9))
@@ -35,28 +39,30 @@ def test_alignment_takes_every_word_once_in_order():
         assert [b for _, b in pairs if b is not None] == list(range(len(heard)))
 
 
-PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
-
-
-@pytest.mark.parametrize("example", PRESENT, ids=lambda example: example.checkpoint.name)
-def test_the_samples_are_there_and_say_something(example):
-    samples = demo.read_samples(example.samples)
-    assert samples
-    for sample in samples:
-        assert sample.text == " ".join(sample.text.split())
-        assert len(edgespeech_runtime.read_audio(sample.path, 16000)) > 8000
+@pytest.mark.parametrize(("table", "quiet"), [(demo.SAMPLES, 1), (demo.CALIBRATION, 0)], ids=["samples", "calibration"])
+def test_the_recordings_are_there_and_say_something(table: Path, quiet: int):
+    """The texts are written as one writes; a recording without a text is silent next to the others."""
+    data = open_set(table)
+    assert not data.skipped
+    assert sum(not utterance.text for utterance in data) == quiet
+    for utterance in data:
+        waveform, text = utterance.audio.read(16000), utterance.text or ""
+        assert len(waveform) >= 16000
+        assert bool(text) == (np.abs(waveform).max() > 0.1)
+        assert text == " ".join(text.split())
+        assert not text or (text[0].isupper() and text[-1] in ".?!")
 
 
 def test_what_comes_along_is_shown():
     listed = {example.checkpoint for example in demo.EXAMPLES}
     assert {config.parent for config in demo.HOME.glob("*/config.json")} <= listed
-    assert len({example.bundle for example in demo.EXAMPLES}) == len(demo.EXAMPLES)
+    assert len({example.checkpoint.name for example in demo.EXAMPLES}) == len(demo.EXAMPLES)
 
 
-def few(manifest, folder):
+def few(manifest: Path, folder: Path) -> Path:
     """A manifest of the first three recordings of another."""
     names, *rows = manifest.read_text(encoding="utf-8").splitlines()[:4]
-    short = folder / "few.tsv"
+    short = folder / manifest.name
     short.write_text("\n".join([names, *(f"{manifest.parent}/{row}" for row in rows)]) + "\n", encoding="utf-8")
     return short
 
@@ -64,61 +70,57 @@ def few(manifest, folder):
 @pytest.fixture
 def examples(checkpoint, translator, tmp_path, monkeypatch):
     """The tiny checkpoints in the place of those that come along, and one that is not there."""
-    samples, calibration = demo.EXAMPLES[0].samples, few(demo.EXAMPLES[0].calibration, tmp_path)
-    tiny = [
-        demo.Example(checkpoint, samples, calibration, "ctc", "letters", "--json"),
-        demo.Example(translator, samples, calibration, "translation", "nonsense", "--stream"),
-        demo.Example(checkpoint / "absent", samples, calibration, "absent", "nothing", ""),
-    ]
+    for name in ("SAMPLES", "CALIBRATION"):
+        monkeypatch.setattr(demo, name, few(getattr(demo, name), tmp_path))
+    tiny = (
+        demo.Example(checkpoint, "letters", "--json"),
+        demo.Example(translator, "nonsense", "--stream"),
+        demo.Example(checkpoint / "absent", "nothing", ""),
+    )
     monkeypatch.setattr(demo, "EXAMPLES", tiny)
     return tiny
 
 
-def test_it_exports_proves_and_transcribes(run, examples, tmp_path, monkeypatch):
+def test_it_exports_proves_quantizes_transcribes_and_compares(run, examples, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = run("demo", "--output", "out")
     assert result.exit_code == 0
-    assert result.stdout.count("largest difference") == 2
+    shown = result.stdout
+    assert shown.count("the same tokens") == 2
+    assert "absent" not in shown
+    samples, calibration = open_set(demo.SAMPLES), open_set(demo.CALIBRATION)
+    words = sum(len(demo_page._words(utterance.text)) for utterance in calibration)
     for example in examples[:2]:
-        row = [example.checkpoint.name, "4", f"out/{example.bundle}", f"out/{example.bundle}-int8", example.purpose]
-        assert row in [line.split() for line in result.stdout.splitlines()]
-        assert f"edgespeech inspect out/{example.bundle}-int8" in result.stdout
-        for name, folder in (("float32", example.bundle), ("int8", f"{example.bundle}-int8")):
-            files = edgespeech_runtime.load(tmp_path / "out" / folder).manifest.files.values()
+        name = example.checkpoint.name
+        assert f"   {name}: {example.purpose}" in shown.splitlines()
+        for form, folder in ((FLOAT, Path("out", name)), (INT8, Path("out", f"{name}-int8"))):
+            files = edgespeech_runtime.load(folder).manifest.files.values()
             taken = size(sum(file.bytes for file in files)).split()
-            assert [name, *taken] in [line.split()[:3] for line in result.stdout.splitlines()]
-    assert "absent" not in result.stdout
-    samples = demo.read_samples(examples[0].samples)
-    for sample in samples:
-        assert all(expected in result.stdout for expected in sample.text.split())
-    with edgespeech_runtime.load(tmp_path / "out" / "ctc-int8") as model:
-        for sample in samples:
-            word = model.transcribe(sample.path).words[0]
-            assert f"{word.start:5.2f} {word.end:5.2f}  {word.confidence:4.0%}  {word.text}" in result.stdout
-    with edgespeech_runtime.load(tmp_path / "out" / "translation-int8") as model:
-        for sample in samples:
-            assert f"     model  {model.transcribe(sample.path).text or '-'}\n" in result.stdout
-    said = sum(len(sample.text.split()) for sample in samples)
-    assert result.stdout.count(f"of {said} words wrong") == 2
+            assert [form, str(folder), *taken] in [line.split()[:4] for line in shown.splitlines()]
+        with edgespeech_runtime.load(f"out/{name}-int8") as model:
+            texts = [model.transcribe(utterance.audio.read(16000)).text for utterance in samples]
+        assert all(text.split(" ")[0][:20] in shown for text in texts)
+        assert f"edgespeech transcribe out/{name}-int8 . {example.options}" in shown
+    rows = [line for line in shown.splitlines() if "x real time" in line]
+    assert len(rows) == 4
+    assert all(f" of {words}" in row for row in rows)
+    for utterance in samples:
+        assert utterance.text in " ".join(shown.split())
 
 
 def test_bundles_that_are_there_are_kept_but_for_force(run, refused, examples, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "EXAMPLES", examples[:1])
-    for name in ("ctc-int8", "ctc"):
+    tiny = examples[0].checkpoint.name
+    for name in (f"{tiny}-int8", tiny):
         (tmp_path / name / name).mkdir(parents=True)
         assert f"{name} exists" in refused("demo", "--output", tmp_path / name)
         assert [path.name for path in (tmp_path / name).iterdir()] == [name]
-    assert run("demo", "--output", tmp_path / "ctc", "--force", "--quiet").stderr == ""
+    assert run("demo", "--output", tmp_path / tiny, "--force", "--quiet").stderr == ""
 
 
-def test_without_its_samples_it_says_so(refused, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "EXAMPLES", [dataclasses.replace(examples[0], samples=tmp_path)])
-    assert "samples.tsv is missing" in refused("demo", "--output", tmp_path / "demo")
-    assert not (tmp_path / "demo").exists()
-
-
-def test_without_its_calibration_set_it_says_so(refused, examples, tmp_path, monkeypatch):
-    monkeypatch.setattr(demo, "EXAMPLES", [dataclasses.replace(examples[0], calibration=tmp_path / "absent.tsv")])
+@pytest.mark.parametrize("name", ["SAMPLES", "CALIBRATION"])
+def test_without_its_recordings_it_says_so(refused, examples, tmp_path, monkeypatch, name):
+    monkeypatch.setattr(demo, name, tmp_path / "absent.tsv")
     assert "absent.tsv is missing" in refused("demo", "--output", tmp_path / "demo")
     assert not (tmp_path / "demo").exists()
 
@@ -128,32 +130,65 @@ def test_without_its_checkpoints_it_says_so(refused, examples, tmp_path, monkeyp
     assert "holds no checkpoints" in refused("demo", "--output", tmp_path / "demo")
 
 
-def test_words_of_a_text_that_are_wrong_are_counted(tmp_path):
-    results = [
-        (demo.Sample(tmp_path / "a.wav", "eins zwei drei"), edgespeech_runtime.Transcript("eins drei", duration=1.25)),
-        (demo.Sample(tmp_path / "b.wav", "vier"), edgespeech_runtime.Transcript("", duration=2.0)),
-        (demo.Sample(tmp_path / "c.wav", "null"), edgespeech_runtime.Transcript("null eins", duration=3.0)),
-    ]
-    lines = list(demo.texts(results, ["eins drei", "vier", "null eins"]))
-    assert lines[1:4] == ["   a.wav, 1.2 s", "     model  eins drei", "     right  eins zwei drei"]
-    assert [line for line in lines if "float" in line] == ["     float  vier"]
-    assert "     model  -" in lines
-    assert lines[-1] == "   3 of 5 words wrong"
+def spoken(**texts: str) -> SpeechSet:
+    """A set of utterances of which only names and texts are known."""
+    return SpeechSet("set", tuple(Utterance(name, FileAudio(Path(name)), text=text) for name, text in texts.items()))
 
 
-def test_a_word_that_was_not_heard_or_not_said(tmp_path):
-    words = [edgespeech_runtime.Word("ONE", 0.1, 0.2, 0.9), edgespeech_runtime.Word("TWO", 0.3, 0.4, 0.8)]
-    results = [
-        (demo.Sample(tmp_path / "a.wav", "ONE THREE"), edgespeech_runtime.Transcript("ONE TWO", words, [], 1.0)),
-        (demo.Sample(tmp_path / "b.wav", "FOUR"), edgespeech_runtime.Transcript("", [], [], 2.0)),
-        (demo.Sample(tmp_path / "c.wav", "ONE"), edgespeech_runtime.Transcript("ONE TWO", words, [], 3.0)),
+def ran(*transcripts: Transcript, seconds: float = 1.0) -> Run:
+    return Run(list(transcripts), seconds, 20.0)
+
+
+WORDS = [Word("GOOD", 0.14, 0.4, 0.9), Word("A", 0.5, 0.6, 0.8), Word("EVENING", 0.7, 1.2, 0.8)]
+
+
+def test_words_stand_above_the_seconds_at_which_they_start():
+    model = Transcript("GOOD A EVENING", WORDS, [], 1.25)
+    lines = list(heard_lines(spoken(hello="Good evening."), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
+    assert lines == [
+        "",
+        "   hello       said          Good evening.",
+        "   1.2 s       ctc           GOOD A   EVENING",
+        "                 starts, s   0.1  0.5 0.7",
     ]
-    rows = [line.split() for line in demo.comparison(results, ["ONE TWO", "", "ONE"])]
-    assert rows[3:5] == [["0.10", "0.20", "90%", "ONE", "ONE"], ["0.30", "0.40", "80%", "TWO", "!=", "THREE"]]
-    assert ["-", "!=", "FOUR"] in rows
-    assert ["0.30", "0.40", "80%", "TWO", "!=", "-"] in rows
-    assert rows[-1] == ["3", "of", "4", "words", "wrong"]
-    assert [row for row in rows if row[:2] == ["in", "float"]] == [["in", "float", "it", "heard:", "ONE"]]
+
+
+def test_many_words_take_more_lines_and_lose_none():
+    words = [Word("WORD" * (1 + index % 3), index, index + 0.5, 1.0) for index in range(30)]
+    model = Transcript(" ".join(word.text for word in words), words, [], 30.0)
+    lines = list(heard_lines(spoken(long="x"), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
+    assert max(map(len, lines)) <= demo_page.WIDTH
+    texts = [line[29:].split() for line in lines[2:]]
+    assert [word for line in texts[::2] for word in line] == [word.text for word in words]
+    assert [start for line in texts[1::2] for start in line] == [f"{word.start:.1f}" for word in words]
+
+
+def test_what_float32_hears_is_shown_where_it_differs():
+    runs = {
+        "one": {FLOAT: ran(Transcript("Good evening.")), INT8: ran(Transcript("Good morning."))},
+        "two": {FLOAT: ran(Transcript("")), INT8: ran(Transcript(""))},
+    }
+    lines = [line.split() for line in heard_lines(spoken(hello=""), runs)]
+    assert lines == [
+        [],
+        ["hello", "said", "(nobody", "speaks)"],
+        ["0.0", "s", "one", "Good", "morning."],
+        ["in", "float32", "Good", "evening."],
+        ["two", "(nothing)"],
+    ]
+
+
+def test_the_table_counts_words_whatever_their_case_and_punctuation(checkpoint, monkeypatch):
+    monkeypatch.setattr(demo_page, "_size", lambda model, form: "1.0 MB")
+    data = spoken(a="One, two.", b="Three!")
+    runs = {
+        FLOAT: ran(Transcript("ONE TWO"), Transcript("TREE")),
+        INT8: ran(Transcript("One."), Transcript("tree tree"), seconds=0.5),
+    }
+    lines = list(table_lines([Made(checkpoint, Path("out"), "")], data, {checkpoint.name: runs}))
+    _, floating, integers = (line.split() for line in lines[:3])
+    assert floating == [checkpoint.name, FLOAT, *["1.0", "MB", "0.050,", "20", "x", "real", "time", "1", "of", "3"]]
+    assert integers == [INT8, *["1.0", "MB", "0.025,", "40", "x", "real", "time", "3", "of", "3", "2", "of", "3"]]
 
 
 @pytest.mark.slow
@@ -161,5 +196,5 @@ def test_the_whole_demo(start, tmp_path):
     process = start("demo", "--output", tmp_path)
     out, err = process.communicate(timeout=600)
     assert process.returncode == 0, err
-    assert "is allowed" in out
-    assert out.count("words wrong") == 2 * len(PRESENT)
+    assert out.count("the same tokens") == len(PRESENT)
+    assert len(out.splitlines()) <= 75

@@ -1,11 +1,9 @@
 """`edgespeech export --static` and `--target npu`: what is refused, in one line and before any work."""
 
-from pathlib import Path
-
 import pytest
 from click.testing import CliRunner
+from places import SENTENCES
 
-import edgespeech
 from edgespeech.cli.export import export
 from edgespeech.cli.static import npu_rows
 
@@ -39,8 +37,7 @@ def test_options_that_contradict_each_other_are_refused(tmp_path, options, messa
 
 
 def test_the_package_that_compiles_is_named(refused, checkpoint, tmp_path):
-    speech = Path(edgespeech.__file__).parent / "checkpoints" / "calibration" / "sentences-en.tsv"
-    options = ("--target", "npu", "--precision", "int8", "--calib", speech, "--compile", "--quiet")
+    options = ("--target", "npu", "--precision", "int8", "--calib", SENTENCES, "--compile", "--quiet")
     said = refused("export", checkpoint, tmp_path / "bundle", *options)
     assert said == (
         "compiling for Qualcomm's NPU needs its compiler: pip install onnxruntime-qnn, or compile on the device"

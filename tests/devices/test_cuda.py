@@ -1,15 +1,11 @@
-"""The embedded checkpoints on an NVIDIA GPU, where there is one and onnxruntime-gpu stands in place of onnxruntime."""
-
-from pathlib import Path
+"""Trained checkpoints on an NVIDIA GPU, where there is one and onnxruntime-gpu stands in place of onnxruntime."""
 
 import pytest
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import EncoderDecoderModel, devices, load
-
-import edgespeech
+from places import EMBEDDED, FIXTURES, TRANSLATED, TRANSLATOR
 
 DEVICE = "onnx:CUDAExecutionProvider"
-CHECKPOINTS = Path(edgespeech.__file__).parent / "checkpoints"
 TOLERANCE = 1e-3  # on logits
 
 pytestmark = pytest.mark.devices
@@ -24,13 +20,13 @@ def _gpu() -> None:
 @pytest.mark.parametrize(
     ("checkpoint", "samples", "graphs"),
     [
-        ("ctc-en-small", "samples", ["single"]),
-        ("digits-en-de", "samples-en-de", ["encoder", "encoder_batch", "decoder", "cache"]),
+        (EMBEDDED / "ctc-en-small", FIXTURES / "samples-espeak", ["single"]),
+        (TRANSLATOR, TRANSLATED, ["encoder", "encoder_batch", "decoder", "cache"]),
     ],
 )
 def test_the_same_text_and_logits_as_on_the_cpu(tmp_path, checkpoint, samples, graphs):
-    export(CHECKPOINTS / checkpoint, tmp_path / "bundle", ExportOptions(engine="onnx"))
-    files = sorted((CHECKPOINTS / samples).glob("*.wav"))
+    export(checkpoint, tmp_path / "bundle", ExportOptions(engine="onnx"))
+    files = sorted(samples.glob("*.wav"))
     with load(tmp_path / "bundle") as cpu, load(tmp_path / "bundle", DEVICE, self_check="never") as gpu:
         assert [each.text for each in gpu.transcribe(files)] == [each.text for each in cpu.transcribe(files)]
         if isinstance(gpu, EncoderDecoderModel):

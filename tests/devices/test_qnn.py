@@ -1,4 +1,4 @@
-"""The embedded checkpoints on Qualcomm's HTP, which the x86 library of onnxruntime-qnn emulates: an NPU without an NPU.
+"""Trained checkpoints on Qualcomm's HTP, which the x86 library of onnxruntime-qnn emulates: an NPU without an NPU.
 
 `make test-devices` sets up the environment. The emulator takes seconds for a second of speech.
 """
@@ -19,18 +19,18 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
 from edgespeech_runtime.bundle import open_bundle
 from edgespeech_runtime.cache import VARIABLE
-from spoken_digits import CHECKPOINTS, GERMAN, embedded_digits, held_out_digits
+from places import DIGITS, EMBEDDED, SENTENCES, TRANSLATOR
+from spoken_digits import GERMAN, embedded_digits, held_out_digits
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-qnn" / "bin" / "python"
-SENTENCES = CHECKPOINTS / "calibration" / "sentences-en.tsv"
 UTTERANCES, MANY = 10, 110
 SECONDS = 2.5  # of the bucket; no utterance is longer
 SAMPLES = {"ctc-en-small": 32, "digits-en-de": 16}  # calibration utterances
 WORSE = 0.005  # of all words that the NPU may cost
 MOST = 0.2  # of words that are wrong in float
 PATIENCE = 3600  # seconds
-NAMES = ("ctc-en-small", "digits-en-de")
+CHECKPOINTS = {"ctc-en-small": EMBEDDED / "ctc-en-small", "digits-en-de": TRANSLATOR}
 NPU = "onnx:QNNExecutionProvider"
 
 pytestmark = [
@@ -52,8 +52,8 @@ def make(name: str, folder: Path, others: SpeechSet) -> Made:
     """Both bundles; calibrated on other speech than is heard below, the CTC model's in other words too."""
     data = open_set(str(SENTENCES)) if name == "ctc-en-small" else others
     made = Made(name, folder / "npu", folder / "float")
-    export_npu(CHECKPOINTS / name, made.npu, data, NpuOptions(buckets=(SECONDS,), samples=SAMPLES[name]))
-    export(CHECKPOINTS / name, made.floating, ExportOptions())
+    export_npu(CHECKPOINTS[name], made.npu, data, NpuOptions(buckets=(SECONDS,), samples=SAMPLES[name]))
+    export(CHECKPOINTS[name], made.floating, ExportOptions())
     return made
 
 
@@ -93,7 +93,7 @@ def require_words(made: Made, files: list[Path], words: list[list[str]], found: 
     assert on_npu <= in_float + worse + 1e-9
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_ten_utterances_are_heard_as_in_float_with_every_node_on_the_npu(tmp_path, name):
     files, words, others = embedded_digits(tmp_path, UTTERANCES)
     made = make(name, tmp_path, others)
@@ -104,10 +104,10 @@ def test_ten_utterances_are_heard_as_in_float_with_every_node_on_the_npu(tmp_pat
 
 
 @pytest.mark.slow  # the emulator hears for half an hour
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", CHECKPOINTS)
 def test_no_more_word_errors_on_recordings_held_out_of_training(tmp_path, name):
     files, words = held_out_digits(tmp_path, MANY, SECONDS)
-    digits = open_set(str(CHECKPOINTS / "calibration" / "digits-en-de.tsv"))
+    digits = open_set(str(DIGITS))
     made = make(name, tmp_path, digits)
     require_words(made, files, words, answer(run_there(made.npu, files)), WORSE)
 
@@ -116,7 +116,7 @@ def test_no_more_word_errors_on_recordings_held_out_of_training(tmp_path, name):
 def small(tmp_path_factory) -> Path:
     """A bundle of the CTC model that is quick to compile."""
     bundle = tmp_path_factory.mktemp("small") / "bundle"
-    export_npu(CHECKPOINTS / "ctc-en-small", bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=4))
+    export_npu(CHECKPOINTS["ctc-en-small"], bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=4))
     return bundle
 
 
@@ -152,7 +152,7 @@ def with_qualcomms_compiler(folder: Path) -> dict[str, str]:
 
 def test_what_the_desk_compiled_is_taken_by_the_same_version_alone(tmp_path):
     bundle, calibration = tmp_path / "bundle", ("--calib", SENTENCES, "--samples", 4, "--buckets", SECONDS)
-    command = ["export", CHECKPOINTS / "ctc-en-small", bundle, "--target", "npu", "--precision", "int8", *calibration]
+    command = ["export", CHECKPOINTS["ctc-en-small"], bundle, "--target", "npu", "--precision", "int8", *calibration]
     subprocess.run(
         [sys.executable, "-m", "edgespeech.cli", *map(str, command), "--compile", "--quiet"],
         env=with_qualcomms_compiler(tmp_path / "packages"),

@@ -1,4 +1,4 @@
-"""The embedded checkpoints on WebGPU, over a Vulkan driver in software: a GPU's code without a GPU.
+"""Trained checkpoints on WebGPU, over a Vulkan driver in software: a GPU's code without a GPU.
 
 `make test-devices` sets up the environment, which has onnxruntime-webgpu in place of onnxruntime.
 """
@@ -11,13 +11,11 @@ from pathlib import Path
 import pytest
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
-
-import edgespeech
+from places import FIXTURES, TRANSLATED, TRANSLATOR, embedded
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-webgpu" / "bin" / "python"
 DRIVER = Path(os.environ.get("VK_ICD_FILENAMES") or ROOT / "build" / "vulkan" / "vk_swiftshader_icd.json")
-CHECKPOINTS = Path(edgespeech.__file__).parent / "checkpoints"
 BEAMS = 3  # see `on_device`
 TOLERANCE = 1e-3  # on logits
 PATIENCE = 900  # seconds: where other work runs beside it, the driver's threads take twenty times as long
@@ -41,10 +39,10 @@ def on_gpu(bundle: Path, file: Path) -> dict:
     return found
 
 
-def exported(checkpoint: str, samples: str, folder: Path) -> tuple[Path, Path]:
-    """The bundle of an embedded checkpoint, and the shortest of its samples: here a second of speech takes one."""
-    export(CHECKPOINTS / checkpoint, folder / "bundle", ExportOptions(engine="onnx"))
-    return folder / "bundle", min((CHECKPOINTS / samples).glob("*.wav"), key=lambda file: file.stat().st_size)
+def exported(checkpoint: Path, samples: Path, folder: Path) -> tuple[Path, Path]:
+    """The bundle of a checkpoint, and the shortest of its samples: here a second of speech takes one."""
+    export(checkpoint, folder / "bundle", ExportOptions(engine="onnx"))
+    return folder / "bundle", min(samples.glob("*.wav"), key=lambda file: file.stat().st_size)
 
 
 def share(found: dict, graph: str) -> float:
@@ -54,7 +52,7 @@ def share(found: dict, graph: str) -> float:
 
 
 def test_the_ctc_checkpoint_gives_the_same_text_and_logits_as_on_the_cpu(tmp_path):
-    bundle, file = exported("ctc-en-small", "samples", tmp_path)
+    bundle, file = exported(embedded("ctc-en-small"), FIXTURES / "samples-espeak", tmp_path)
     with load(bundle) as model:
         expected = model.transcribe(file).text
     found = on_gpu(bundle, file)
@@ -64,7 +62,7 @@ def test_the_ctc_checkpoint_gives_the_same_text_and_logits_as_on_the_cpu(tmp_pat
 
 
 def test_the_translator_does_with_its_cache_on_the_gpu(tmp_path):
-    bundle, file = exported("digits-en-de", "samples-en-de", tmp_path)
+    bundle, file = exported(TRANSLATOR, TRANSLATED, tmp_path)
     with load(bundle) as model:
         expected, beams = model.transcribe(file).text, model.generate(file, num_beams=BEAMS)
     found = on_gpu(bundle, file)

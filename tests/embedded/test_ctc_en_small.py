@@ -4,7 +4,6 @@ Its bundles run here, in both engines, as on a device.
 """
 
 import csv
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,13 +16,12 @@ import torch
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, read_audio
 from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed
+from places import EMBEDDED, FIXTURES, SPEECH
 from tracing import tracing_once
 
 from edgespeech import Wav2Vec2ForCTC, Wav2Vec2Processor
 
-CHECKPOINTS = Path(__file__).parents[2] / "edgespeech" / "checkpoints"
-CHECKPOINT = CHECKPOINTS / "ctc-en-small"
-SPEECH = Path(os.environ.get("EDGESPEECH_SPEECH", Path(__file__).parents[3] / "shared" / "speech"))
+CHECKPOINT = EMBEDDED / "ctc-en-small"
 ENGINES = ("onnx", "openvino")
 
 Row = dict[str, str]
@@ -57,14 +55,14 @@ def model(request: pytest.FixtureRequest, bundles: dict[str, Path]) -> Iterator[
 
 
 def samples() -> list[Row]:
-    with (CHECKPOINTS / "samples" / "samples.tsv").open(encoding="utf-8") as stream:
+    with (FIXTURES / "samples-espeak" / "samples.tsv").open(encoding="utf-8") as stream:
         return list(csv.DictReader(stream, delimiter="\t"))
 
 
 def test_the_samples_say_what_they_say(model: CtcModel) -> None:
     rows = samples()
     assert len(rows) >= 3
-    heard = [model.transcribe(CHECKPOINTS / "samples" / row["path"]) for row in rows]
+    heard = [model.transcribe(FIXTURES / "samples-espeak" / row["path"]) for row in rows]
     assert jiwer.cer([row["transcript"] for row in rows], [transcript.text for transcript in heard]) < 0.2
     for transcript in heard:
         times = [time for word in transcript.words for time in (word.start, word.end)]
@@ -76,7 +74,7 @@ def test_the_runtime_hears_what_the_reference_model_hears(model: CtcModel) -> No
     processor = Wav2Vec2Processor.from_pretrained(CHECKPOINT)
     reference = Wav2Vec2ForCTC.from_pretrained(CHECKPOINT)
     for row in samples():
-        audio = read_audio(CHECKPOINTS / "samples" / row["path"], RATE)
+        audio = read_audio(FIXTURES / "samples-espeak" / row["path"], RATE)
         values = processor(audio=audio, sampling_rate=RATE, return_tensors="pt").input_values
         with torch.inference_mode():
             ids = reference(values).logits.argmax(-1)
@@ -84,7 +82,7 @@ def test_the_runtime_hears_what_the_reference_model_hears(model: CtcModel) -> No
 
 
 def test_other_runtimes_hear_the_same(bundles: dict[str, Path]) -> None:
-    waveforms = [read_audio(CHECKPOINTS / "samples" / row["path"], RATE) for row in samples()]
+    waveforms = [read_audio(FIXTURES / "samples-espeak" / row["path"], RATE) for row in samples()]
     with edgespeech_runtime.load(bundles["onnx"]) as model:
         expected = [squeezed(transcript.text) for transcript in model.transcribe(waveforms)]
     assert sherpa_texts(bundles["onnx"], waveforms) == expected

@@ -1,4 +1,4 @@
-"""Bundles with a quantized decoder in the runtime as it is: the embedded translator still says what it said.
+"""Bundles with a quantized decoder in the runtime as it is: a trained translator still says what it said.
 
 Its export takes most of a minute for each engine; the usual run does one, and the other with a tiny model.
 """
@@ -6,7 +6,6 @@ Its export takes most of a minute for each engine; the usual run does one, and t
 import csv
 import shutil
 from dataclasses import replace
-from pathlib import Path
 
 import edgespeech_runtime
 import numpy as np
@@ -18,15 +17,13 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.bundle import open_bundle, sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden
 from exported_models import sounds
-
-CHECKPOINTS = Path(__file__).parents[3] / "edgespeech" / "checkpoints"
-SAMPLES = CHECKPOINTS / "samples-en-de"
+from places import TRANSLATED, TRANSLATOR
 
 
 @pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
 def translator(request, tmp_path_factory):
     bundle = tmp_path_factory.mktemp("translator") / request.param
-    export(CHECKPOINTS / "digits-en-de", bundle, ExportOptions(engine=request.param))
+    export(TRANSLATOR, bundle, ExportOptions(engine=request.param))
     return bundle
 
 
@@ -58,8 +55,8 @@ def test_in_int8_the_translator_says_the_same_alone_in_batches_and_with_beams(tr
     share = quantized(translator, tmp_path / "bundle", "int8")
     assert share.share > 0.5
     assert share.floating == ()
-    rows = list(csv.DictReader((SAMPLES / "samples.tsv").read_text("utf-8").splitlines(), delimiter="\t"))
-    paths = [SAMPLES / row["path"] for row in rows]
+    rows = list(csv.DictReader((TRANSLATED / "samples.tsv").read_text("utf-8").splitlines(), delimiter="\t"))
+    paths = [TRANSLATED / row["path"] for row in rows]
     with (
         edgespeech_runtime.load(translator, threads=1) as exact,
         edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model,

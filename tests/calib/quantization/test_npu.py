@@ -21,11 +21,9 @@ from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.manifest import Manifest
 from edgespeech_runtime.waveform import normalize
 from onnx import helper
+from places import SENTENCES
 
-import edgespeech
 from edgespeech import AutoModelForCTC
-
-SET = Path(edgespeech.__file__).parent / "checkpoints" / "calibration" / "sentences-en.tsv"
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +31,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A tiny CTC checkpoint and its bundle."""
     folder = tmp_path_factory.mktemp("npu")
     checkpoint = make_checkpoint(folder / "checkpoint", "wav2vec2")
-    export_npu(checkpoint, folder / "bundle", open_set(str(SET)), NpuOptions(buckets=(2.0,), samples=6))
+    export_npu(checkpoint, folder / "bundle", open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=6))
     return checkpoint, folder / "bundle"
 
 
@@ -101,7 +99,7 @@ def test_the_logits_are_close_to_the_float_models(made: tuple[Path, Path]):
     model = AutoModelForCTC.from_pretrained(checkpoint)
     import torch
 
-    waveform = open_set(str(SET)).utterances[0].audio.read(16000)[:24000]
+    waveform = open_set(str(SENTENCES)).utterances[0].audio.read(16000)[:24000]
     with torch.inference_mode():
         expected = model(torch.from_numpy(normalize(waveform))[None]).logits[0].numpy()
     with edgespeech_runtime.load(bundle, threads=1) as runtime:
@@ -137,7 +135,7 @@ def qualcomm(monkeypatch: pytest.MonkeyPatch) -> list[bytes | Exception]:
 
 def exported_compiled(checkpoint: Path, bundle: Path) -> Manifest:
     options = NpuOptions(buckets=(2.0,), samples=2, compile=True, soc_model=60)
-    return export_npu(checkpoint, bundle, open_set(str(SET)), options)
+    return export_npu(checkpoint, bundle, open_set(str(SENTENCES)), options)
 
 
 def test_compiled_graphs_lie_beside_those_that_run_anywhere(made: tuple[Path, Path], qualcomm: list, tmp_path: Path):
