@@ -50,7 +50,7 @@ class Program(click.Group):
 def program(ctx: click.Context) -> None:
     """Speech checkpoints to bundles that run on devices, with proof that they agree.
 
-    At the desk, export a checkpoint folder to a bundle; on the device, edgespeech_runtime loads the bundle.
+    On the build machine, export a checkpoint folder to a bundle; on the device, edgespeech_runtime loads it.
 
     \b
       edgespeech export CHECKPOINT BUNDLE
