@@ -1,0 +1,40 @@
+"""Bundles of trained checkpoints, each exported once per run of the tests."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import edgespeech_runtime
+import pytest
+from edgespeech_export import ExportOptions, export
+from edgespeech_runtime import CtcModel, EncoderDecoderModel
+from places import embedded
+from tracing import tracing_once
+
+ENGINES = ("onnx", "openvino")
+NAMES = ("ctc-en", "dictation-en")
+
+Bundles = Callable[[str, str], Path]
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Bundles:
+    """`bundle("ctc-en", "onnx")`: the bundle of a checkpoint that comes with edgespeech."""
+    folder = tmp_path_factory.mktemp("embedded")
+
+    def make(name: str, engine: str) -> Path:
+        checkpoint, place = embedded(name), folder / name / engine
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            with tracing_once(traces, name):
+                export(checkpoint, place, ExportOptions(engine=engine))  # type: ignore[arg-type]
+        return place
+
+    return make
+
+
+@pytest.fixture(scope="module", params=[(name, engine) for name in NAMES for engine in ENGINES], ids="-".join)
+def model(request: pytest.FixtureRequest, bundle: Bundles) -> Iterator[CtcModel | EncoderDecoderModel]:
+    """Each bundle in each engine, loaded."""
+    with edgespeech_runtime.load(bundle(*request.param)) as loaded:
+        assert isinstance(loaded, CtcModel | EncoderDecoderModel)
+        yield loaded
