@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from edgespeech_calib.measure import Measure
     from edgespeech_calib.results import Comparison, Evaluation, SystemResult
 
-NORMALISATIONS = ("none", "basic")  # edgespeech_calib.normalisation.Normalisation; not imported, it comes with numpy
+NORMALISATIONS = ("none", "basic", "english")  # edgespeech_calib.normalisation.Normalisation; that comes with numpy
 
 
 @click.command(short_help="Count the errors of a bundle; measure its speed and memory.")

@@ -1,8 +1,10 @@
 """Spellings that are made alike, and those that are not."""
 
+from typing import get_args
+
 import pytest
 from edgespeech_calib import normalise
-from edgespeech_calib.normalisation import DESCRIPTIONS
+from edgespeech_calib.normalisation import DESCRIPTIONS, Normalisation
 
 
 @pytest.mark.parametrize(
@@ -28,9 +30,22 @@ def test_basic(text, expected):
     assert normalise(expected, "basic") == expected
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Mr. Quilter is the apostle of the middle classes.", "MISTER QUILTER IS THE APOSTLE OF THE MIDDLE CLASSES"),
+        ("Mrs Hale, Dr. Gibson", "MISSUS HALE DOCTOR GIBSON"),
+        ("the Mr's hat, Drs. Mrx", "THE MR'S HAT DRS MRX"),  # other words stay
+    ],
+)
+def test_english_writes_titles_as_they_are_read(text, expected):
+    assert normalise(text, "english") == expected
+    assert normalise(expected, "english") == expected
+
+
 def test_none_changes_nothing():
     assert normalise(" A,  b ", "none") == " A,  b "
 
 
 def test_each_way_is_described():
-    assert set(DESCRIPTIONS) == {"none", "basic"}
+    assert set(DESCRIPTIONS) == set(get_args(Normalisation))
