@@ -4,7 +4,8 @@ from typing import Any
 
 from checkpoints import XVECTOR
 
-# What differs in the graph, at least once each: norms, biases, adapters of both kinds, odd kernels, activations.
+# What differs in the graph, at least once each: norms, biases, adapters of both kinds, odd kernels, activations, a
+# positional kernel for each channel.
 KINDS: dict[str, tuple[str, dict[str, Any]]] = {
     "wav2vec2-group": ("wav2vec2", {}),
     "wav2vec2-adapters": (
@@ -36,6 +37,8 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "conv_kernel": [9, 4, 3],
             "conv_stride": [4, 3, 2],
             "hidden_act": "relu",
+            "num_conv_pos_embeddings": 900,
+            "num_conv_pos_embedding_groups": 32,
         },
     ),
 }

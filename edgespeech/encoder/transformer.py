@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.utils import parametrizations
 
 from edgespeech.activations import activation
@@ -14,11 +15,15 @@ MASKED = -1e4  # added to the scores of padded frames: exp underflows to 0 in fl
 
 
 class PositionalConv(nn.Module):
-    """A grouped convolution over time whose output is added to its input in place of position embeddings."""
+    """A grouped convolution over time whose output is added to its input in place of position embeddings.
+
+    `before` counts the frames of zeros to the left; with `taps - 1 - before` to the right, the length stays as it is.
+    """
 
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__()
         kernel = config.num_conv_pos_embeddings
+        self.before = kernel // 2
         self.conv = nn.Conv1d(
             config.hidden_size,
             config.hidden_size,
@@ -39,10 +44,46 @@ class PositionalConv(nn.Module):
             x = self.batch_norm(x)
         if mask is not None:
             x = x * mask[:, None].to(x.dtype)
-        x = self.conv(x)
-        if self.surplus:
+        x = self.depthwise(x) if self.is_depthwise else self.conv(x)
+        if self.surplus and not self.is_depthwise:
             x = x[:, :, : -self.surplus]
         return self.activation(x).transpose(1, 2)
+
+    @property
+    def is_depthwise(self) -> bool:
+        """Whether each channel has a kernel of its own."""
+        return self.conv.groups == self.conv.out_channels
+
+    def depthwise(self, x: Tensor) -> Tensor:
+        """(batch, hidden, frames) -> the same shape, as a convolution over an image of one row.
+
+        That form has fast kernels everywhere: ONNX Runtime takes 8 to 20 times as long for the other one, where the
+        kernel spans hundreds of frames. Taps that reach beyond the audio see only zeros; where its length is known,
+        they are left out.
+        """
+        weight, before = self.conv.weight, self.before
+        if not torch.compiler.is_exporting():
+            weight, before = within(weight, before, x.shape[2])
+        x = F.pad(x, (before, weight.shape[2] - 1 - before))
+        return F.conv2d(x[:, :, None], weight[:, :, None], self.conv.bias, groups=self.conv.groups)[:, :, 0]
+
+    @torch.no_grad()
+    def trim(self) -> None:
+        """Leave out taps at the ends of a kernel for each channel that are zero in all; weight norm must be folded."""
+        used = self.conv.weight.ne(0).any(dim=1).any(dim=0).nonzero()
+        if self.is_depthwise and len(used):
+            first, last = int(used[0]), int(used[-1]) + 1
+            self.conv.weight = nn.Parameter(self.conv.weight[:, :, first:last].clone(), requires_grad=False)
+            self.conv.kernel_size = (last - first,)
+            self.before -= first
+
+
+def within(weight: Tensor, before: int, frames: int) -> tuple[Tensor, int]:
+    """The taps of a kernel (channels, channels in a group, taps) that can see one of `frames`; and the zeros before."""
+    first, last = max(0, before - frames + 1), min(weight.shape[2], before + frames)
+    if first >= last:  # none can
+        return torch.zeros_like(weight[:, :, :1]), 0
+    return weight[:, :, first:last], before - first
 
 
 class Attention(nn.Module):

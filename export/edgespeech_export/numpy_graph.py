@@ -27,7 +27,7 @@ from edgespeech_export.weight_store import EXTERNAL_FROM, FLOAT16_MAX
 Values = npt.NDArray[Any]
 
 MOST_INLINE = 16  # elements of a constant that stands in the program itself
-KERNEL_AXES = 3  # channels out, channels in, taps
+KERNEL_AXES = 3  # channels out, channels in, taps; over an image of one row there is an axis of 1 before the last
 PREFIX = "model."  # of the names of parameters: every graph's module holds the model under this name
 # Attributes that say how, not what, with the one value of each that numpy follows.
 SILENT: dict[tuple[str, str], Any] = {
@@ -109,7 +109,9 @@ def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, pr
     read = {name for node in nodes for name in node.input}
     kernels = {node.input[place] for node in nodes for place in _arranged(node) if place < len(node.input)}
     for name in kernels & {*arrays}:
-        if arrays[name].ndim != KERNEL_AXES:
+        if arrays[name].ndim != KERNEL_AXES and not (
+            arrays[name].ndim == KERNEL_AXES + 1 and arrays[name].shape[2] == 1
+        ):
             raise ExportError(f"the graph {source.name!r} cannot run in numpy: {name} is no kernel along one axis")
     weights = {
         name: archive.put(name.removeprefix(PREFIX), array, precision)

@@ -80,7 +80,7 @@ class Source(ABC):
 def hearing(
     folder: Path, encoder: SpeechModel, layers: Sequence[Layer] | None = None, least: int = 1
 ) -> tuple[Audio, Frames]:
-    """Return what the manifest says of a model's input; folds the weight norm of the encoder's positional convolution.
+    """Return what the manifest says of a model's input; folds the positional convolution's weight norm.
 
     Args:
         folder: the checkpoint's.
@@ -92,9 +92,10 @@ def hearing(
         CheckpointError: the feature extractor's file is missing or damaged.
     """
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    positional = encoder.encoder.pos_conv_embed.conv
-    if parametrize.is_parametrized(positional, "weight"):
-        parametrize.remove_parametrizations(positional, "weight")
+    positional = encoder.encoder.pos_conv_embed
+    if parametrize.is_parametrized(positional.conv, "weight"):
+        parametrize.remove_parametrizations(positional.conv, "weight")
+    positional.trim()
     layers = encoder.convolutions if layers is None else layers
     kernels, strides, paddings = zip(*layers, strict=True)
     hop, shortest = int(np.prod(strides)), samples_for(least, layers)

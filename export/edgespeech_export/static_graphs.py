@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.adapter import AdapterLayer
 from edgespeech.encoder.features import TimeGroupNorm
-from edgespeech.encoder.transformer import PositionalConv, Trace
+from edgespeech.encoder.transformer import PositionalConv, Trace, within
 from edgespeech.models.ctc import SpeechForCTC
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.models.speech import SpeechModel
@@ -118,17 +118,19 @@ class StaticEncoder(nn.Module):
 
 def positional(layer: PositionalConv, x: Tensor, mask: Tensor) -> Tensor:
     """(1, frames, hidden) -> the same shape, without the part of a long kernel that would only ever see padding."""
-    frames, kernel, before = x.shape[1], layer.conv.kernel_size[0], layer.conv.kernel_size[0] // 2
-    first, last = max(0, before - frames + 1), min(kernel, before + frames)
-    if (first, last) == (0, kernel):
+    frames, taps = x.shape[1], layer.conv.weight.shape[2]
+    weight, before = within(layer.conv.weight, layer.before, frames)
+    if weight.shape[2] == taps and not layer.is_depthwise:
         return layer(x, mask)
     x = x.transpose(1, 2)  # (1, hidden, frames)
     if layer.batch_norm is not None:
         x = layer.batch_norm(x)
-    before -= first
-    x = F.pad(x * mask[:, None], (before, last - first - 1 - before))
-    weight = layer.conv.weight[:, :, first:last]
-    return layer.activation(F.conv1d(x, weight, layer.conv.bias, groups=layer.conv.groups)).transpose(1, 2)
+    x = F.pad(x * mask[:, None], (before, weight.shape[2] - 1 - before))
+    if layer.is_depthwise:
+        x = F.conv2d(x[:, :, None], weight[:, :, None], layer.conv.bias, groups=layer.conv.groups)[:, :, 0]
+    else:
+        x = F.conv1d(x, weight, layer.conv.bias, groups=layer.conv.groups)
+    return layer.activation(x).transpose(1, 2)
 
 
 class FirstProduct(nn.Module):

@@ -35,6 +35,10 @@ CASES: dict[str, tuple[tuple[Family, ...], dict[str, Any]]] = {
     "positional kernel 1": (FAMILIES, {"num_conv_pos_embeddings": 1}),
     "positional kernel 2": (FAMILIES, {"num_conv_pos_embeddings": 2, "num_conv_pos_embedding_groups": 32}),
     "positional kernel beyond the audio": (FAMILIES, {"num_conv_pos_embeddings": 128}),
+    "positional kernel per channel": (
+        ("wav2vec2",),
+        {"num_conv_pos_embeddings": 300, "num_conv_pos_embedding_groups": 32},
+    ),
     "one head": (FAMILIES, {"num_attention_heads": 1}),
     "32 heads": (FAMILIES, {"num_attention_heads": 32}),
     "no layers": (FAMILIES, {"num_hidden_layers": 0}),

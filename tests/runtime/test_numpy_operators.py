@@ -286,6 +286,17 @@ def test_a_grouped_convolution_is_torchs(groups: int, taps: int, frames: int) ->
     np.testing.assert_allclose(few, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize(("taps", "before", "after"), [(5, 4, 0), (600, 599, 0), (901, 450, 450), (64, 10, 53)])
+def test_a_convolution_per_channel_over_a_row_is_torchs(taps: int, before: int, after: int) -> None:
+    x, weight, bias = floats(2, 24, 1, 200) + 8, floats(24, 1, 1, taps) / taps, floats(24)
+    padded = torch.nn.functional.pad(torch.from_numpy(x), (before, after))
+    expected = torch.conv2d(padded, torch.from_numpy(weight), torch.from_numpy(bias), groups=24).numpy()
+    kernel = linear.arranged(weight, group=24)
+    ones = {"strides": (1, 1), "dilations": (1, 1)}
+    found = linear.conv(x, kernel, bias, pads=(0, before, 0, after), group=24, **ones)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
 def test_a_long_utterance_of_grouped_windows_takes_little_memory() -> None:
     import tracemalloc
 

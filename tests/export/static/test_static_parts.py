@@ -17,16 +17,37 @@ def config(**options):
     return Wav2Vec2Config(**{**TINY, **options})
 
 
+@pytest.mark.parametrize("groups", [4, 32])
 @pytest.mark.parametrize("kernel", [16, 15, 128, 127])
 @pytest.mark.parametrize("frames", [1, 2, 13, 64, 65, 90])
 @torch.no_grad()
-def test_a_long_positional_kernel_is_cut_to_what_sees_frames(kernel, frames):
+def test_a_long_positional_kernel_is_cut_to_what_sees_frames(kernel, frames, groups):
     torch.manual_seed(kernel)
-    layer = PositionalConv(config(num_conv_pos_embeddings=kernel)).eval()
+    options = {"num_conv_pos_embeddings": kernel, "num_conv_pos_embedding_groups": groups}
+    layer = PositionalConv(config(**options)).eval()
     parametrize.remove_parametrizations(layer.conv, "weight")
     x, mask = torch.randn(1, frames, TINY["hidden_size"]), real(torch.tensor([max(1, frames - 3)]), frames)
     found = positional(layer, x, mask.float())
     torch.testing.assert_close(found, layer(x, mask), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("kernel", [15, 40, 128])
+@pytest.mark.parametrize("used", [(0, 15), (1, 8), (7, 9), (3, 15)])
+@torch.no_grad()
+def test_zeros_at_the_ends_of_a_kernel_for_each_channel_are_left_out(kernel, used):
+    torch.manual_seed(kernel)
+    options = {"num_conv_pos_embeddings": kernel, "num_conv_pos_embedding_groups": TINY["hidden_size"]}
+    layer = PositionalConv(config(**options)).eval()
+    parametrize.remove_parametrizations(layer.conv, "weight")
+    layer.conv.weight[:, :, : used[0]] = 0
+    layer.conv.weight[:, :, used[1] :] = 0
+    x, mask = torch.randn(2, 40, TINY["hidden_size"]), real(torch.tensor([40, 22]), 40)
+    expected = layer(x, mask)
+    layer.trim()
+    assert layer.conv.weight.shape[2] == used[1] - used[0]
+    torch.testing.assert_close(layer(x, mask), expected, atol=1e-5, rtol=0)
+    alone = torch.ones(1, 40)
+    torch.testing.assert_close(positional(layer, x[:1], alone), expected[:1], atol=1e-5, rtol=0)
 
 
 @torch.no_grad()

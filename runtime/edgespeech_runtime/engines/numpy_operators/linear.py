@@ -7,6 +7,8 @@ from numpy.lib.stride_tricks import as_strided
 
 from .arrays import Array
 
+FEW_TAPS = 32  # of a kernel for each channel, up to which windows are faster than spectra
+IMAGE_AXES = 4  # batch, channels, rows, frames
 WINDOWS = 2**21  # elements of the windows that are copied at a time, 8 MiB in float32
 
 
@@ -38,11 +40,11 @@ def gemm(
 
 
 def arranged(kernel: Array, *, group: int = 1) -> Array:
-    """(channels_out, channels_in / groups, taps) -> (groups, taps, channels_in / groups, channels_out / groups).
+    """(channels_out, channels_in / groups, [1,] taps) -> (groups, taps, channels_in / groups, channels_out / groups).
 
     So each group's kernel is the right factor of a product with windows of frames. Done once, when a graph is loaded.
     """
-    channels_out, width, taps = kernel.shape
+    channels_out, width, *_, taps = kernel.shape  # over an image of one row there is an axis of 1 between them
     return np.ascontiguousarray(kernel.reshape(group, channels_out // group, width, taps).transpose(0, 3, 2, 1))
 
 
@@ -56,11 +58,16 @@ def conv(
     dilations: tuple[int, ...] = (1,),
     group: int = 1,
 ) -> Array:
-    """(batch, channels_in, frames_in) -> (batch, channels_out, frames), with a kernel as `arranged` gives it.
+    """(batch, channels_in, [1,] frames_in) -> (batch, channels_out, [1,] frames), with a kernel as `arranged` gives it.
 
-    Windows of frames, copied some at a time, times the kernel. The result is a view of memory in which the channels
-    come last. Raises ValueError where there are fewer frames than the kernel spans.
+    Windows of frames, copied some at a time, times the kernel; the result is then a view of memory in which the
+    channels come last. A long kernel for each channel goes through spectra. Raises ValueError where there are fewer
+    frames than the kernel spans.
     """
+    if x.ndim == IMAGE_AXES:
+        sides = (pads[1], pads[3])
+        row = conv(x[:, :, 0], kernel, bias, strides=strides[1:], pads=sides, dilations=dilations[1:], group=group)
+        return row[:, :, None]
     (stride,), (dilation,), (before, after) = strides, dilations, pads
     taps, width, width_out = kernel.shape[1:]
     if x.shape[1] != group * width:
@@ -68,6 +75,9 @@ def conv(
     frames = (x.shape[2] + before + after - dilation * (taps - 1) - 1) // stride + 1
     if frames < 1:
         raise ValueError(f"{x.shape[2]} frames are fewer than the kernel of {taps} spans")
+    if width == width_out == stride == dilation == 1 and taps > FEW_TAPS:
+        filtered = _filtered(np.pad(x, ((0, 0), (0, 0), (before, after))), kernel[:, :, 0, 0], frames)
+        return filtered if bias is None else filtered + bias[:, None]
     x = _channels_last(x, before, after)
     result = np.empty((len(x), frames, group * width_out), x.dtype)
     at_a_time = max(1, WINDOWS // (taps * width))
@@ -87,6 +97,13 @@ def conv(
             if bias is not None:
                 some += bias
     return result.swapaxes(1, 2)
+
+
+def _filtered(x: Array, kernel: Array, frames: int) -> Array:
+    """Correlate each channel of x (batch, channels, frames_in) with its kernel (channels, taps), in float64."""
+    size = 1 << (x.shape[2] - 1).bit_length()  # what wraps around lies behind the `frames` that are wanted
+    spectrum = np.fft.rfft(x.astype(np.float64), size) * np.fft.rfft(kernel.astype(np.float64), size).conj()
+    return np.fft.irfft(spectrum, size)[:, :, :frames].astype(x.dtype)
 
 
 def _channels_last(x: Array, before: int, after: int) -> Array:
