@@ -8,6 +8,7 @@ import argparse
 import csv
 import difflib
 import re
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -16,7 +17,6 @@ from faster_whisper import WhisperModel
 
 SPOKEN = {"mr": "mister", "mrs": "missus", "dr": "doctor", "st": "saint"}  # as LibriSpeech writes them
 LEVEL = 0.06  # root mean square of the waveform that the teacher gets
-SAVED_EVERY = 100  # utterances
 
 
 def plain(word: str) -> str:
@@ -37,22 +37,25 @@ def restored(letters: str, written: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def label(model: WhisperModel, folder: Path, limit: int) -> int:
-    """Fill in `dictated` of the first `limit` utterances of a part; how many words were spelled by the teacher."""
-    part, labelled = Part(folder), list[Utterance]()
-    for number, utterance in enumerate(part.utterances):
-        if number < limit:
+def label(model: WhisperModel, folder: Path, end: float) -> int:
+    """Fill in `dictated` of a part's utterances until `time.monotonic()` is `end`; of how many that was done.
+
+    What the rest had is taken away, so that nobody learns sentences without punctuation from a long part.
+    """
+    part, labelled, done = Part(folder), list[Utterance](), 0
+    for utterance in part.utterances:
+        if time.monotonic() < end:
             waveform = part.waveform(utterance) * LEVEL
             segments, _ = model.transcribe(
                 waveform, beam_size=1, temperature=0.0, without_timestamps=True, condition_on_previous_text=False
             )
             written = "".join(segment.text for segment in segments).strip()
-            utterance = replace(utterance, dictated=restored(utterance.letters, written))
-        labelled.append(utterance)
-        if number < limit and number % SAVED_EVERY == SAVED_EVERY - 1:
-            save(folder, labelled + part.utterances[number + 1 :])
+            labelled.append(replace(utterance, dictated=restored(utterance.letters, written)))
+            done += 1
+        else:
+            labelled.append(replace(utterance, dictated=""))
     save(folder, labelled)
-    return min(limit, len(labelled))
+    return done
 
 
 def save(folder: Path, utterances: list[Utterance]) -> None:
@@ -70,11 +73,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("teacher", type=Path)
     parser.add_argument("parts", type=Path, nargs="+")
-    parser.add_argument("--limit", type=int, default=2500, help="utterances of each part (%(default)s)")
+    parser.add_argument("--minutes", type=float, default=15, help="for all parts, in their order (%(default)s)")
     options = parser.parse_args()
     model = WhisperModel(str(options.teacher), device="cpu", compute_type="int8", cpu_threads=1)
+    end = time.monotonic() + 60 * options.minutes
     for folder in options.parts:
-        print(f"{folder.name}: {label(model, folder, options.limit)} utterances", flush=True)
+        print(f"{folder.name}: {label(model, folder, end)} utterances", flush=True)
 
 
 if __name__ == "__main__":
