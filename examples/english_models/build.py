@@ -58,16 +58,8 @@ class Build:
         """The front end, then both models side by side."""
         front = self.work / "front.pt"
         if not front.exists():
-            run(
-                "front.py",
-                self.teacher,
-                self.corpus,
-                front,
-                "--minutes",
-                self.minutes * SHARES["front"],
-                "--threads",
-                2,
-            )
+            minutes = ("--minutes", self.minutes * SHARES["front"])
+            run("front.py", self.teacher, self.corpus, front, *minutes, "--threads", 2)
         minutes = ("--minutes", self.minutes * SHARES["last"])
         given = (self.teacher, self.corpus, self.speech)
         running = [

@@ -183,9 +183,9 @@ def write_positions(model: Wav2Vec2Model, table: Tensor, means: Tensor) -> Wav2V
 
     The projection's bias is lowered by `CONSTANT`, so that the convolution's input is nearly constant: the features'
     `means` (384,) less `CONSTANT`. Left of the first frame it is zero. So the convolution gives at each frame the sum
-    of the kernel's taps up to there, and any table can be written as the differences of its rows. The convolution's bias
-    takes the constant back, and lifts its output to where GELU is the identity. What the features deviate from their
-    means is an error in the positions: 5 % of their size with this constant.
+    of the kernel's taps up to there, and any table can be written as the differences of its rows. The convolution's
+    bias takes the constant back, and lifts its output to where GELU is the identity. What the features deviate from
+    their means is an error in the positions: 5 % of their size with this constant.
     """
     taps = 2 * len(table)
     copy = Wav2Vec2Model(Wav2Vec2Config(**encoder_settings(taps, SIZE)))
