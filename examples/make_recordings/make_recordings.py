@@ -27,14 +27,23 @@ RATE = 16000  # Hz
 SHIFTS = (1.0, 0.88, 1.12, 0.94, 1.2, 0.82)  # of pitch and pace, by resampling: as if other people spoke
 PEAK = 0.5  # of full scale: what is louder takes more room, and the front end divides it out
 BITS = 12  # of 16 in the calibration set, the rest is zero and takes no room; the rounding is 60 dB below the peak
-EDGE = 0.3  # seconds of silence before and after a sample
+EDGE = 0.3  # seconds of silence before and after speech
 HEADER = "path\ttext\tspeaker"
 
 
+class Middle(random.Random):
+    """No chance: the middle of each range, here of a voice's pace."""
+
+    def uniform(self, a: float, b: float) -> float:
+        """The middle."""
+        return (a + b) / 2
+
+
 def spoken(speak: Speak, text: str, rng: random.Random, shift: float = 1.0) -> Wave:
-    """(samples,) at 16 kHz with the peak `PEAK`."""
+    """(samples,) at 16 kHz with the peak `PEAK` and silence around it."""
     waveform, rate = speak(text, rng)
-    return scaled(soxr.resample(np.asarray(waveform, np.float32), rate * shift, RATE))
+    pause = np.zeros(int(EDGE * RATE), np.float32)
+    return scaled(np.concatenate((pause, soxr.resample(np.asarray(waveform, np.float32), rate * shift, RATE), pause)))
 
 
 def scaled(waveform: Wave) -> Wave:
@@ -68,12 +77,11 @@ def ring(noise: Wave, start: int, hertz: float, decay: float, height: float) -> 
 
 
 def sample(speakers: dict[str, Speak], text: str, voice: str, noise: float | None) -> Wave:
-    """A sample with silence around it; without a voice, a second of a quiet room."""
+    """A sample in a quiet room; without a voice, a second of the room."""
     rng = np.random.default_rng(0)
     if not voice:
         return 0.001 * pink(RATE, rng)
-    pause = np.zeros(int(EDGE * RATE), np.float32)
-    waveform = np.concatenate((pause, spoken(speakers[voice], text, random.Random(0)), pause))
+    waveform = spoken(speakers[voice], text, Middle(0))
     waveform += 0.0005 * pink(len(waveform), rng)
     if noise is not None:
         waveform += 10 ** (-noise / 20) * waveform.std() * kitchen(len(waveform), rng)
