@@ -10,7 +10,7 @@ EdgeSpeechRuntimeError
 ├── DeviceError (ValueError)                      a device that this machine or engine does not offer
 └── EngineError (RuntimeError)                    the inference engine refused or failed
     ├── EnginePackageError (ImportError)          the engine's package is not installed
-    └── SelfCheckError                            the device computes something else than the desk did
+    └── SelfCheckError                            the device computes something else than the build machine did
 
 A message is one line: what was expected, what came, what to do.
 """

@@ -84,7 +84,7 @@ class Graphs:
             return self._loaded[name]
 
     def _compiled(self, spec: Spec) -> Graph | None:
-        """The graph as the desk compiled it for this device; None where it did not, or the device refuses it."""
+        """The graph as it was compiled beforehand for this device; None where it was not, or the device refuses it."""
         device = self._engine.device
         for each in spec.compiled:
             if (each.device, each.library) == (device.name, device.library):

@@ -28,7 +28,7 @@ def load(
     "once" on each device and remembers how that came out, "always" or "never".
 
     Raises BundleError, DeviceError, ArgumentError, EngineError (EnginePackageError where the engine is not installed,
-    SelfCheckError where the only device, or the last of several, gives other results than the desk did).
+    SelfCheckError where the only device, or the last of several, gives other results than the build machine did).
     """
     opened = open_bundle(bundle)
     places = candidates(opened.manifest.engine, device, opened.manifest.static is not None)

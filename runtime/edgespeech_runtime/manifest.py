@@ -55,7 +55,7 @@ class Audio:
 
 @dataclass(frozen=True)
 class Compiled:
-    """A graph as it was compiled at the desk: a file that needs no other, and what takes it.
+    """A graph as it was compiled on the build machine: a file that needs no other, and what takes it.
 
     That is the device of this exact name under the same versions of its library, everything else takes the graph
     itself. `options` are those given to the compiler.

@@ -1,4 +1,4 @@
-"""Whether a device computes what the desk did: the self-check of a bundle, run once on each device and remembered."""
+"""Whether a device computes what the build machine did: the self-check of a bundle, run once on each and remembered."""
 
 import json
 from typing import Literal, get_args

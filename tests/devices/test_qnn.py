@@ -150,7 +150,7 @@ def with_qualcomms_compiler(folder: Path) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
-def test_what_the_desk_compiled_is_taken_by_the_same_version_alone(tmp_path):
+def test_what_was_compiled_beforehand_is_taken_by_the_same_version_alone(tmp_path):
     bundle, calibration = tmp_path / "bundle", ("--calib", SENTENCES, "--samples", 4, "--buckets", SECONDS)
     command = ["export", CHECKPOINTS["ctc-en-small"], bundle, "--target", "npu", "--precision", "int8", *calibration]
     subprocess.run(

@@ -194,8 +194,8 @@ def test_many_writers_of_one_blob(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def from_desk(tiny_bundle, rewrite):
-    """`from_desk(content, **facts)`: a bundle whose graph was compiled at the desk to `content`, for the CPU."""
+def precompiled(tiny_bundle, rewrite):
+    """`precompiled(content, **facts)`: a bundle whose graph was compiled beforehand to `content`, for the CPU."""
 
     def make(content=None, **facts):
         folder = tiny_bundle()
@@ -226,33 +226,33 @@ def opened(monkeypatch):
     return names
 
 
-def test_what_the_desk_compiled_for_this_device_is_taken(from_desk, opened, say):
-    folder = from_desk()
+def test_what_was_compiled_for_this_device_is_taken(precompiled, opened, say):
+    folder = precompiled()
     require_text(folder, say)
     assert opened == ["single.cpu.onnx"]
 
 
 @pytest.mark.parametrize("facts", [{"device": "onnx:QNNExecutionProvider"}, {"library": "onnxruntime 0.1"}])
-def test_what_the_desk_compiled_for_another_is_not(from_desk, opened, say, facts):
-    require_text(from_desk(**facts), say)
+def test_what_was_compiled_for_another_is_not(precompiled, opened, say, facts):
+    require_text(precompiled(**facts), say)
     assert opened == ["single.onnx"]
 
 
-def test_what_the_device_refuses_of_the_desk_is_replaced(from_desk, opened, say):
-    require_text(from_desk(b"of another kind of chip"), say)
+def test_what_the_device_refuses_is_replaced(precompiled, opened, say):
+    require_text(precompiled(b"of another kind of chip"), say)
     assert opened == ["single.cpu.onnx", "single.onnx"]
 
 
-def test_a_compiled_graph_that_was_changed_is_refused(from_desk):
-    folder = from_desk()
+def test_a_compiled_graph_that_was_changed_is_refused(precompiled):
+    folder = precompiled()
     content = (folder / "single.cpu.onnx").read_bytes()
     (folder / "single.cpu.onnx").write_bytes(content[:-1] + b"\0")
     with pytest.raises(BundleError, match=r"single.cpu.onnx does not match its checksum"):
         load(folder)
 
 
-def test_a_compiled_graph_that_is_not_listed_is_refused(from_desk, rewrite):
-    folder = from_desk()
+def test_a_compiled_graph_that_is_not_listed_is_refused(precompiled, rewrite):
+    folder = precompiled()
     rewrite(folder, lambda data: data["files"].pop("single.cpu.onnx"))
     with pytest.raises(BundleError, match=r"graphs.single: 'single.cpu.onnx' is not listed in files"):
         load(folder)

@@ -1,7 +1,7 @@
 """Ids to text: the table of tokens of a bundle and the steps that make text of them.
 
-A detokenizer is one JSON file of a bundle, written at the desk. It knows no model and no tokenizer by name: what a
-vocabulary's tokens mean is said by its steps. It does not split text into tokens.
+A detokenizer is one JSON file of a bundle, written on the build machine. It knows no model and no tokenizer by name:
+what a vocabulary's tokens mean is said by its steps. It does not split text into tokens.
 """
 
 import json
