@@ -62,8 +62,13 @@ def plant(encoder: Any, kind: Outliers, seed: int = 0) -> None:
 
 
 def _fire(feed_forward: Any, states: Tensor, channel: int) -> None:
-    """Let the first hidden unit of a feed-forward layer speak in few frames, loudly, and to one channel only."""
+    """Let the first hidden unit of a feed-forward layer speak in few frames, loudly, and to one channel only.
+
+    It listens to what differs most between frames.
+    """
     first, last = feed_forward.intermediate_dense, feed_forward.output_dense
+    centred = states.flatten(0, 1) - states.mean((0, 1))
+    first.weight[0] = torch.linalg.svd(centred, full_matrices=False).Vh[0]
     heard = states @ first.weight[0]  # (batch, frames)
     threshold = heard.quantile(1 - SHARE)
     steep = LOUDEST / (heard.max() - threshold)

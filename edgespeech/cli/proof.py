@@ -60,11 +60,17 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(
             ("largest difference", f"{alone:.1e} alone, {together:.1e} in a padded batch; {allowed:.1e} is allowed")
         )
+    if found := _numbers(parity, "float32"):  # of bundles since the proof's yardstick is float64
+        rows.append(("float32 itself", f"{found[0]:.1e}: torch in float32 from torch in float64, the yardstick here"))
+    if found := _numbers(parity, "rounding"):
+        rows.append(("float16", f"weights so rounded change what the checkpoint computes by at most {found[0]:.1e}"))
     if found := _numbers(parity, "largest_logit"):
         rows.append(("largest logit", f"{found[0]:.1f}"))
     if isinstance(same := parity.get("same_tokens"), bool):
         where = ", greedy and with beams" if tokens else " in every frame"
-        rows.append(("tokens", ("the same" if same else "not the same") + where))
+        rows.append(
+            ("tokens", f"the same{where}" if same else f"not the same{where}: two were all but equally probable")
+        )
     if isinstance(same := parity.get("same_labels"), bool):
         rows.append(("labels", "the same" if same else "not the same"))
     if found := _numbers(parity, "least_cosine"):

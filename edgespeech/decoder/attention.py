@@ -80,7 +80,7 @@ class Attention(nn.Module):
         kept = query.dtype
         with self._precision(query.device.type):
             if self.upcast:
-                query = query.float()
+                query = query.to(torch.promote_types(kept, torch.float32))
             if self.scale != 1.0:
                 query = query * self.scale
             scores = [query @ key.to(query.dtype).transpose(2, 3) for key, _ in sources]

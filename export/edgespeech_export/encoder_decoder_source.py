@@ -4,27 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from edgespeech_runtime.contracts import NEXT_LOGITS, TOKENS, VALUES, Decoder
+from edgespeech_runtime.contracts import Decoder
 from edgespeech_runtime.errors import ArgumentError
 from edgespeech_runtime.generation import GenerationOptions, check_vocabulary
 from edgespeech_runtime.generation.options import NAMES
-from edgespeech_runtime.manifest import EngineName, FloatPrecision
+from edgespeech_runtime.manifest import EngineName
 from edgespeech_runtime.text import DETOKENIZER_FILE, Detokenizer
-from edgespeech_runtime.waveform import normalize
 
 from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
 from edgespeech.processing import AutoTokenizer
-from edgespeech_export import encoder_decoder_proof
 from edgespeech_export.cache_graph import cache_graph
 from edgespeech_export.channels_last import with_channels_last
 from edgespeech_export.encoder_decoder_graphs import encoder_decoder_graphs
+from edgespeech_export.encoder_decoder_proof import WrittenReference, reference
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
-from edgespeech_export.proof import golden_waveform
-from edgespeech_export.source import Arrays, Source, hearing
-
-GOLDEN_TOKENS = 4  # whose logits the golden output holds: a vocabulary may have 250 000 tokens
+from edgespeech_export.source import Source, hearing
 
 
 @dataclass(frozen=True)
@@ -50,17 +45,9 @@ class EncoderDecoderSource(Source):
         """See `Source.write_files`: the table that makes text of ids."""
         (folder / DETOKENIZER_FILE).write_text(self.detokenizer.to_json(), encoding="utf-8")
 
-    def golden(self) -> tuple[Arrays, float]:
-        """See `Source.golden`: logits after each of the first tokens that the model itself says."""
-        waveform = golden_waveform(self.audio.sampling_rate, self.audio.shortest)
-        values = (normalize(waveform) if self.audio.normalize else waveform)[None]
-        tokens = encoder_decoder_proof.said(self.model, values, self.decoder, GOLDEN_TOKENS)
-        logits = encoder_decoder_proof.reference(self.model, values, tokens)[None]
-        return {VALUES.name: values, TOKENS.name: tokens, NEXT_LOGITS.name: logits}, float(np.abs(logits).max())
-
-    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
-        """See `Source.prove`."""
-        return encoder_decoder_proof.prove(bundle, self.model, self.decoder, precision)
+    def reference(self) -> WrittenReference:
+        """See `Source.reference`: logits after each token that the model writes."""
+        return reference(self.model, self.decoder, self.waveforms, self.audio.normalize)
 
 
 def read(folder: Path) -> EncoderDecoderSource:

@@ -12,16 +12,20 @@ from edgespeech_runtime.devices import open_engine
 from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, FloatPrecision, Golden, Manifest
 
 from edgespeech.checkpoint import resolve
-from edgespeech_export import proof
-from edgespeech_export.errors import ExportError
+from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_export.proof import Reference, difference
 from edgespeech_export.provenance import operators, provenance, speed
 from edgespeech_export.reading import read
 from edgespeech_export.source import Source
 from edgespeech_export.static_source import StaticShapes, with_static_shapes
+from edgespeech_export.weight_store import round_weights
 from edgespeech_export.writers import WRITERS, Written
 
 GOLDEN_FILE = "golden.npz"
+# Of the largest logit: what 11 bits may add up to over a network; beyond it are weights too small for float16.
+ROUNDING = 5e-3
+DEVICES = 1e-5  # of the largest logit: what a device may be off by in any case, for GPUs have rougher functions
 SPARE = 4 * 2**20  # bytes of a bundle beside its weights, generously
 
 
@@ -67,6 +71,7 @@ def export(
         CheckpointError: the checkpoint cannot be read as what it claims to be.
         TargetExistsError: the bundle's folder exists and is not to be replaced.
         ProofError: the bundle does not compute what the checkpoint computes.
+        PrecisionError: float16 cannot hold the weights.
         ExportError: the disk is full, or a tool refused the graph.
         EnginePackageError: the engine is not installed.
     """
@@ -80,10 +85,12 @@ def export(
     if options.static is not None:
         source = with_static_shapes(source, options.static)
     check_space(target, _needed(source, options))
+    progress("computing what the checkpoint says, in float64")
+    reference, rounding = _reference(source, options.precision)
     with written_whole(target, options.force) as partial:
         written = WRITERS[options.engine](source, partial, options.precision, progress)
         source.write_files(partial)
-        golden = _write_golden(source, partial, options.precision)
+        golden = _write_golden(reference, partial)
         manifest = Manifest(
             task=source.task,
             engine=options.engine,
@@ -98,14 +105,37 @@ def export(
         )
         _write(manifest, partial)
         progress("proving the bundle against the checkpoint")
-        manifest = replace(manifest, report=_report(partial, source, options.precision, written))
+        parity = {**reference.prove(partial), **rounding}
+        manifest = replace(manifest, report={"parity": parity, **_report(partial, source, written)})
         _write(manifest, partial)
     return manifest
 
 
-def _report(folder: Path, source: Source, precision: FloatPrecision, written: dict[str, Written]) -> dict[str, object]:
+def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, dict[str, object]]:
+    """Run the model that the graphs will hold; of float16 that is the checkpoint rounded, and what that does is said.
+
+    Rounding the model itself, before anything is made of it, keeps the two apart: what the user asked for, and what an
+    engine adds, which is judged as in float32.
+
+    Raises:
+        PrecisionError: float16 cannot hold the weights.
+    """
+    reference = source.reference()
+    if precision == "float32":
+        return reference, {}
+    round_weights(source.model)
+    rounded = reference.again()
+    rounding = difference(reference.exact, rounded.exact)
+    if not rounding <= ROUNDING * reference.largest:  # NaN is no pass
+        raise PrecisionError(
+            f"weights in float16 change what the checkpoint computes by {rounding:.2g}, "
+            f"where its largest logit is {reference.largest:.2g}; use float32"
+        )
+    return rounded, {"rounding": rounding}
+
+
+def _report(folder: Path, source: Source, written: dict[str, Written]) -> dict[str, object]:
     return {
-        "parity": source.prove(folder, precision),
         "bytes": sum(path.stat().st_size for path in folder.iterdir()),
         "checkpoint_bytes_float32": source.bytes,
         "operators": {name: operators(entry.model) for name, entry in written.items()},
@@ -113,11 +143,10 @@ def _report(folder: Path, source: Source, precision: FloatPrecision, written: di
     }
 
 
-def _write_golden(source: Source, folder: Path, precision: FloatPrecision) -> Golden:
+def _write_golden(reference: Reference, folder: Path) -> Golden:
     """Write a short input and the reference model's output for it."""
-    arrays, largest = source.golden()
-    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **arrays)
-    return Golden(GOLDEN_FILE, proof.tolerance(precision, largest))
+    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **reference.golden())
+    return Golden(GOLDEN_FILE, max(reference.allowed, DEVICES * reference.largest))
 
 
 def _listing(folder: Path) -> dict[str, File]:

@@ -8,11 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
-from edgespeech_runtime.contracts import HEADS, VALUES, Task
-from edgespeech_runtime.manifest import PROBLEM_TYPES, EngineName, FloatPrecision
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.contracts import Task
+from edgespeech_runtime.manifest import PROBLEM_TYPES, EngineName
 
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import CheckpointError
@@ -22,12 +19,11 @@ from edgespeech.models.auto import (
     AutoModelForAudioXVector,
 )
 from edgespeech.models.head import StatesHead
-from edgespeech_export import head_proof
 from edgespeech_export.channels_last import with_channels_last
 from edgespeech_export.graphs import GraphSource
-from edgespeech_export.head_graphs import computed, head_graphs
-from edgespeech_export.proof import golden_waveform
-from edgespeech_export.source import Arrays, Source, hearing
+from edgespeech_export.head_graphs import head_graphs
+from edgespeech_export.head_proof import HeadReference, reference
+from edgespeech_export.source import Source, hearing
 
 
 @dataclass(frozen=True)
@@ -55,17 +51,9 @@ class HeadSource(Source):
     def write_files(self, folder: Path) -> None:
         """See `Source.write_files`: none."""
 
-    def golden(self) -> tuple[Arrays, float]:
-        """See `Source.golden`."""
-        waveform = golden_waveform(self.audio.sampling_rate, self.audio.shortest)
-        values = (normalize(waveform) if self.audio.normalize else waveform)[None]
-        with torch.inference_mode():
-            output = computed(self.model, self.task)(torch.from_numpy(values)).numpy()
-        return {VALUES.name: values, HEADS[self.task].name: output}, float(np.abs(output).max())
-
-    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
-        """See `Source.prove`."""
-        return head_proof.prove(bundle, self.model, self.task, precision)
+    def reference(self) -> HeadReference:
+        """See `Source.reference`."""
+        return reference(self.model, self.task, self.waveforms, self.audio.normalize)
 
 
 def read_classifier(folder: Path) -> HeadSource:

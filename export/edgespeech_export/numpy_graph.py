@@ -20,9 +20,9 @@ from edgespeech_runtime.engines.numpy_program import FORMAT, unknown
 from edgespeech_runtime.manifest import FloatPrecision
 from onnx import helper, numpy_helper
 
-from edgespeech_export.errors import ExportError, PrecisionError
+from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
-from edgespeech_export.weight_store import EXTERNAL_FROM, FLOAT16_MAX
+from edgespeech_export.weight_store import narrowed
 
 Values = npt.NDArray[Any]
 
@@ -59,8 +59,7 @@ class Archive:
     def put(self, name: str, values: Values, precision: FloatPrecision) -> str:
         """Store a weight and return what it is called: `name`, or another where that is taken.
 
-        Raises:
-            PrecisionError: it is too large for the precision.
+        For float16 a matrix or kernel is narrowed where that changes nothing.
         """
         key = hashlib.sha256(f"{values.dtype} {values.shape}".encode() + values.tobytes()).digest()
         if key not in self._names:
@@ -68,7 +67,8 @@ class Archive:
                 name += "_"
             self._taken.add(name)
             self._names[key] = name
-            self.write(stored(name, values, precision))
+            half = narrowed(values) if precision == "float16" else None
+            self.write({name: values if half is None else half})
         return self._names[key]
 
     def write(self, arrays: Mapping[str, Values]) -> None:
@@ -79,27 +79,11 @@ class Archive:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def stored(name: str, values: Values, precision: FloatPrecision) -> dict[str, Values]:
-    """A weight as the archive holds it: the arrays by their names.
-
-    What is not a large matrix or kernel stays as it is: vectors are small, and sums are made of them.
-
-    Raises:
-        PrecisionError: it is too large for float16.
-    """
-    if precision == "float32" or values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
-        return {name: values}
-    if np.abs(values).max(initial=0) > FLOAT16_MAX:
-        raise PrecisionError(f"weight {name} exceeds {FLOAT16_MAX:g}, the largest float16; use float32")
-    return {name: values.astype(np.float16)}
-
-
 def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, precision: FloatPrecision) -> str:
     """Return the program of a graph as JSON text; its weights go to the archive.
 
     Raises:
         ExportError: the graph has an operator that the numpy engine does not know.
-        PrecisionError: a weight is too large for the precision.
     """
     arrays = {tensor.name: np.asarray(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
     given = [node for node in model.graph.node if node.op_type == "Constant"]

@@ -15,6 +15,7 @@ from edgespeech_runtime.manifest import FloatPrecision
 from onnx import numpy_helper
 
 from edgespeech_export.errors import ExportError
+from edgespeech_export.weight_store import narrowed
 
 ALIGNMENT = 64  # bytes
 
@@ -30,7 +31,9 @@ def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:
     try:
         model = openvino.convert_model(onnx_file)
         _name_weights(model, onnx_file)
-        openvino.save_model(model, xml, compress_to_fp16=precision == "float16")
+        if precision == "float16":
+            _narrow(model)
+        openvino.save_model(model, xml, compress_to_fp16=False)
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
         raise ExportError(f"OpenVINO could not convert {onnx_file.name}: {reason}") from error
@@ -52,6 +55,20 @@ def _name_weights(model: Any, onnx_file: Path) -> None:
             if name is not None and name not in taken:
                 node.friendly_name = name
                 taken.add(name)
+
+
+def _narrow(model: Any) -> None:
+    """Store in float16 what that holds exactly; OpenVINO's own compression rounds vectors too."""
+    from edgespeech_runtime.engines.openvino import openvino
+
+    for node in model.get_ordered_ops():
+        half = narrowed(node.data) if node.get_type_name() == "Constant" else None
+        if half is not None:
+            name = node.friendly_name
+            stored = openvino.op.Constant(half)
+            widened = openvino.opset13.convert(stored, "f32")
+            stored.friendly_name, widened.friendly_name = f"{name}_float16", name
+            node.output(0).replace(widened.output(0))
 
 
 def _hash(values: Any) -> bytes:

@@ -4,15 +4,14 @@ A task is a subclass: it knows its graphs, the files beside them, and how to pro
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from edgespeech_runtime.contracts import Task
-from edgespeech_runtime.manifest import Audio, EngineName, FloatPrecision, Frames
+from edgespeech_runtime.manifest import Audio, EngineName, Frames
 from torch.nn.utils import parametrize
 
 from edgespeech.encoder.lengths import samples_for
@@ -20,8 +19,8 @@ from edgespeech.models.pretrained import PreTrainedModel
 from edgespeech.models.speech import SpeechModel
 from edgespeech.processing import Wav2Vec2FeatureExtractor
 from edgespeech_export.graphs import GraphSource
+from edgespeech_export.proof import Reference, Waveform, waveforms
 
-Arrays = Mapping[str, npt.NDArray[Any]]
 Layer = tuple[int, int, int]  # kernel, stride, padding
 
 
@@ -65,16 +64,13 @@ class Source(ABC):
         """Write the files that stand beside the graphs."""
 
     @abstractmethod
-    def golden(self) -> tuple[Arrays, float]:
-        """Return a short input with the reference model's output for it, and the largest logit in that."""
+    def reference(self) -> Reference:
+        """Run the model on the inputs of the proof."""
 
-    @abstractmethod
-    def prove(self, bundle: Path, precision: FloatPrecision) -> dict[str, object]:
-        """Compare a bundle with the model and return the report.
-
-        Raises:
-            ProofError: a difference beyond the tolerance.
-        """
+    @property
+    def waveforms(self) -> list[Waveform]:
+        """The inputs of the proof."""
+        return waveforms(self.audio, self.facts.get("static"))
 
 
 def hearing(

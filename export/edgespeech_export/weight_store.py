@@ -5,12 +5,15 @@ Graphs of one model differ in a few nodes and share all weights. Each becomes a 
 
 import hashlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
+import numpy.typing as npt
 import onnx
+import torch
 from edgespeech_runtime.manifest import FloatPrecision
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from edgespeech_export.errors import PrecisionError
 
@@ -52,26 +55,50 @@ class WeightStore:
             tensor.external_data.add(key=name, value=str(value))
 
 
-def store_as(model: onnx.ModelProto, precision: FloatPrecision) -> None:
-    """Store the weights of a graph in a precision; it still computes in float32. Changes the graph.
+@torch.no_grad()
+def round_weights(model: nn.Module) -> None:
+    """Round a model's matrices and kernels to float16, in their place.
 
-    For float16 each matrix or kernel becomes a float16 tensor and a Cast, which engines fold when they load the graph.
     Vectors (biases, norms) stay float32: they are small, and sums are made of them.
 
     Raises:
-        PrecisionError: a weight is too large for the precision.
+        PrecisionError: a weight is too large for float16.
+    """
+    for name, tensor in model.state_dict().items():
+        if tensor.dtype != torch.float32 or tensor.ndim < 2 or tensor.nbytes < EXTERNAL_FROM:
+            continue
+        if float(tensor.abs().max()) > FLOAT16_MAX:
+            raise PrecisionError(f"weight {name} exceeds {FLOAT16_MAX:g}, the largest float16; use float32")
+        tensor.copy_(tensor.half())
+
+
+def narrowed(values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
+    """Return a matrix or kernel in float16, None for anything that float16 does not hold as it is.
+
+    That are what `round_weights` left as it was, and the few weights that a form of a graph makes of others.
+    """
+    if values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
+        return None
+    with np.errstate(over="ignore"):
+        half = values.astype(np.float16)
+    return half if np.array_equal(half, values) else None
+
+
+def store_as(model: onnx.ModelProto, precision: FloatPrecision) -> None:
+    """Store the weights of a graph in a precision; it computes the same, in float32. Changes the graph.
+
+    For float16 each matrix or kernel that it holds exactly becomes a float16 tensor and a Cast, which engines fold when
+    they load the graph.
     """
     if precision == "float32":
         return
     casts = []
     for tensor in model.graph.initializer:
-        if tensor.data_type != TensorProto.FLOAT or len(tensor.dims) < 2 or len(_content(tensor)) < EXTERNAL_FROM:
+        half = narrowed(numpy_helper.to_array(tensor))
+        if half is None:
             continue
-        values = numpy_helper.to_array(tensor)
-        if np.abs(values).max(initial=0) > FLOAT16_MAX:
-            raise PrecisionError(f"weight {tensor.name} exceeds {FLOAT16_MAX:g}, the largest float16; use float32")
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float16), f"{name}_float16"))
+        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_float16"))
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT, name=f"{name}_cast"))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
-from edgespeech_export.proof import FLOAT16_RELATIVE, FLOAT32_TOLERANCE
 from rich.console import Console
 
 from benchmarks.contenders import Contender
-from benchmarks.measure import measure
+from benchmarks.measure import ALLOWED, measure
 from benchmarks.table import remarks, render
 
 LOGITS = np.array([[1.0, -2.0], [0.5, 4.0]], np.float32)
@@ -42,10 +41,10 @@ def test_the_first_is_the_reference_and_everyone_has_a_row():
 @pytest.mark.parametrize(
     ("precision", "difference", "agrees"),
     [
-        ("float32", 0.9 * FLOAT32_TOLERANCE, True),
-        ("float32", 1.1 * FLOAT32_TOLERANCE, False),
-        ("float16", 0.9 * FLOAT16_RELATIVE * 4, True),
-        ("float16", 1.1 * FLOAT16_RELATIVE * 4, False),
+        ("float32", 0.9 * ALLOWED["float32"] * 4, True),
+        ("float32", 1.1 * ALLOWED["float32"] * 4, False),
+        ("float16", 0.9 * ALLOWED["float16"] * 4, True),
+        ("float16", 1.1 * ALLOWED["float16"] * 4, False),
         ("float16", np.nan, False),
     ],
 )

@@ -82,9 +82,10 @@ def test_a_failed_proof_writes_nothing_and_keeps_what_was_there(refused, checkpo
         (place / "tiny").mkdir()
         (place / "tiny" / "old").write_text("old", encoding="utf-8")
     before = everything(place)
-    monkeypatch.setattr(proof, "tolerance", lambda precision, largest: 1e-12)
+    monkeypatch.setattr(proof, "FLOOR", 1e-12)
+    monkeypatch.setattr(proof, "MULTIPLE", 1e-3)
     line = refused("export", checkpoint, place / "tiny", *(["--force"] if force else []))
-    assert "1e-12" in line
+    assert "'single' differs from the reference model" in line
     assert everything(place) == before
 
 

@@ -134,6 +134,14 @@ def test_a_report_may_say_anything(run, a_bundle, report):
     assert "largest difference" not in result.stdout
 
 
+def test_the_proof_of_an_older_bundle_is_told_without_what_it_did_not_measure(run, a_bundle):
+    assert "float32 itself" in run("inspect", a_bundle).stdout
+    edited(lambda data: data["report"]["parity"].pop("float32"))(a_bundle)
+    told = run("inspect", a_bundle).stdout
+    assert "float32 itself" not in told
+    assert "largest difference" in told
+
+
 @pytest.mark.parametrize("family", ["wav2vec2", "hubert", "unispeech"])
 def test_a_checkpoint(run, facts, tmp_path, family):
     folder = make_checkpoint(tmp_path / "checkpoint", family, weights="edgespeech", do_stable_layer_norm=True)

@@ -7,11 +7,15 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export, head_proof, writers
+from checkpoints import make_checkpoint
+from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export, writers
+from edgespeech_export.head_proof import HeadReference
 from edgespeech_export.onnx_graph import to_onnx
-from edgespeech_export.weight_store import WeightStore, store_as
+from edgespeech_export.weight_store import WeightStore, round_weights, store_as
 from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
+from safetensors.torch import load_file, save_file
+from torch import nn
 
 from edgespeech.errors import CheckpointError, MissingFileError
 
@@ -72,7 +76,7 @@ def test_an_interruption_during_the_proof_leaves_nothing(
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(head_proof, "prove", interrupt)
+    monkeypatch.setattr(HeadReference, "prove", interrupt)
     with pytest.raises(KeyboardInterrupt):
         export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle", ExportOptions(engine="openvino"))
     assert written(tmp_path) == []
@@ -113,9 +117,31 @@ def test_equal_weights_are_stored_once(tmp_path: Path) -> None:
 
 
 def test_a_weight_beyond_float16_is_refused() -> None:
-    values = np.full((40, 50), 7e4, np.float32)
-    with pytest.raises(ExportError, match="weight w exceeds 65504"):
-        store_as(graph_with(values), "float16")
+    model = nn.Sequential(nn.Linear(50, 40), nn.Linear(40, 50))
+    nn.init.constant_(model[1].weight, 7e4)
+    with pytest.raises(ExportError, match=r"weight 1\.weight exceeds 65504"):
+        round_weights(model)
+
+
+def test_weights_that_are_too_small_for_float16_are_refused(tmp_path: Path) -> None:
+    source = make_checkpoint(tmp_path / "checkpoint", vocab_size=32)
+    weights = load_file(source / "model.safetensors")
+    weights["lm_head.weight"] *= 1e-6
+    weights["lm_head.bias"] *= 0
+    save_file(weights, source / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ExportError, match="weights in float16 change what the checkpoint computes by"):
+        export(source, tmp_path / "bundle", ExportOptions(precision="float16"))
+    assert written(tmp_path) == ["checkpoint"]
+
+
+def test_a_graph_is_stored_in_float16_only_where_that_changes_nothing() -> None:
+    exact = np.random.default_rng(0).standard_normal((40, 50)).astype(np.float16).astype(np.float32)
+    for values, dtype in ((exact, np.float16), (exact + np.float32(1e-5), np.float32), (exact * 1e6, np.float32)):
+        model = graph_with(values)
+        store_as(model, "float16")
+        (tensor,) = model.graph.initializer
+        assert numpy_helper.to_array(tensor).dtype == dtype
+        np.testing.assert_array_equal(numpy_helper.to_array(tensor).astype(np.float32), values)
 
 
 def test_an_engine_that_is_not_installed_is_named_before_the_work(

@@ -88,6 +88,7 @@ def test_the_report_holds_what_was_measured(case_of: Any) -> None:
     parity = manifest["report"]["parity"]
     assert 0 < parity["single"] <= parity["tolerance"] == 1e-4
     assert 0 < parity["batch"] <= parity["tolerance"]
+    assert 0 < parity["float32"] < 1e-5
     assert parity["same_tokens"]
     assert min(parity["frames"]) == 1
     assert manifest["report"]["operators"]["single"]["Softmax"] == 2

@@ -101,10 +101,10 @@ def test_encoder_decoders_compute_with_the_rounded_weights(pairs, int8, name):
     model = SpeechEncoderDecoderModel.from_pretrained(pair.checkpoint)
     rounded(model)
     (waveform,) = sounds(6000)
-    values = pair.values(waveform).numpy()
     with edgespeech_runtime.load(folder) as runtime:
-        tokens = encoder_decoder_proof.said(model, values, runtime.manifest.decoder, 12)
-        expected = encoder_decoder_proof.reference(model, values, tokens)
+        facts = runtime.manifest
+        written = encoder_decoder_proof.reference(model, facts.decoder, [waveform], facts.audio.normalize)
+        (tokens,), (expected,) = written.tokens, written.exact
         found = runtime.step_logits([waveform], tokens)[0]
         np.testing.assert_allclose(found, expected, atol=1e-4 * max(1, np.abs(expected).max()), rtol=0)
         said = runtime.generate(waveform, num_beams=1, max_length=tokens.shape[1])

@@ -11,6 +11,7 @@ from checkpoints import make_checkpoint
 from edgespeech_export import ExportOptions, StaticShapes, export
 from edgespeech_runtime.waveform import normalize
 from exported_models import sounds
+from torch.nn.utils import parametrize
 from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
@@ -36,11 +37,11 @@ def test_weights_in_float16(checkpoint: Path, traces: Path, engine: Any, tmp_pat
         manifest = export(checkpoint, tmp_path / "bundle", options)
     assert manifest.precision == "float16"
     model = AutoModelForCTC.from_pretrained(checkpoint)
-    for weight in model.state_dict().values():  # vectors stay float32
-        if weight.ndim > 1:
+    parametrize.remove_parametrizations(model.wav2vec2.encoder.pos_conv_embed.conv, "weight")
+    for weight in model.state_dict().values():  # vectors stay float32, and what takes less than a kilobyte
+        if weight.ndim > 1 and weight.numel() >= 256:
             weight.copy_(weight.half().float())
     with edgespeech_runtime.load(tmp_path / "bundle") as runtime:
         for waveform in sounds(5000, 32000):
             expected = model.logits(torch.from_numpy(normalize(waveform))[None])[0].numpy()
-            # The positional kernel is rounded after its norm is folded into it, here before.
-            np.testing.assert_allclose(runtime.logits(waveform), expected, atol=2e-3 * np.abs(expected).max(), rtol=0)
+            np.testing.assert_allclose(runtime.logits(waveform), expected, atol=1e-5, rtol=0)
