@@ -42,7 +42,9 @@ def _size(model: Made, form: str) -> str:
 def _proof(report: Mapping[str, Any]) -> str:
     parity = report.get("parity", {})
     off = [value for name in ("single", "batch") if isinstance(value := parity.get(name), float)]
-    said = [f"logits within {max(off):.0e} of torch"] if off else []
+    said = [f"off float64 by {max(off):.0e}"] if off else []
+    if isinstance(own := parity.get("float32"), float):
+        said.append(f"torch in float32 by {own:.0e}")
     return ", ".join(said + (["the same tokens"] if parity.get("same_tokens") else []))
 
 

@@ -139,7 +139,7 @@ def _rows(result: "SystemResult", evaluation: "Evaluation") -> list[tuple[str, s
     drawn = "" if evaluation.samples is None else f", drawn with seed {evaluation.seed}"
     rows = [
         (
-            "heard",
+            "evaluated on",
             f"{number(len(result.heard), 'utterance')} of {evaluation.data}, {result.audio_seconds:.0f} s{drawn}",
         ),
         *((label, value if isinstance(value, str) else few(value)) for label, value in result.measured.rows()),
@@ -170,7 +170,7 @@ def _comparison(comparison: "Comparison", measure: "Measure") -> list[str]:
             [
                 (measure.name, f"{100 * difference.value:+.2f} percentage points, 95 % interval {between}"),
                 ("compared on", number(comparison.utterances, "utterance")),
-                ("heard differently", _changed(comparison, measure)),
+                ("different answers", _changed(comparison, measure)),
             ]
         ),
     ]

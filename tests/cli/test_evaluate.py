@@ -54,7 +54,7 @@ def test_a_comparison_and_its_page(run, bundle, a_bundle, data, tmp_path):
     assert result.exit_code == 0, result.output
     assert f"{bundle} against {a_bundle}" in result.stdout
     assert "+0.00 percentage points" in result.stdout
-    assert "heard differently  none" in result.stdout
+    assert "different answers  none" in result.stdout
     text = target.read_text(encoding="utf-8")
     assert text.startswith("<!doctype html>")
     assert text.count("<circle") == 2
