@@ -50,7 +50,7 @@ def _proof(report: Mapping[str, Any]) -> str:
 
 def _integers(report: Mapping[str, Any]) -> str:
     share = report.get("quantization", {}).get("integer_share")
-    return f"{share:.0%} of the multiply-accumulates in integers" if isinstance(share, float) else ""
+    return f"{100 * share:.0f} % of the multiply-accumulates in integers" if isinstance(share, float) else ""
 
 
 def heard_lines(samples: "SpeechSet", heard: Heard) -> Iterator[str]:
