@@ -11,7 +11,7 @@ from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.manifest import Graph
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import openvino_channels, openvino_long, openvino_nncf, openvino_noise
+from edgespeech_calib.quantization import openvino_damage, openvino_long, openvino_noise, openvino_ranges
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
 from edgespeech_calib.quantization.openvino_attention import write_attention
 from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
@@ -59,8 +59,8 @@ class OpenvinoEncoder:
     def __init__(self, bundle: Bundle, options: QuantizationOptions, types: Types) -> None:
         if options.scheme != "static":
             raise QuantizationError(f"scheme {options.scheme!r} is for ONNX alone; OpenVINO takes 'static'")
-        if options.ranges == "entropy":
-            raise QuantizationError("ranges 'entropy' are for ONNX alone; OpenVINO takes 'minmax' or 'percentile'")
+        if options.ranges not in (None, "minmax"):
+            raise QuantizationError(f"ranges {options.ranges!r} are for ONNX alone; OpenVINO takes 'minmax'")
         graphs = bundle.manifest.graphs
         self._bundle, self._options, self._types = bundle, options, types
         self._main = next(name for name in MAIN if name in graphs)
@@ -74,16 +74,14 @@ class OpenvinoEncoder:
             )
 
     def calibrate(self, utterances: Utterances, note: Note) -> None:
-        """See `backend.EncoderBackend.calibrate`; of more than `MOST_UTTERANCES`, the first are heard."""
+        """See `backend.EncoderBackend.calibrate`."""
         note("ranges of activations")
-        model = self._float(self._main)
-        write_convolutions(model, self._bundle.manifest.frames)
-        model.validate_nodes_and_infer_types()
-        learnt = openvino_nncf.learn(model, products(model), utterances, self._options.ranges, self._types)
-        learnt |= openvino_channels.learn(self._form(self._main), learnt, utterances, self._options.ranges)
+        learnt = openvino_ranges.learn(self._form(self._main), utterances)
         self._long = openvino_long.long_audio(utterances, self._bundle.manifest.audio.hop)
         heard = [*self._long, *islice(utterances(), SHORT_UTTERANCES)]
-        self._learnt = {**learnt, **openvino_long.learn(self._form(self._main), heard)}
+        learnt |= openvino_long.learn(self._form(self._main), heard)
+        note("mean errors of rounding")
+        self._learnt = openvino_ranges.correct(self._form(self._main), learnt, self._types, utterances)
 
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.noise`."""
@@ -94,6 +92,10 @@ class OpenvinoEncoder:
             on_long = openvino_noise.noise(self._form(self._main), mixes, self._types, lambda: iter(self._long[:1]))
             found.update({name: min(found[name], ratio) for name, ratio in on_long.items()})
         return found
+
+    def damage(self, utterances: Utterances) -> dict[str, float]:
+        """See `backend.EncoderBackend.damage`."""
+        return openvino_damage.damage(self._form(self._main), self._require_learnt(), self._types, utterances)
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`."""

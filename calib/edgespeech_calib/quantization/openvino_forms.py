@@ -88,7 +88,7 @@ class Forms:
                 self._activation(product, port, taken, limits, learnt.smooth, is_from_zero=is_from_zero)
             )
             if is_from_zero:
-                shift = limits[0] * self._sums(product) + (0 if shift is None else shift)
+                shift = limits[0] * self._sums(product, learnt.smooth) + (0 if shift is None else shift)
         if product.constant is not None:
             product.node.input(1).replace_source_output(self._weight(product, learnt.smooth))
         if learnt.peaks is not None:
@@ -112,9 +112,9 @@ class Forms:
             self._made[key] = spread(product, peaks, f"{product.name}/factors").get_node()
         return self._made[key].output(0)
 
-    def _sums(self, product: Product) -> Floats:
+    def _sums(self, product: Product, smooth: Floats | None) -> Floats:
         """Of each output channel, the sum of its weights as they are stored."""
-        values, scales = quantize_weight(product.weight, product.channel_axes, self._types)
+        values, scales = quantize_weight(_divided(product, smooth), product.channel_axes, self._types)
         others = tuple(axis for axis in range(values.ndim) if axis not in product.channel_axes)
         sums: Floats = (values * scales.astype(np.float64)).sum(axis=others).ravel().astype(np.float32)
         return sums
@@ -135,7 +135,7 @@ class Forms:
         if key not in self._made:
             if smooth is not None:
                 shape = [1] * len(taken.get_partial_shape())
-                axis = product.channels_axis(len(shape))
+                axis = product.channels_axis(taken)
                 shape[axis] = smooth.size
                 smooth = smooth.reshape(shape)
                 # Limits of each channel do what factors do and cost nothing; of channels that stand last, OpenVINO
@@ -147,10 +147,7 @@ class Forms:
         return self._made[key].output(0)
 
     def _weight(self, product: Product, smooth: Floats | None) -> Port:
-        values = product.weight
-        if smooth is not None:
-            values = values / smooth.reshape([-1 if axis == product.inputs_axis else 1 for axis in range(values.ndim)])
-        integers, scales = quantize_weight(values, product.channel_axes, self._types)
+        integers, scales = quantize_weight(_divided(product, smooth), product.channel_axes, self._types)
         stored = constant(integers, product.constant.friendly_name)  # type: ignore[union-attr]
         wide = named(op.convert(stored, "f32"), f"{product.name}/wide")
         scale = constant(scales, f"{product.name}/scale")
@@ -178,6 +175,12 @@ def quantize_weight(values: Array, channel_axes: tuple[int, ...], types: Types) 
     return np.clip(np.rint(values / scales), -largest, largest).astype(np.int8), scales
 
 
+def _divided(product: Product, smooth: Floats | None) -> Array:
+    """The weight without the factors that its activation has been given."""
+    values = product.weight
+    return values if smooth is None else values / smooth.reshape(product.inputs_shape)
+
+
 def _before_order(product: Product, port: int) -> Any:
     """The input at which to quantize: where the order of axes is made for the product, before that, to move bytes."""
     target = product.node.input(port)
@@ -196,7 +199,7 @@ def _add_to_bias(product: Product, shift: Floats) -> None:
         node.input(port).replace_source_output(constant(values + shift.reshape(values.shape), name).output(0))
         return
     rank = len(product.node.get_output_partial_shape(0))
-    shape = [1, -1, *[1] * (rank - 2)] if product.kind == "positional" else [-1]
+    shape = [-1] if product.node.get_type_name() == "MatMul" else [1, -1, *[1] * (rank - 2)]
     takers = list(product.node.output(0).get_target_inputs())
     moved = named(op.add(product.node, constant(shift.reshape(shape), name)), f"{name}/added").output(0)
     for taker in takers:
@@ -207,11 +210,9 @@ def _fake_quantize(
     port: Port, limits: tuple[float, float], name: str, is_from_zero: bool, smooth: Floats | None
 ) -> Node:
     """The steps of a range, for channels times `smooth`; as numbers from zero on, `is_from_zero`, less its lowest."""
-    low, high = (number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True))
+    taken = made = [number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True)]
     if smooth is not None:
-        ends = [constant(np.float32(end) / smooth, f"{name}/{what}s") for what, end in zip(ENDS, limits, strict=True)]
-        return named(op.fake_quantize(port, *ends, low, high, LEVELS), f"{name}/quantized")
-    if not is_from_zero:
-        return named(op.fake_quantize(port, low, high, low, high, LEVELS), f"{name}/quantized")
-    zero, width = number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")
-    return named(op.fake_quantize(port, low, high, zero, width, LEVELS), f"{name}/quantized")
+        taken = [constant(np.float32(end) / smooth, f"{name}/{what}s") for what, end in zip(ENDS, limits, strict=True)]
+    if is_from_zero:
+        made = [number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")]
+    return named(op.fake_quantize(port, *taken, *made, LEVELS), f"{name}/quantized")

@@ -83,11 +83,32 @@ class Product:
             return 1 if self.node.get_attributes()["transpose_b"] else 0
         return 2 if self.node.get_type_name() == "GroupConvolution" else 1
 
-    def channels_axis(self, rank: int) -> int:
-        """Axis of an activation that counts its channels, before or behind what changes the order for the product."""
+    @property
+    def inputs_shape(self) -> list[int]:
+        """Shape of numbers for each input channel that go with the weight."""
+        shape = [1] * self.weight.ndim
+        shape[self.inputs_axis] = -1
+        if self.node.get_type_name() == "GroupConvolution":  # channels are counted through the groups
+            shape[0] = self.weight.shape[0]
+        return shape
+
+    @property
+    def input_peaks(self) -> Array:
+        """Of each input channel, the largest magnitude of its weights."""
+        kept = [axis for axis, size in enumerate(self.inputs_shape) if size != 1 or axis == self.inputs_axis]
+        others = tuple(axis for axis in range(self.weight.ndim) if axis not in kept)
+        peaks: Array = np.abs(self.weight).max(axis=others).ravel()
+        return peaks
+
+    def channels_axis(self, port: Port) -> int:
+        """Axis that counts channels of an activation: of what a product takes, or of what that is in another order."""
         if self.node.get_type_name() == "MatMul":
             return -2 if self.node.get_attributes()["transpose_a"] else -1
-        return CHANNELS_FIRST if rank == len(self.node.get_output_partial_shape(0)) else -1
+        taken, is_turned = self.node.input_value(0), False
+        while _place(taken) != _place(port) and taken.get_node().get_type_name() in MOVES:
+            is_turned |= taken.get_node().get_type_name() == "Transpose"
+            taken = taken.get_node().input_value(0)
+        return -1 if is_turned else CHANNELS_FIRST
 
     @property
     def channel_axes(self) -> tuple[int, ...]:
@@ -95,6 +116,10 @@ class Product:
         if self.node.get_type_name() == "MatMul":
             return (1 - self.inputs_axis,)
         return (0, 1) if self.node.get_type_name() == "GroupConvolution" else (0,)
+
+
+def _place(port: Port) -> tuple[str, int]:
+    return port.get_node().friendly_name, port.get_index()
 
 
 def read(xml: Path, weights: Path) -> Model:
@@ -126,12 +151,19 @@ def _product(node: Node) -> Product | None:
     name = layer_name(constant.friendly_name)
     if not constant.friendly_name.endswith(SUFFIX) or f"{FEATURES}.conv_layers.0." in name:
         return None
-    if kind == "MatMul" and len(node.input_value(0).get_partial_shape()) == POOLED:
+    if kind == "MatMul" and _is_pooled(node.input_value(0)):
         return None
     if FEATURES in name.split("."):
         return Product(name, "convolution", node, (0,), constant)
     kinds: dict[str, Kind] = {"MatMul": "linear", "Convolution": "convolution", "GroupConvolution": "positional"}
     return Product(name, kinds[kind], node, (0,), constant)
+
+
+def _is_pooled(port: Port) -> bool:
+    """Whether an activation has lost its frames; (batch * frames, channels) has them still."""
+    node = port.get_node()
+    is_flattened = node.get_type_name() == "Reshape" and len(node.input_value(0).get_partial_shape()) > POOLED
+    return len(port.get_partial_shape()) == POOLED and not is_flattened
 
 
 def _scores(node: Node) -> Product | None:

@@ -23,7 +23,7 @@ def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utt
         if product.name not in learnt:
             continue
         output = product.node.output(0)
-        difference = op.subtract(output, _quantized(product, forms, learnt[product.name]))
+        difference = op.subtract(output, beside(product, forms, learnt[product.name]))
         results += [_power(output, product.node), _power(difference.output(0), product.node)]
         names.append(product.name)
     model.add_results([op.result(node) for node in results])
@@ -42,8 +42,8 @@ def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utt
     return {name: decibels(signal[name], wrong[name]) for name in signal}
 
 
-def _quantized(product: Product, forms: Forms, learnt: Learnt) -> Port:
-    """The quantized product beside the float one; what corrects its bias counts to it."""
+def beside(product: Product, forms: Forms, learnt: Learnt) -> Port:
+    """Return the quantized product, made beside the float one; what corrects its bias counts to it."""
     made = forms.result(product, learnt, _again(product.node, forms.inputs(product, learnt)))
     if learnt.shift is None:
         return made.output(0)
