@@ -115,7 +115,7 @@ def program() -> str:
     own = Path(sys.argv[0])
     found = shutil.which(own.name)
     is_script = own.name == "edgespeech" and own.is_file()
-    return str(shown(own.absolute())) if is_script and (found is None or Path(found) != own) else "edgespeech"
+    return str(shown(own.absolute())) if is_script and (found is None or not own.samefile(found)) else "edgespeech"
 
 
 def shown(path: Path) -> Path:

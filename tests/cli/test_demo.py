@@ -1,6 +1,7 @@
 """`edgespeech demo`: what it makes and tells, on tiny models; the page, on transcripts that are written here."""
 
 import random
+import sys
 from pathlib import Path
 
 import edgespeech_runtime
@@ -128,6 +129,19 @@ def test_without_its_recordings_it_says_so(refused, examples, tmp_path, monkeypa
 def test_without_its_checkpoints_it_says_so(refused, examples, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "EXAMPLES", examples[2:])
     assert "holds no checkpoints" in refused("demo", "--output", tmp_path / "demo")
+
+
+def test_commands_are_shown_as_one_types_them(tmp_path, monkeypatch):
+    script = tmp_path / "bin" / "edgespeech"
+    script.parent.mkdir()
+    script.touch(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", [str(script)])
+    for path, typed in (("", "bin/edgespeech"), (str(script.parent), "edgespeech")):
+        monkeypatch.setenv("PATH", path)
+        assert demo.program() == typed
+    monkeypatch.setattr(sys, "argv", ["python", "-m", "edgespeech.cli"])
+    assert demo.program() == "edgespeech"
 
 
 def spoken(**texts: str) -> SpeechSet:
