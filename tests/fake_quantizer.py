@@ -31,11 +31,21 @@ TERRIBLE = 20.0  # more than the tones themselves
 
 
 class FakeEncoder:
-    """`damage` by layer: noise in the kernel over its own size; `noise` by layer in dB; both for those not ordinary."""
+    """`damage` by layer: noise in the kernel over its own size; `noise` by layer in dB; both for those not ordinary.
 
-    def __init__(self, damage: Mapping[str, float], noise: Mapping[str, float], share: float | None = None) -> None:
+    It measures the damage if `measures` is set.
+    """
+
+    def __init__(
+        self,
+        damage: Mapping[str, float],
+        noise: Mapping[str, float],
+        share: float | None = None,
+        measures: bool = False,
+    ) -> None:
         self.layers = LAYERS
-        self._damage, self._noise, self._share = damage, noise, share
+        self._damage, self._noise, self._share, self._measures = damage, noise, share, measures
+        self.measured: list[np.ndarray] = []
         self.calibrated: list[np.ndarray] = []
         self.written: list[frozenset[str]] = []
 
@@ -46,6 +56,10 @@ class FakeEncoder:
     def noise(self, utterances: Callable[[], Iterator[np.ndarray]]) -> dict[str, float]:
         assert all(values.ndim == 2 for values in utterances())
         return {layer.name: self._noise.get(layer.name, CLEAN) for layer in LAYERS}
+
+    def damage(self, utterances: Callable[[], Iterator[np.ndarray]]) -> dict[str, float]:
+        self.measured = list(utterances())
+        return {x.name: self._damage.get(x.name, HARMLESS) ** 2 for x in LAYERS} if self._measures else {}
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         self.written.append(floating)
@@ -101,7 +115,8 @@ def install(monkeypatch: Any, **options: Any) -> list[FakeEncoder]:
     opened: list[FakeEncoder] = []
 
     def open_encoder(bundle: Any, quantization_options: Any, types: Any) -> FakeEncoder:
-        opened.append(FakeEncoder(options.get("damage", {}), options.get("noise", {}), options.get("share")))
+        known = (options.get(name, {}) for name in ("damage", "noise"))
+        opened.append(FakeEncoder(*known, options.get("share"), options.get("measures", False)))
         return opened[-1]
 
     monkeypatch.setattr(backends, "open_encoder", open_encoder)

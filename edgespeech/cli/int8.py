@@ -63,9 +63,16 @@ OPTIONS = (
     click.option(
         "--max-wer-increase",
         type=click.FloatRange(min=0),
-        default=0.1,
+        default=0.3,
         show_default=True,
-        help="INT8: percentage points of word errors, or of accuracy, that it may cost.",
+        help="INT8: percentage points of word errors, or of accuracy, that it may cost by --eval.",
+    ),
+    click.option(
+        "--max-changed-words",
+        type=click.FloatRange(min=0),
+        default=2.0,
+        show_default=True,
+        help="INT8: percent of the words, or labels, that may change where there is no --eval.",
     ),
     click.option(
         "--no-revert", "revert", is_flag=True, flag_value=False, default=True, help="INT8: let no layer go to float."
@@ -86,13 +93,24 @@ NAMES = (
     "eval_set",
     "eval_root",
     "max_wer_increase",
+    "max_changed_words",
     "revert",
     "report",
 )
 WEIGHTS_ONLY = "numpy"  # the engine of which weights alone are in INT8, so that it needs no speech
 OF_INTEGERS = ("scheme", "ranges", "decoder_weights", "target")
 NPU = "npu"
-QUANTIZATION = ("samples", "seed", "scheme", "ranges", "decoder_weights", "target", "max_wer_increase", "revert")
+QUANTIZATION = (
+    "samples",
+    "seed",
+    "scheme",
+    "ranges",
+    "decoder_weights",
+    "target",
+    "max_wer_increase",
+    "max_changed_words",
+    "revert",
+)
 
 
 def int8_options(command: CommandT) -> CommandT:
@@ -209,10 +227,8 @@ def quantization_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         rows.append(("in INT8", f"{100 * share:.0f} % of the weights"))
     decoder = part.get("decoder")
     if isinstance(decoder, Mapping) and isinstance(share := decoder.get("integer_share"), int | float):
-        in_float = decoder.get("layers_in_float")
-        beside = f"; {number(len(in_float), 'layer')} in float" if isinstance(in_float, list) else ""
         weights = f"weights in {decoder.get('weights')}, {100 * share:.0f} % of its multiply-accumulates"
-        rows.append(("decoder", weights + beside))
+        rows.append(("decoder", weights))
     layers = part.get("layers")
     names = [_layer(one) for one in layers if _is_float(one)] if isinstance(layers, list) else []
     if isinstance(layers, list):

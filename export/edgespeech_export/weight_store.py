@@ -4,6 +4,7 @@ Graphs of one model differ in a few nodes and share all weights. Each becomes a 
 """
 
 import hashlib
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -90,15 +91,36 @@ def store_as(model: onnx.ModelProto, precision: FloatPrecision) -> None:
     For float16 each matrix or kernel that it holds exactly becomes a float16 tensor and a Cast, which engines fold when
     they load the graph.
     """
-    if precision == "float32":
-        return
+    if precision == "float16":
+        _halve(model, lambda name, values: narrowed(values))
+
+
+def store_small(model: onnx.ModelProto, names: Collection[str]) -> None:
+    """Store matrices and kernels of these names in float16, as `store_as` does, and round them to it.
+
+    Those that lose more than its rounding stay: what is too large for it, or so small that bits are missing.
+    """
+
+    def rounded(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
+        if name not in names or values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
+            return None
+        if np.abs(values).max() > FLOAT16_MAX:
+            return None
+        half = values.astype(np.float16)
+        lost = np.linalg.norm(values - half.astype(np.float32))
+        return half if lost <= np.finfo(np.float16).eps * np.linalg.norm(values) else None
+
+    _halve(model, rounded)
+
+
+def _halve(model: onnx.ModelProto, half: Callable[[str, npt.NDArray[Any]], npt.NDArray[np.float16] | None]) -> None:
     casts = []
     for tensor in model.graph.initializer:
-        half = narrowed(numpy_helper.to_array(tensor))
-        if half is None:
-            continue
         name = tensor.name
-        tensor.CopyFrom(numpy_helper.from_array(half, f"{name}_float16"))
+        values = half(name, numpy_helper.to_array(tensor))
+        if values is None:
+            continue
+        tensor.CopyFrom(numpy_helper.from_array(values, f"{name}_float16"))
         casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT, name=f"{name}_cast"))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]

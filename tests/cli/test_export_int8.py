@@ -12,6 +12,7 @@ from html.parser import HTMLParser
 import pytest
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization import gate, pipeline, timing
+from edgespeech_calib.quantization.agreement import Finding
 from fake_quantizer import install_copying
 
 from edgespeech.cli.interrupts import Interrupted
@@ -102,7 +103,8 @@ def test_json_holds_the_report_and_what_was_measured(export, data, place):
 def test_word_errors_are_counted_on_labelled_speech(export, data):
     result = export("--calib", data, "--eval", data)
     assert result.exit_code == 0, result.output
-    assert "word errors: word error rate +0.00 percentage points (95 % interval +0.00 to +0.00)" in result.stdout
+    assert "word errors: word error rate +0.00 percentage points (95 % interval -" in result.stdout
+    assert "0.3 allowed: not shown to be more; about " in result.stdout
 
 
 def test_an_encoder_decoder(run, translator, data, place):
@@ -232,11 +234,9 @@ def test_a_bundle_is_replaced_by_force_alone(export, data, place):
 
 
 def test_a_result_that_is_too_bad_is_one_line(fails, data, monkeypatch):
-    monkeypatch.setattr(gate, "agrees", lambda *given: (False, "all words differ"))
+    monkeypatch.setattr(gate, "agrees", lambda *given: Finding(False, False, "all words differ"))
     line = fails("--calib", data, "--no-revert", "--report", "page.html")
-    assert line.startswith(
-        "INT8 costs more than is allowed: all words differ; the noisiest layers: features.0 (9.0 dB)"
-    )
+    assert line.startswith("INT8 costs more than is allowed: all words differ; the worst layers: features.0 (9.0 dB)")
 
 
 def test_a_full_disk(fails, data, monkeypatch):
@@ -267,10 +267,19 @@ def test_options_reach_the_quantizer(refused, data, monkeypatch):
     monkeypatch.setattr("edgespeech_calib.quantization.export_int8", tell)
     flags = ["--precision", "int8", "--calib", data, "--eval", data, "--samples", "7", "--seed", "3", "--engine"]
     flags += ["openvino", "--scheme", "dynamic", "--ranges", "entropy", "--decoder-weights", "int4", "--target", "arm"]
-    flags += ["--max-wer-increase", "0.5", "--no-revert", "--target-lang", "deu", "--force"]
+    flags += [
+        "--max-wer-increase",
+        "0.5",
+        "--max-changed-words",
+        "1.5",
+        "--no-revert",
+        "--target-lang",
+        "deu",
+        "--force",
+    ]
     line = refused("export", "mms", "out", *flags)
     options = (
         "QuantizationOptions(samples=7, seed=3, scheme='dynamic', ranges='entropy', decoder_weights='int4', "
-        "target='arm', max_wer_increase=0.5, revert=False)"
+        "target='arm', max_wer_increase=0.5, max_changed_words=1.5, revert=False)"
     )
     assert line == f"mms out 3 3 {options} [('engine', 'openvino'), ('force', True), ('target_lang', 'deu')]"

@@ -66,6 +66,12 @@ class EncoderBackend(Protocol):
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """Return the signal-to-quantization-noise ratio of each layer's output, in dB, where it alone is quantized."""
 
+    def damage(self, utterances: Utterances) -> dict[str, float]:
+        """Return the power of the noise that each layer puts into the outputs if it alone is quantized, over theirs.
+
+        Empty where that is not measured: then `noise` has to do.
+        """
+
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """Write the graphs with all layers quantized but those named; may be called again with others."""
 

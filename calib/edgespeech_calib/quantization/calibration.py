@@ -5,7 +5,7 @@ utterance in hand, however many there are.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,9 +84,9 @@ class Calibration:
             yield as_values(excerpt.read(), self.audio)
         count(len(self.excerpts), len(self.excerpts))
 
-    def surrounded(self, *excerpts: Excerpt) -> Waveform:
-        """Return excerpts, one behind the other, and faint noise behind them, as recordings end; the same each time."""
-        waveform = np.concatenate([excerpt.read() for excerpt in excerpts])
+    def surrounded(self, excerpt: Excerpt) -> Waveform:
+        """Return an excerpt and faint noise behind it, as recordings end; the same each time."""
+        waveform = excerpt.read()
         generator, level = np.random.default_rng(self.seed), float(np.sqrt(np.mean(np.square(waveform))))
         behind = [
             level * 10 ** (-below / 20) * generator.standard_normal(int(seconds * self.audio.sampling_rate))
@@ -94,24 +94,15 @@ class Calibration:
         ]
         return np.concatenate([waveform, *behind]).astype(np.float32)
 
-    def grouped(self, excerpts: Sequence[Excerpt], seconds: float) -> list[list[Excerpt]]:
-        """Divide excerpts, in their order, into groups that are so long or a little longer; the rest joins the last."""
-        groups: list[list[Excerpt]] = []
-        wanted = missing = seconds * self.audio.sampling_rate
-        for excerpt in excerpts:
-            if missing <= 0 or not groups:
-                groups.append([])
-                missing = wanted
-            groups[-1].append(excerpt)
-            missing -= excerpt.samples
-        if len(groups) > 1 and missing > 0:
-            groups[-2] += groups.pop()
-        return groups
-
     def few(self, utterances: int, seconds: float) -> list[Values]:
         """Return the beginnings of so many excerpts, evenly spaced in the set: for what takes long per second."""
         longest = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
         return [as_values(excerpt.read()[:longest], self.audio) for excerpt in self.spread(utterances)]
+
+    def ends(self, utterances: int, seconds: float) -> list[Values]:
+        """Return the ends of so many excerpts, evenly spaced in the set, with the faint noise behind them."""
+        longest = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
+        return [as_values(self.surrounded(excerpt)[-longest:], self.audio) for excerpt in self.spread(utterances)]
 
     def spread(self, utterances: int) -> list[Excerpt]:
         """Return so many excerpts, evenly spaced in the set."""

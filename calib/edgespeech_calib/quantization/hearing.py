@@ -71,11 +71,22 @@ def hear(model: AnyModel, waveform: Waveform, read: Ids | None = None, most: int
         logits = model.logits(waveform)
         if not has_one_answer(model.manifest.problem_type):
             return Heard("", logits[None], NO_TOKENS, Vector(LOGITS.name))
-        return Heard(model.labels[int(logits.argmax())], logits[None], NO_TOKENS, Tokens("label"))
+        return Heard(model.labels[int(logits.argmax())], logits[None], NO_TOKENS, Tokens())
     if isinstance(model, FrameClassificationModel):
         logits = model.logits(waveform)
         return Heard(Marks.of(logits > 0), logits, NO_TOKENS, Flags())  # a probability above 0.5
     return Heard("", model.embed(waveform)[None], NO_TOKENS, Vector(EMBEDDINGS.name))
+
+
+def answer(model: AnyModel, waveform: Waveform, most: int | None = None) -> Answer:
+    """What a model says to [samples], without the logits; see `hear`.
+
+    Raises:
+        EngineError: see `hear`.
+    """
+    if isinstance(model, EncoderDecoderModel):
+        return _text(model, _tokens(model, waveform, most), most)
+    return hear(model, waveform).answer
 
 
 def _spelt(model: CtcModel, logits: Values) -> str:
@@ -86,12 +97,18 @@ def _spelt(model: CtcModel, logits: Values) -> str:
 
 
 def _written(model: EncoderDecoderModel, waveform: Waveform, read: Ids | None, most: int | None) -> Heard:
-    options = _greedy(model, most)
-    tokens = np.array(model.generate(waveform, **options), np.int64)
-    start = model.options(**options).prompt(1).shape[1]
-    text = model.detokenizer.decode(tokens[start:].tolist()).strip()
+    tokens = _tokens(model, waveform, most)
     read = tokens[:-1] if read is None else read
-    return Heard(text, model.step_logits([waveform], read[None])[0], read, Tokens())
+    return Heard(_text(model, tokens, most), model.step_logits([waveform], read[None])[0], read, Tokens())
+
+
+def _tokens(model: EncoderDecoderModel, waveform: Waveform, most: int | None) -> Ids:
+    return np.array(model.generate(waveform, **_greedy(model, most)), np.int64)
+
+
+def _text(model: EncoderDecoderModel, tokens: Ids, most: int | None) -> str:
+    start = model.options(**_greedy(model, most)).prompt(1).shape[1]
+    return model.detokenizer.decode(tokens[start:].tolist()).strip()
 
 
 def _greedy(model: EncoderDecoderModel, most: int | None) -> dict[str, Any]:

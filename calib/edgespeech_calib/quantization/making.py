@@ -4,11 +4,10 @@ A try is a whole bundle in the scratch folder, so that the real runtime judges w
 """
 
 import contextlib
-import itertools
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -18,14 +17,12 @@ from edgespeech_runtime.bundle import Bundle, sha256
 from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
 from edgespeech_calib.errors import QualityError
-from edgespeech_calib.quantization import refining, reverting
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.gate import Count, Gate, Verdict
 from edgespeech_calib.quantization.hearing import open_model
-from edgespeech_calib.quantization.layers import Layer
 from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
-from edgespeech_calib.quantization.ranking import ranked
+from edgespeech_calib.quantization.ranking import chosen, estimated, ranked
 from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
 
 # Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. In ONNX
@@ -38,6 +35,10 @@ GOLDEN_MARGIN = 2.0
 GOLDEN_LEAST = 1e-3
 ANY = 1e30  # tolerance of a try, whose difference is yet to be measured
 NAMED = 5  # layers in a message
+TRIES, PART = 4, 1 / 4  # at most, and how much of the noise is left from one to the next: 6 dB less
+MOST_FLOAT = 0.2  # of the work, where what more layers in float would change is not shown to matter
+# Ends of utterances, with what is quiet behind them, on which the noise of each layer is measured.
+DAMAGE_UTTERANCES, DAMAGE_SECONDS = 3, 3.0
 
 Progress = Callable[[str, int, int | None], object]
 
@@ -78,6 +79,12 @@ class Made:
     decoder: IntegerShare | None
     verdict: Verdict
 
+    @property
+    def cost(self) -> tuple[bool, float, int]:
+        """What is the least for the best: whether, and by how much, it costs more than is wanted; layers in float."""
+        is_wanted, evidence = self.verdict.is_wanted, self.verdict.evidence
+        return not is_wanted, 0.0 if is_wanted or evidence is None else evidence.value, len(self.floating)
+
 
 class Maker:
     """Makes tries, judges them, and finishes the best."""
@@ -100,62 +107,49 @@ class Maker:
         self._encoder, self._decoder = encoder, decoder
         self._noise, self._begins = noise, begins
         self._gate, self._drawn, self._clock = gate, drawn, clock
-        self._parts = (encoder.layers, () if decoder is None else decoder.layers)
-        self._refined: dict[str, float] = {}
+        self._damage: Mapping[str, float] = {}
         self.tries: list[Try] = []
 
     def make(self) -> Made:
-        """Return the bundle with the fewest layers in float that passes, refined if it is small.
+        """Return the first bundle whose cost is seen to be within what is allowed, else the best that passes.
+
+        Layers go back to float, those first that make the most noise for their work, until a quarter of the noise is
+        left, then a quarter of that, and once more. Of a bundle that passes, no more than a fifth of the work goes.
 
         Raises:
-            QualityError: none does, or too little would run in integers.
+            QualityError: none passes, or too little would run in integers.
         """
-        order = [name for name in ranked(self._encoder.layers, self._noise) if name not in self._begins]
-        # Noise of one convolution of the extractor grows through the next ones, and what it does to quiet frames shows
-        # behind all of them, where each frame is normalised: they stand or fall together.
-        features = {layer.name for layer in self._encoder.layers if layer.stage == "features"}
-        together, others = ([name for name in order if (name in features) is wanted] for wanted in (True, False))
-        steps = reverting.search(together, others, self._attempt, self._options.revert)
-        best = reverting.best(steps)
-        if best is None:
-            raise QualityError(self._failure(steps[-1].result))
-        return self._refine(best.result) if self._options.revert else best.result
+        made = [self._attempt(())]
+        while self._options.revert and len(made) < TRIES and not made[-1].verdict.is_wanted:
+            worst = self._worst(made[-1].floating)
+            if not worst or (made[-1].verdict.passed and self._work(worst, made[-1].floating) > MOST_FLOAT):
+                break
+            try:
+                made.append(self._attempt([*made[-1].reverted, *worst]))
+            except QualityError:  # too little in integers
+                if not any(one.verdict.passed for one in made):
+                    raise
+                break
+        passing = [one for one in made if one.verdict.passed]
+        if not passing:
+            raise QualityError(self._failure(made[-1]))
+        return min(passing, key=lambda one: one.cost)
 
-    def _refine(self, made: Made) -> Made:
-        """Return the bundle with still more layers in float, if that is wanted, see `refining`, and better."""
-        is_wanted = refining.is_wanted(made.verdict, self._gate.allowed, size(self._source.manifest))
-        if made.encoder.weights is not None or not is_wanted:
-            return made
-        encoder, decoder = (tuple(one for one in part if one.name not in made.floating) for part in self._parts)
-        parts = [refining.Part(encoder, made.encoder.share)]
-        if made.decoder is not None:
-            parts.append(refining.Part(decoder, made.decoder.share))
-        excerpts = self._drawn.spread(refining.excerpts(made.verdict))
-        seconds = 0.0 if made.decoder is None else refining.SECONDS
-        with self._clock.step("measuring what each layer does to the logits") as count:
-            noise, rest = refining.measure(
-                self._source.folder,
-                [self._drawn.surrounded(*group) for group in self._drawn.grouped(excerpts, seconds)],
-                [layer.name for layer in (*encoder, *decoder)],
-                self._alone,
-                count,
-            )
-        self._refined = refining.choose(parts, noise, rest)
-        passed, better = self._attempt([*made.reverted, *self._refined])
-        if passed and better.verdict.ratio > made.verdict.ratio:
-            return better
-        self._refined = {}
-        return made
+    def _worst(self, floating: Collection[str]) -> list[str]:
+        """Of the layers in INT8, those that make the most noise for their work, without which a part of it is left."""
+        layers = [layer for layer in self._encoder.layers if layer.name not in floating]
+        if not self._damage:
+            with self._clock.step("measuring what each layer does to the answers"):
+                ends = self._drawn.ends(DAMAGE_UTTERANCES, DAMAGE_SECONDS)
+                self._damage = self._encoder.damage(lambda: iter(ends)) or estimated(layers, self._noise)
+        return chosen(layers, self._damage, PART)
 
-    def _alone(self, names: Sequence[str]) -> Path:
-        folder = self._scratch / "alone"
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        every = itertools.chain(*self._parts)
-        self._write(folder, frozenset(layer.name for layer in every if layer.name not in names))
-        return folder
+    def _work(self, *names: Collection[str]) -> float:
+        """Share of the encoder's multiply-accumulates that these layers are."""
+        layers, some = self._encoder.layers, {name for part in names for name in part}
+        return sum(layer.macs for layer in layers if layer.name in some) / sum(layer.macs for layer in layers)
 
-    def _attempt(self, reverted: Sequence[str]) -> tuple[bool, Made]:
+    def _attempt(self, reverted: Collection[str]) -> Made:
         clock, number = self._clock, len(self.tries)
         suffix = f", try {number + 1}" if number else ""
         folder = self._scratch / f"try-{number}"
@@ -174,7 +168,7 @@ class Maker:
         self.tries.append(Try(len(floating), share.reported, verdict.passed, verdict.sentence))
         if not verdict.passed:
             shutil.rmtree(folder)
-        return verdict.passed, made
+        return made
 
     def _write(self, folder: Path, floating: frozenset[str]) -> Manifest:
         source = self._source.manifest
@@ -211,19 +205,19 @@ class Maker:
             )
 
     def _failure(self, made: Made) -> str:
-        worst = [(name, self._noise[name]) for name in ranked(self._encoder.layers, self._noise) if name in self._noise]
-        named = ", ".join(f"{name} ({ratio:.1f} dB)" for name, ratio in worst[:NAMED])
-        message = (
-            f"INT8 costs more than is allowed: {made.verdict.sentence}; the noisiest layers: {named or 'not known'}"
-        )
+        layers, damage = self._encoder.layers, self._damage or estimated(self._encoder.layers, self._noise)
+        worst = [name for name in ranked(layers, damage) if name in self._noise][:NAMED]
+        named = ", ".join(f"{name} ({self._noise[name]:.1f} dB)" for name in worst)
+        message = f"INT8 costs more than is allowed: {made.verdict.sentence}; the worst layers: {named or 'not known'}"
         if not self._options.revert:
-            return f"{message}; let layers go back to float (leave out --no-revert), or allow more (--max-wer-increase)"
+            allow = "--max-changed-words" if made.verdict.increase is None else "--max-wer-increase"
+            return f"{message}; let layers go back to float (leave out --no-revert), or allow more ({allow})"
         weights = ""
         if self._decoder is not None:
             weights = ", so the decoder's weights are what costs"
             if self._options.decoder_weights == "int4":
                 weights += "; try --decoder-weights int8"
-        return f"{message}; with all {len(made.floating)} layers in float it is still so{weights}"
+        return f"{message}; with {len(made.floating)} layers in float it is still so{weights}"
 
     def layers(self, made: Made) -> tuple[LayerReport, ...]:
         """Say of each layer how it computes, and why."""
@@ -231,9 +225,7 @@ class Maker:
         for layer in self._encoder.layers:
             noise = self._noise.get(layer.name)
             why = self._begins.get(layer.name, "")
-            if layer.name in self._refined:
-                why = self._reason(layer)
-            elif layer.name in made.reverted:
+            if layer.name in made.reverted:
                 ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
                 why = f"returned to float by the gate{ratio}"
             elif layer.name in made.encoder.floating and not why:
@@ -243,14 +235,6 @@ class Maker:
                 LayerReport(layer.name, layer.kind, layer.stage, layer.macs, noise, precision, why)  # type: ignore[arg-type]
             )
         return tuple(found)
-
-    def _reason(self, layer: Layer) -> str:
-        return f"alone in INT8 it puts noise {self._refined[layer.name]:.1f} dB below the logits into them"
-
-    def decoder_in_float(self) -> tuple[dict[str, str], ...]:
-        """Name the decoder's layers that are in float, and say why."""
-        _, layers = self._parts
-        return tuple({"name": x.name, "why": self._reason(x)} for x in layers if x.name in self._refined)
 
     def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
         """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
@@ -264,7 +248,6 @@ class Maker:
             layers=self.layers(made),
             encoder=made.encoder,
             decoder=made.decoder,
-            decoder_in_float=self.decoder_in_float(),
             verdict=made.verdict,
             tries=tuple(self.tries),
             float_bytes=size(source),

@@ -86,6 +86,10 @@ class NumpyEncoder:
                 found[name] = _decibels(_power(values), _power(restored(name, values, self._axes[name]) - values))
         return {layer: found[weight] for layer, weight in self._weights.items()}
 
+    def damage(self, utterances: Utterances) -> dict[str, float]:
+        """See `backend.EncoderBackend.damage`: not measured."""
+        return {}
+
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`: the programs as they are, over another archive."""
         for path in self._programs:

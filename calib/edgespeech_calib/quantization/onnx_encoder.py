@@ -6,14 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgespeech_export.weight_store import WeightStore
+from edgespeech_export.weight_store import WeightStore, store_small
 from edgespeech_export.writers import WEIGHTS_FILE
 from edgespeech_runtime.bundle import Bundle
 from edgespeech_runtime.manifest import Graph
 from onnx.external_data_helper import uses_external_data
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import onnx_equalise
+from edgespeech_calib.quantization import onnx_damage, onnx_equalise
 from edgespeech_calib.quantization import onnx_measure as measure
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
 from edgespeech_calib.quantization.layers import Layer
@@ -26,7 +26,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions, Ranges, T
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
 DECODER = "decoder"
 FILES = {"interchange": "model.int8.onnx"}  # as onnx-asr looks for it; the others keep their names
-BEST_RANGES: Ranges = "percentile"
+BEST_RANGES: Ranges = "minmax"
 PROBE_SECONDS = 2.0
 
 INTEGER_PRODUCTS = frozenset(
@@ -88,6 +88,10 @@ class OnnxEncoder:
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.noise`."""
         return measure.noise(self._network, self._products, self._forms(GraphWriter(), self._network), utterances)
+
+    def damage(self, utterances: Utterances) -> dict[str, float]:
+        """See `backend.EncoderBackend.damage`."""
+        return onnx_damage.damage(self._network, self._products, self._forms(GraphWriter(), self._network), utterances)
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`; the folder must not hold graphs of an earlier call."""
@@ -163,6 +167,7 @@ class OnnxEncoder:
         for tensor in model.graph.initializer:
             if uses_external_data(tensor):
                 tensor.CopyFrom(network.tensor(tensor.name))
+        store_small(model, network.initializers)
         onnx.checker.check_model(model)
         return model
 

@@ -62,11 +62,12 @@ def smoothing(activations: Floats, weights: Floats) -> Floats:
     return factors
 
 
-def equalised(writer: GraphWriter, network: Network, source: str, factors: Floats, output: str) -> str:
-    """Write an activation with its channels divided by the factors, in its layer norm if it comes from one."""
-    node = network.producers.get(source)
+def equalised(writer: GraphWriter, network: Network, product: Product, factors: Floats, output: str) -> str:
+    """Write what goes into a layer with its channels divided by the factors, in its layer norm if it comes from one."""
+    source, node = product.source, network.producers.get(product.source)
     if node is None or node.op_type != NORM or not all(name in network.initializers for name in node.input[1:]):
-        return writer.add("Mul", [source, writer.constant(1 / factors, f"{output}_factors")], output)
+        inverse = 1 / factors if product.kind == "linear" else 1 / factors[:, None]  # channels of a Conv come first
+        return writer.add("Mul", [source, writer.constant(inverse, f"{output}_factors")], output)
     parts = [
         writer.constant((network.constant(name) / factors).astype(np.float32), f"{output}_{part}")
         for name, part in zip(node.input[1:], ("scale", "shift"), strict=False)

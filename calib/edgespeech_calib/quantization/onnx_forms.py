@@ -11,10 +11,12 @@ Written as quantize-dequantize pairs (static) or `MatMulInteger` (dynamic); stan
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from edgespeech_calib.quantization.onnx_equalise import Factors, equalised
+from edgespeech_calib.quantization.onnx_frames import divided, has_frames
 from edgespeech_calib.quantization.onnx_network import Array, Network, Product, attributes, channel_peaks
 from edgespeech_calib.quantization.onnx_writer import PREFIX, GraphWriter
 from edgespeech_calib.quantization.options import Types
@@ -43,28 +45,44 @@ class Forms(ABC):
     def __init__(self, writer: GraphWriter, network: Network, types: Types, factors: Factors) -> None:
         self.writer, self.network, self.types, self.factors = writer, network, types, factors
         self._sources: dict[str, str] = {}
+        self._frames: dict[str, tuple[str, str]] = {}
 
     @abstractmethod
     def write(self, product: Product, output: str) -> None:
         """Write a layer whose result is to be called `output`."""
 
     def source(self, product: Product) -> str:
-        """Name of what goes into a layer, equalised if that is asked for."""
+        """Name of what goes into a layer: with frames divided by their peaks, or channels by their factors."""
         factors, name = self.factors.get(product.name), product.source
+        if has_frames(product, self.network):
+            if name not in self._frames:
+                self._frames[name] = divided(self.writer, product)
+            return self._frames[name][0]
         if factors is None:
             return name
         if name not in self._sources:
-            self._sources[name] = equalised(self.writer, self.network, name, factors, name + EQUALISED)
+            self._sources[name] = equalised(self.writer, self.network, product, factors, name + EQUALISED)
         return self._sources[name]
 
     def finish(self, product: Product, values: str, output: str) -> None:
-        """Add the bias that a product's node has, and give a convolution's result its channels first."""
-        if product.kind == "linear":
-            self.writer.add("Add", [values, product.bias or ""], output)
-            return
+        """Give frames their loudness back, add the bias of the product's node, put a convolution's channels first."""
+        steps: list[tuple[str, list[str]]] = []
+        if has_frames(product, self.network):
+            peaks = self._frames[product.source][1]
+            if product.kind == "convolution":
+                peaks = self.writer.add("Transpose", [peaks], perm=SWAP)
+            steps.append(("Mul", [peaks]))
         if product.bias is not None:
-            values = self.writer.add("Add", [values, product.bias])
-        self.writer.add("Transpose", [values], output, perm=SWAP)
+            steps.append(("Add", [product.bias]))
+        if product.kind == "convolution":
+            steps.append(("Transpose", []))
+        for place, (operator, more) in enumerate(steps, 1):
+            settings: dict[str, Any] = {"perm": SWAP} if operator == "Transpose" else {}
+            values = self.writer.add(operator, [values, *more], output if place == len(steps) else "", **settings)
+
+    def is_plain(self, product: Product) -> bool:
+        """Whether nothing follows the product itself."""
+        return product.kind == "linear" and product.bias is None and not has_frames(product, self.network)
 
     def integers(self, product: Product, values: Array, axis: int) -> tuple[str, str, str, Array]:
         """Hold a weight's integers, scales and zero points; returns their names and the scales."""
@@ -124,7 +142,7 @@ class StaticForms(Forms):
             _, zero = self.parameters(limits)
             values = self.windows(writer.add("Transpose", [values], perm=SWAP), zero, product)
         factors = [self.dequantized(values, limits), self.weight(product, self.matrix(product), 1)[0]]
-        if product.kind == "linear" and product.bias is None:
+        if self.is_plain(product):
             writer.add("MatMul", factors, output, name=product.name)
             return
         self.finish(product, writer.add("MatMul", factors, name=product.name), output)
@@ -189,7 +207,7 @@ class DynamicForms(Forms):
         sums = writer.add("MatMulInteger", [values, stored, zero, zeros], name=product.name)
         result = writer.add("Cast", [sums], to=1)  # float32
         unit = writer.add("Mul", [scale, scales])
-        if product.kind == "linear" and product.bias is None:
+        if self.is_plain(product):
             writer.add("Mul", [result, unit], output)
             return
         self.finish(product, writer.add("Mul", [result, unit]), output)

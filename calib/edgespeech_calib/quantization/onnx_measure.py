@@ -12,6 +12,7 @@ import numpy as np
 from edgespeech_calib.quantization.backend import Utterances, Values
 from edgespeech_calib.quantization.onnx_equalise import Factors, equalised
 from edgespeech_calib.quantization.onnx_forms import EQUALISED, Forms, LayerRanges
+from edgespeech_calib.quantization.onnx_frames import FRAMES, divided, has_frames
 from edgespeech_calib.quantization.onnx_network import Network, Product
 from edgespeech_calib.quantization.onnx_session import over_weights, run
 from edgespeech_calib.quantization.onnx_writer import GraphWriter
@@ -52,7 +53,9 @@ class RangeFinder:
     ) -> None:
         self._network, self._products, self._method = network, products, method
         self._steps = {name: _step(prod(sizes[name])) for name in observed(products)}
-        self._equalised = {product.source: factors[product.name] for product in products if product.name in factors}
+        self._equalised = {product.source: product for product in products if product.name in factors}
+        self._factors = factors
+        self._frames = {product.source: product for product in products if has_frames(product, network)}
         self._observers = {self._name(name): Observer() for name in self._steps}
 
     def observe(self, utterances: Utterances) -> int:
@@ -82,12 +85,17 @@ class RangeFinder:
         return found
 
     def _name(self, activation: str) -> str:
+        if activation in self._frames:
+            return activation + FRAMES
         return activation + EQUALISED if activation in self._equalised else activation
 
     def _tap(self, writer: GraphWriter, activation: str) -> list[str]:
         name = self._name(activation)
-        if activation in self._equalised:
-            equalised(writer, self._network, activation, self._equalised[activation], name)
+        if activation in self._frames:
+            divided(writer, self._frames[activation])
+        elif activation in self._equalised:
+            product = self._equalised[activation]
+            equalised(writer, self._network, product, self._factors[product.name], name)
         if self._method == "minmax":
             return [
                 writer.add("ReduceMin", [name], f"{name}_low", keepdims=0),

@@ -22,7 +22,8 @@ class QuantizationOptions:
         ranges: how a static range follows from what was seen; None is the engine's best by measurement.
         decoder_weights: how a text decoder's weights are stored.
         target: the instruction set that the bundle is for; None is this machine's.
-        max_wer_increase: percentage points of word error rate that quantization may cost.
+        max_wer_increase: percentage points by which the word error rate may grow, where it is known what is said.
+        max_changed_words: percent of the words that may be heard otherwise, where it is not.
         revert: return layers to float until the cost is within that; without, exceeding it is an error.
     """
 
@@ -32,7 +33,8 @@ class QuantizationOptions:
     ranges: Ranges | None = None
     decoder_weights: DecoderWeights = "int8"
     target: Target | None = None
-    max_wer_increase: float = 0.1
+    max_wer_increase: float = 0.3
+    max_changed_words: float = 2.0
     revert: bool = True
 
     def __post_init__(self) -> None:
@@ -45,6 +47,8 @@ class QuantizationOptions:
             raise QuantizationError(f"samples must be at least 1, got {self.samples}")
         if not self.max_wer_increase >= 0:
             raise QuantizationError(f"max_wer_increase must be at least 0 points, got {self.max_wer_increase}")
+        if not self.max_changed_words >= 0:
+            raise QuantizationError(f"max_changed_words must be at least 0 percent, got {self.max_changed_words}")
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,9 @@
-"""What a model's output is to its answers: which values decide, by how much, and what of them is of no account.
+"""What a model's output is to its answers: what of its values counts, and what is of no account.
 
 It runs no model; `hearing` does.
 """
 
-import math
-from typing import ClassVar, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -22,16 +21,9 @@ class Tokens:
 
     Attributes:
         name: of the output.
-        choice: what a position decides on.
-        deviations: of what decides, in those of the noise of one value; here it is the difference of two.
     """
 
     name: str = "logits"
-    choice: str = "token"
-    deviations: ClassVar[float] = math.sqrt(2)
-
-    def __init__(self, choice: str = "token") -> None:
-        self.choice = choice
 
     def centred(self, values: Values) -> Values:
         """Values without what changes no answer."""
@@ -44,26 +36,9 @@ class Tokens:
         ids = np.sort(np.argpartition(values, -KEPT, axis=-1)[:, -KEPT:], axis=-1)
         return np.take_along_axis(values, ids, axis=-1), ids
 
-    def decided(self, values: Values) -> Ids:
-        """What is decided in each position."""
-        found: Ids = values.argmax(-1)
-        return found
-
-    def lead(self, values: Values) -> Values:
-        """By how much."""
-        if values.shape[-1] < 2:
-            return np.zeros(len(values), np.float32)
-        top = np.sort(values, axis=-1)[:, -2:]
-        return np.asarray(top[:, 1] - top[:, 0])
-
 
 class Flags(Tokens):
     """Logits each of which decides by itself: whether a label holds in a frame. What counts is how far it is from 0."""
-
-    deviations = 1.0
-
-    def __init__(self) -> None:
-        super().__init__("label")
 
     def centred(self, values: Values) -> Values:
         """See `Tokens.centred`."""
@@ -73,29 +48,12 @@ class Flags(Tokens):
         """See `Tokens.kept`: all."""
         return values, np.zeros((0, 0), np.int64)
 
-    def decided(self, values: Values) -> Ids:
-        """See `Tokens.decided`: of each label."""
-        return (values > 0).astype(np.int64)
-
-    def lead(self, values: Values) -> Values:
-        """See `Tokens.lead`."""
-        return np.abs(values)
-
 
 class Vector(Flags):
     """An embedding, or quantities: nothing is decided by it alone."""
 
     def __init__(self, name: str) -> None:
-        super().__init__()
         self.name = name
-
-    def decided(self, values: Values) -> Ids:
-        """See `Tokens.decided`: nothing."""
-        return np.zeros(0, np.int64)
-
-    def lead(self, values: Values) -> Values:
-        """See `Tokens.lead`."""
-        return np.zeros(0, np.float32)
 
 
 def same(values: Values, ids: Ids) -> Values:

@@ -1,6 +1,6 @@
 """From a float bundle, or a checkpoint, to an INT8 bundle that was proven: calibrate, choose, write, prove, judge.
 
-What is decided is decided here and in `ranking`, `reverting` and `gate`; how graphs are quantized is the backends'.
+What is decided is decided here and in `making`, `ranking` and `gate`; how graphs are quantized is the backends'.
 """
 
 import contextlib
@@ -172,7 +172,8 @@ def _quantize(
     labelled = None if evaluated is None else _Labelled(evaluated, floating)
     speech = _calibration_speech(drawn) if labelled is None else labelled.speech()
     (scratch / "heard").mkdir()
-    gate = Gate(floating.folder, speech, scratch / "heard", options.max_wer_increase)
+    allowed = options.max_wer_increase if speech.labelled else options.max_changed_words
+    gate = Gate(floating.folder, speech, scratch / "heard", allowed)
     with clock.step("hearing with the float model") as count:
         gate.prepare(count)
     begins = ranking.unsafe(encoder.layers, noise) if options.revert else {}

@@ -1,6 +1,8 @@
-"""Which layers begin in float, and in which order others follow if that is not enough.
+"""Which layers begin in float, and which follow if that is not enough: few that make most of the noise for little work.
 
-It decides on measured noise alone: the ratio of a layer's output to the error in it if that layer alone is quantized.
+In a trained network the noise of all layers in INT8 comes from a handful of them, and how much each makes is measured
+in the answers (see `onnx_damage`). Where an engine does not measure that, it is estimated from the noise in each
+layer's own output.
 """
 
 import math
@@ -30,20 +32,33 @@ def unsafe(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, str
     return found
 
 
-def ranked(layers: Sequence[Layer], noise: Mapping[str, float]) -> list[str]:
-    """Return layers in the order in which they go back to float: most damage first, cheap ones before dear ones.
+def estimated(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, float]:
+    """Return what each layer may put into the answers, up to a factor, by its own noise and how near that is its limit.
 
-    Damage is how near a layer is to its limit, or how far below. A layer with a quarter of another's
-    multiply-accumulates goes before it unless it is 3 dB farther from its own (decibels plus half of the work's). What
-    was not measured goes last.
+    What was not measured puts nothing there; what is no number, more than any other.
     """
-    total = sum(layer.macs for layer in layers) or 1
+    found = {}
+    for layer in layers:
+        margin = noise.get(layer.name, math.inf) - limit(layer)
+        found[layer.name] = math.inf if math.isnan(margin) else 10 ** (-margin / 10)
+    return found
 
-    def key(item: tuple[int, Layer]) -> tuple[float, int]:
-        place, layer = item
-        ratio = noise.get(layer.name, math.inf)
-        if math.isnan(ratio):
-            return -math.inf, place
-        return ratio - limit(layer) + 5 * math.log10(max(layer.macs, 1) / total), place
 
-    return [layer.name for _, layer in sorted(enumerate(layers), key=key)]
+def ranked(layers: Sequence[Layer], damage: Mapping[str, float]) -> list[str]:
+    """Return the layers that do damage in the order in which they go back to float: the most for their work first."""
+    hurting = [layer for layer in layers if damage.get(layer.name, 0.0) > 0]
+    return [layer.name for layer in sorted(hurting, key=lambda x: -damage[x.name] / max(x.macs, 1))]
+
+
+def chosen(layers: Sequence[Layer], damage: Mapping[str, float], part: float) -> list[str]:
+    """Return the fewest layers, in that order, without which no more than a `part` of the damage is left.
+
+    Those whose damage is beyond all numbers are among them, and no part of it.
+    """
+    order = ranked(layers, damage)
+    found = [name for name in order if math.isinf(damage[name])]
+    rest = order[len(found) :]
+    goal = part * math.fsum(damage[name] for name in rest)
+    while rest and math.fsum(damage[name] for name in rest) > goal:
+        found.append(rest.pop(0))
+    return found

@@ -114,7 +114,6 @@ class Facts:
     layers: tuple[LayerReport, ...]
     encoder: IntegerShare
     decoder: IntegerShare | None
-    decoder_in_float: tuple[dict[str, str], ...]  # name of each layer, and why
     verdict: Verdict
     tries: tuple[Try, ...]
     float_bytes: int
@@ -128,6 +127,7 @@ def quantization(facts: Facts) -> dict[str, Any]:
         **(_integers(facts) if facts.encoder.weights is None else WEIGHTS),
         share: round(facts.encoder.reported, 4),
         "max_wer_increase": options.max_wer_increase,
+        "max_changed_words": options.max_changed_words,
         "gate": facts.verdict.figures(),
         "tries": [
             {"layers_in_float": t.floating, share: round(t.share, 4), "passed": t.passed, "result": t.result}
@@ -137,12 +137,10 @@ def quantization(facts: Facts) -> dict[str, Any]:
         "layers": [layer.to_dict() for layer in facts.layers],
     }
     if facts.decoder is not None:
-        chosen = {layer["name"] for layer in facts.decoder_in_float}
         found["decoder"] = {
             "weights": options.decoder_weights,
             "integer_share": round(facts.decoder.share, 4),
-            "ran_in_float": [name for name in facts.decoder.floating if name not in chosen],
-            **({"layers_in_float": list(facts.decoder_in_float)} if chosen else {}),
+            "ran_in_float": list(facts.decoder.floating),
         }
     return found
 

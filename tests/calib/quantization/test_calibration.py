@@ -67,23 +67,16 @@ def test_values_are_what_the_graph_takes(take):
         assert all((abs(v.mean()) < 1e-3) == audio.normalize for v in values)
 
 
-@pytest.mark.parametrize(
-    ("seconds", "sizes"), [(0, [1] * 12), (5, [3, 2, 1, 1, 1, 1, 1, 1, 1]), (10, [4, 2, 2, 2, 2]), (100, [12])]
-)
-def test_excerpts_in_groups_that_are_so_long(take, seconds, sizes):
-    drawn = take()  # of 1, 2, 3 and 4 seconds, and of 5
-    groups = drawn.grouped(drawn.excerpts, seconds)
-    assert [len(group) for group in groups] == sizes
-    assert [one for group in groups for one in group] == list(drawn.excerpts)
-
-
-def test_excerpts_that_are_heard_as_one(take):
+def test_a_second_of_faint_noise_lies_behind_an_excerpt(take):
     drawn = take()
-    first, second = drawn.excerpts[:2]
-    both = drawn.surrounded(first, second)
-    np.testing.assert_array_equal(both[: 3 * RATE], np.concatenate([first.read(), second.read()]))
-    assert len(both) == 4 * RATE  # a second of noise behind them
-    assert 0 < np.abs(both[3 * RATE :]).max() < np.abs(both).max() / 50
+    first = drawn.excerpts[0]
+    found, samples = drawn.surrounded(first), first.samples
+    np.testing.assert_array_equal(found[:samples], first.read())
+    assert len(found) == samples + RATE
+    assert 0 < np.abs(found[samples:]).max() < np.abs(found).max() / 50
+    (end,) = drawn.ends(1, 1.5)
+    assert end.shape == (1, RATE + RATE // 2)
+    assert np.corrcoef(end[0], found[-len(end[0]) :])[0, 1] > 0.999  # normalised or not
 
 
 def test_a_few_beginnings_for_what_is_dear(take):

@@ -11,7 +11,7 @@ import torch
 from checkpoints import make_model, write_processor
 from edgespeech_calib import SpeechSet, open_set, score
 from edgespeech_calib.errors import QualityError
-from edgespeech_calib.quantization import QuantizationOptions, quantize, refining
+from edgespeech_calib.quantization import QuantizationOptions, quantize
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.bundle import open_bundle
 from edgespeech_runtime.waveform import normalize
@@ -119,7 +119,7 @@ def test_ours_is_as_good_as_float(
     expected = logits(bundle(name, engine))
     assert snr(logits(tmp_path / "int8"), expected) > SOUND
     report = found.manifest.report["quantization"]
-    assert report["integer_share"] > refining.LEAST_SHARE
+    assert report["integer_share"] > 0.3
     for layer in found.layers:
         assert (layer.precision == "float32") is bool(layer.why)
 
@@ -129,8 +129,7 @@ def test_the_broken_layer_alone_goes_back_to_float(
     engine: str, bundle: Callable[..., Path], recordings: SpeechSet, tmp_path: Path
 ) -> None:
     found = quantize(bundle("convolutions", engine), tmp_path / "int8", recordings)
-    refined = "alone in INT8 it puts noise"
-    (layer,) = (layer for layer in found.layers if layer.why and not layer.why.startswith(refined))
+    (layer,) = (layer for layer in found.layers if layer.why)
     assert layer.name == BROKEN
     assert layer.noise is not None
     assert layer.noise < RUINED
@@ -145,7 +144,7 @@ def test_without_reverting_the_export_fails_with_the_figures(
         quantize(bundle("convolutions", engine), tmp_path / "int8", recordings, QuantizationOptions(revert=False))
     message = str(caught.value)
     assert "costs more than is allowed" in message
-    assert f"the noisiest layers: {BROKEN} (" in message
+    assert f"the worst layers: {BROKEN} (" in message
     assert " dB" in message
     assert not list(tmp_path.iterdir())
 

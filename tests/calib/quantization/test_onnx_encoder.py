@@ -11,10 +11,15 @@ import pytest
 import torch
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.onnx_encoder import OnnxEncoder
+from edgespeech_calib.quantization.onnx_forms import LayerRanges, StaticForms
+from edgespeech_calib.quantization.onnx_frames import has_frames
+from edgespeech_calib.quantization.onnx_network import Network
+from edgespeech_calib.quantization.onnx_writer import GraphWriter
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_calib.quantization.ranges import scale_and_zero
+from edgespeech_calib.quantization.ranges import Range, scale_and_zero
 from edgespeech_runtime.bundle import open_bundle
 from kinds import KINDS
+from onnx import helper
 from torch import nn
 
 from edgespeech import AutoModelForCTC
@@ -82,22 +87,30 @@ def made_of(float_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def products(model: nn.Module) -> dict[str, nn.Module]:
-    """What of a model in torch can be quantized: all its linear layers and convolutions but the first."""
+    """What of a model in torch can be quantized: linear layers, and convolutions that mix channels."""
     kinds = (nn.Linear, nn.Conv1d)
     return {
-        name: module for name, module in model.named_modules() if isinstance(module, kinds) and not is_first(module)
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, kinds) and not (isinstance(module, nn.Conv1d) and module.groups == module.in_channels)
     }
-
-
-def is_first(module: nn.Module) -> bool:
-    """Whether it is the convolution over a single channel."""
-    return isinstance(module, nn.Conv1d) and module.in_channels == 1
 
 
 def step(values: torch.Tensor, limits: Any) -> torch.Tensor:
     """Round an activation as 8 bits do."""
     scale, zero = scale_and_zero(limits, TYPES)
     return torch.fake_quantize_per_tensor_affine(values, float(scale), int(zero), 0, 255)
+
+
+def step_of_frames(values: torch.Tensor, limits: Any, channels: int) -> torch.Tensor:
+    """Round an activation as 8 bits do, each frame over its own peak; `channels` is their axis."""
+    peaks = values.abs().amax(channels, keepdim=True)
+    return step(values / peaks, limits) * peaks
+
+
+def framed(made: Made) -> set[str]:
+    """Layers whose frames have ranges of their own."""
+    return {p.name for p in made.backend._products if has_frames(p, made.backend._network)}
 
 
 @torch.no_grad()
@@ -111,8 +124,11 @@ def rounded(model: nn.Module, made: Made) -> nn.Module:
         scales = module.weight.abs().flatten(1).amax(1).clamp(min=1e-30) / 127
         zeros = torch.zeros(len(scales), dtype=torch.int32)
         module.weight.copy_(torch.fake_quantize_per_channel_affine(module.weight, scales, zeros, 0, -127, 127))
+        channels = (-1 if isinstance(module, nn.Linear) else 1) if name in framed(made) else None
         module.register_forward_pre_hook(
-            lambda _, args, factors=factors, limits=ranges.source: (step(args[0] / factors, limits),)
+            lambda _, args, factors=factors, limits=ranges.source, channels=channels: (
+                step(args[0] / factors, limits) if channels is None else step_of_frames(args[0], limits, channels),
+            )
         )
         if ranges.output is not None:
             module.register_forward_hook(lambda _, args, result, limits=ranges.output: step(result, limits))
@@ -163,6 +179,51 @@ def test_padded_batch_is_the_utterances_alone(kind: str, made_of: Any) -> None:
     for row, values in zip(batch, (long, short), strict=True):
         (alone,) = made.run("single", values)
         assert decibels(alone[0], row[: alone.shape[1]]) > ROUNDED
+
+
+@pytest.mark.parametrize("kind", ["wav2vec2-group", "unispeech-stable"])
+def test_frames_have_ranges_of_their_own_where_no_norm_comes_before(kind: str, made_of: Any) -> None:
+    found = framed(made_of(kind))
+    inside = ("attention.out_proj", "feed_forward.output_dense")
+    assert {name for name in found if "encoder.layers" in name} == {
+        f"wav2vec2.encoder.layers.{index}.{name}".replace("wav2vec2", kind.partition("-")[0])
+        for index in range(2)
+        for name in inside
+    }
+    assert not any(name.endswith(("projection", "intermediate_dense", "q_proj")) for name in found)
+
+
+def test_a_frame_that_is_a_thousand_times_as_loud_costs_the_others_nothing(tmp_path: Path) -> None:
+    """A linear layer over 20 frames of noise, of which one is loud: each keeps some 40 dB."""
+    generator = np.random.default_rng(0)
+    frames = generator.standard_normal((20, 64)).astype(np.float32)
+    frames[7] *= 1000.0
+    weight = generator.standard_normal((64, 32)).astype(np.float32)
+    nodes = [
+        helper.make_node("Reshape", ["input_values", "shape"], ["frames"]),
+        helper.make_node("MatMul", ["frames", "model.a.weight"], ["result"], name="a"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "small",
+        [helper.make_tensor_value_info("input_values", onnx.TensorProto.FLOAT, [1, "samples"])],
+        [helper.make_tensor_value_info("result", onnx.TensorProto.FLOAT, None)],
+        [
+            onnx.numpy_helper.from_array(values, name)
+            for name, values in (("model.a.weight", weight), ("shape", np.array([1, -1, 64])))
+        ],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10), tmp_path / "x.onnx")
+    network = Network.read(tmp_path / "x.onnx")
+    (product,) = network.products
+    writer = GraphWriter()
+    forms = StaticForms(writer, network, TYPES, {}, {product.name: LayerRanges(Range(-1.0, 1.0))})
+    writer.keep(network.nodes[0])
+    forms.write(product, product.output)
+    onnx.save(writer.model(network), tmp_path / "int8.onnx")
+    exact, found = (run(tmp_path / name, frames.reshape(1, -1))[0][0] for name in ("x.onnx", "int8.onnx"))
+    ratios = [decibels(before, after) for before, after in zip(exact, found, strict=True)]
+    assert min(ratios) > 35
 
 
 def test_other_runtimes_graph_has_their_name_and_the_same_layers(made_of: Any) -> None:

@@ -1,11 +1,10 @@
-"""What begins in float, in which order other layers follow, and how far that has to go."""
+"""What begins in float, and which layers follow if that is not enough."""
 
 import math
 
 import pytest
 from edgespeech_calib.quantization.layers import Layer
-from edgespeech_calib.quantization.ranking import ranked, unsafe
-from edgespeech_calib.quantization.reverting import best, search
+from edgespeech_calib.quantization.ranking import chosen, estimated, ranked, unsafe
 
 
 def layer(name, stage="transformer", macs=100):
@@ -25,80 +24,37 @@ def test_what_cannot_be_measured_is_unsafe_and_what_was_not_is_not():
     assert not unsafe([layer("a")], {"a": math.inf})
 
 
-def test_the_noisiest_go_first():
-    layers = [layer("a"), layer("b"), layer("c"), layer("d"), layer("e")]
-    assert ranked(layers, {"a": 30.0, "b": 12.0, "c": 20.0, "e": math.nan}) == ["e", "b", "c", "a", "d"]
-
-
-@pytest.mark.parametrize(("cheap", "first"), [(22.9, "cheap"), (23.1, "dear")])
-def test_a_quarter_of_the_work_is_worth_three_decibels(cheap, first):
-    layers = [layer("dear", macs=400), layer("cheap", macs=100)]
-    assert ranked(layers, {"dear": 20.0, "cheap": cheap})[0] == first
-
-
-@pytest.mark.parametrize(("conv", "first"), [(34.9, "conv"), (35.1, "linear")])
-def test_layers_are_compared_by_how_far_they_are_from_their_limits(conv, first):
-    assert ranked([layer("linear"), layer("conv", "features")], {"linear": 25.0, "conv": conv})[0] == first
+def test_the_most_damage_for_the_least_work_goes_first():
+    layers = [layer("a", macs=400), layer("b", macs=100), layer("c", macs=100)]
+    assert ranked(layers, {"a": 3e-3, "b": 1e-3, "c": 0.0}) == ["b", "a"]
+    assert ranked(layers, {"a": 5e-3, "b": 1e-3}) == ["a", "b"]
 
 
 def test_of_equals_the_first_in_the_network_goes_first():
-    assert ranked([layer("b"), layer("a")], {"a": 20.0, "b": 20.0}) == ["b", "a"]
-
-
-def tries(needed, together=0, others=20, revert=True):
-    """What is in float in each try, counted as (together, others), if `needed` of them must be; and the try to keep."""
-    first = [f"features {index}" for index in range(together)]
-    rest = [str(index) for index in range(others)]
-
-    def attempt(floating):
-        names = list(floating)
-        found = sum(name in first for name in names), sum(name in rest for name in names)
-        assert names == [*first[: found[0]], *rest[: found[1]]]
-        return all(count >= least for count, least in zip(found, needed, strict=True)), found
-
-    steps = search(first, rest, attempt, revert)
-    assert [sum(step.result) for step in steps] == [step.count for step in steps]
-    chosen = best(steps)
-    return [step.result for step in steps], None if chosen is None else chosen.result
+    assert ranked([layer("b"), layer("a")], {"a": 1e-3, "b": 1e-3}) == ["b", "a"]
 
 
 @pytest.mark.parametrize(
-    ("needed", "expected", "chosen"),
-    [
-        (0, [0], 0),
-        (1, [0, 1], 1),
-        (2, [0, 1, 3, 2], 2),
-        (3, [0, 1, 3, 2], 3),
-        (5, [0, 1, 3, 7, 5, 4], 5),
-        (13, [0, 1, 3, 7, 15, 11, 13], 13),
-        (18, [0, 1, 3, 7, 15, 20, 17, 18], 18),
-        (21, [0, 1, 3, 7, 15, 20], None),
-    ],
+    ("part", "expected"), [(1.0, []), (0.25, ["a"]), (0.2, ["a"]), (0.19, ["a", "b"]), (0.1, ["a", "b"]), (0.05, "abc")]
 )
-def test_tries_grow_and_what_was_not_needed_is_given_back(needed, expected, chosen):
-    found = tries((0, needed))
-    assert found == ([(0, count) for count in expected], None if chosen is None else (0, chosen))
+def test_as_few_go_as_leave_no_more_than_a_part(part, expected):
+    """Of 80, 10, 6 and 4, equal in work."""
+    layers = [layer(name) for name in "dcba"]
+    assert chosen(layers, {"a": 80.0, "b": 10.0, "c": 6.0, "d": 4.0}, part) == list(expected)
 
 
-@pytest.mark.parametrize(
-    ("needed", "expected", "chosen"),
-    [
-        ((0, 0), [(0, 0)], (0, 0)),
-        ((1, 0), [(0, 0), (4, 0)], (4, 0)),
-        ((0, 1), [(0, 0), (4, 0), (4, 1), (0, 1)], (0, 1)),
-        ((4, 2), [(0, 0), (4, 0), (4, 1), (4, 3), (0, 3), (4, 2)], (4, 2)),
-        ((0, 2), [(0, 0), (4, 0), (4, 1), (4, 3), (0, 3), (0, 2)], (0, 2)),
-        ((5, 0), [(0, 0), (4, 0), (4, 1), (4, 3), (4, 7), (4, 15), (4, 20)], None),
-    ],
-)
-def test_layers_that_go_together_stand_or_fall_so(needed, expected, chosen):
-    assert tries(needed, together=4) == (expected, chosen)
+def test_what_is_beyond_all_numbers_goes_and_is_no_part_of_the_rest():
+    layers = [layer(name) for name in "abc"]
+    assert chosen(layers, {"a": 9.0, "b": math.inf, "c": 1.0}, 0.25) == ["b", "a"]
+    assert chosen(layers, {"a": 9.0, "b": math.inf, "c": 1.0}, 1.0) == ["b"]
 
 
-def test_without_reverting_there_is_one_try():
-    assert tries((0, 1), revert=False) == ([(0, 0)], None)
-    assert tries((1, 0), together=3, revert=False) == ([(0, 0)], None)
+def test_own_noise_stands_for_damage_by_its_distance_from_the_limit():
+    layers = [layer("conv", "features"), layer("linear"), layer("broken"), layer("unmeasured")]
+    found = estimated(layers, {"conv": 40.0, "linear": 30.0, "broken": math.nan})
+    assert found == {"conv": pytest.approx(0.01), "linear": pytest.approx(0.01), "broken": math.inf, "unmeasured": 0.0}
 
 
-def test_a_network_without_layers_to_revert():
-    assert tries((0, 1), others=0) == ([(0, 0), (0, 0)], None)
+def test_a_network_without_damage_has_nothing_to_return():
+    assert chosen([layer("a")], {}, 0.25) == []
+    assert chosen([], {}, 0.25) == []
