@@ -74,7 +74,7 @@ def learn(model: Model, utterances: Utterances) -> dict[str, Learnt]:
     for product in known:
         heard = [ends[_key(product.node.input_value(port))] for port in product.ports]
         if product.constant is None:
-            found[product.name] = Learnt(tuple(_around_zero(MARGIN * max(one.peaks)) for one in heard))
+            found[product.name] = Learnt(tuple(_around_zero(MARGIN * float(one.peaks.max())) for one in heard))
         else:
             smooth = factors[_key(product.node.input_value(0))]
             low, high = (heard[0].low * smooth).min(), (heard[0].high * smooth).max()
