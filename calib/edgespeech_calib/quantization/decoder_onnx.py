@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from edgespeech_export.weight_store import WeightStore, store_small
+from edgespeech_export.weight_store import WeightStore
 from edgespeech_export.writers import WEIGHTS_FILE
 from edgespeech_runtime.bundle import Bundle
 from edgespeech_runtime.contracts import TOKENS
@@ -189,7 +189,6 @@ class _DecoderWriter:
                 tensor.CopyFrom(self._network.tensor(tensor.name))
         if DOMAIN not in {opset.domain for opset in model.opset_import}:
             model.opset_import.append(helper.make_opsetid(DOMAIN, 1))
-        store_small(model, self._network.initializers)
         onnx.checker.check_model(model)
         return model
 

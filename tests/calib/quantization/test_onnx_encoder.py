@@ -265,14 +265,14 @@ def test_layers_named_stay_in_float(float_bundle: Any, tmp_path: Path) -> None:
     every = frozenset(layer.name for layer in OnnxEncoder(open_bundle(bundle), QuantizationOptions(), TYPES).layers)
     made = Made(bundle, tmp_path / "none", every)
     (values,) = audio(1)
-    np.testing.assert_array_equal(made.run("single", values)[0], run(bundle / "single.onnx", values)[0])
+    assert decibels(run(bundle / "single.onnx", values)[0], made.run("single", values)[0]) > 50  # float16's rounding
     assert made.backend.integer_share(made.folder, values).share == 0
 
     name = "wav2vec2.encoder.layers.1.feed_forward.output_dense"
     (tmp_path / "one").mkdir()
     made.backend.write(tmp_path / "one", frozenset({name}))
     stored = {x.name: x.data_type for x in onnx.load(tmp_path / "one" / "batch.onnx").graph.initializer}
-    assert stored[f"model.{name}.weight"] == onnx.TensorProto.FLOAT
+    assert stored[f"model.{name}.weight_float16"] == onnx.TensorProto.FLOAT16
     others = {f"model.{layer}.weight" for layer in every - {name}}
     assert not others & stored.keys()
     assert all(stored[f"{weight}_int8"] == onnx.TensorProto.INT8 for weight in others)
