@@ -14,7 +14,7 @@ from edgespeech_calib import open_set
 from edgespeech_calib.quantization import QuantizationOptions, quantize
 
 floating, bundle, speech = sys.argv[1:]
-quantize(floating, bundle, open_set(speech), QuantizationOptions(samples=2, max_wer_increase=100.0))
+quantize(floating, bundle, open_set(speech), QuantizationOptions(samples=2, max_changed_words=100.0))
 """
 SECONDS = 240  # that two of them side by side may take
 
