@@ -26,7 +26,8 @@ from edgespeech import Wav2Vec2Config, Wav2Vec2ForCTC
 SHARES = {"librispeech": 0.30, "hibari": 0.40, "speechocean762": 0.14, "coffee": 0.05, "keywords": 0.05, "fsdd": 0.02,
           "dc_tts": 0.02, "ljspeech": 0.005, "noise": 0.015}  # fmt: skip
 SECONDS = 32.0  # of a batch
-RATES = {"head": 2e-3, "encoder": 1e-4, "front": 4e-5}  # peak learning rates
+RATES = {"head": 2e-3, "encoder": 1.5e-4, "front": 5e-5}  # peak learning rates
+MASKED = 0.06  # share of the frames that SpecAugment hides, at first
 HALF_WAY, HALF_WEIGHT = 2, 0.3  # the layer whose output has a loss of its own
 
 
@@ -38,11 +39,11 @@ class Letters(nn.Module):
         self.model, self.helper = model, nn.Linear(model.config.hidden_size, len(IDS))
         self.positions = positions
 
-    def loss(self, batch: Batch, labelled: Labelled) -> Tensor:
-        """CTC loss per letter."""
+    def loss(self, batch: Batch, labelled: Labelled, progress: float) -> Tensor:
+        """CTC loss per letter; masks become rarer as training goes on."""
         encoder, frames = self.model.wav2vec2, batch.frames
         with torch.autocast("cpu", torch.bfloat16):
-            given = masked(features(encoder, batch.waveform).float(), labelled.rng)
+            given = masked(features(encoder, batch.waveform).float(), labelled.rng, MASKED * (1 - progress))
             states = transform(encoder, given, frames, self.positions)
         labels = [encode(text) for text in batch.texts]
         last = ctc_loss(self.model.lm_head(states[-1].float()), frames, labels)
@@ -102,7 +103,7 @@ def main() -> None:
     labelled = Labelled(options.corpus, SHARES, spelled, SECONDS, seed=2)
 
     def loss(batch: Batch, progress: float) -> tuple[Tensor, Losses]:
-        value = letters.loss(batch, labelled)
+        value = letters.loss(batch, labelled, progress)
         return value, {"loss": value.item()}
 
     def save(ended: bool) -> None:

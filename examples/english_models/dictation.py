@@ -13,10 +13,10 @@ from collections.abc import Callable
 import torch
 from checkpoints import save_dictation
 from corpus import Utterance
-from labelled import Batch, Labelled, masked
+from labelled import Batch, Labelled
 from scoring import Wave, report
 from student import HEADS, INNER, LAYERS, SIZE, features, new_encoder, transform, write_positions
-from teacher import NO_TIMESTAMPS, START, encode, stem, whisper
+from teacher import encode, stem, whisper
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -31,24 +31,24 @@ SHARES = {"librispeech": 0.36, "hibari": 0.28, "speechocean762": 0.11, "coffee":
           "dc_tts": 0.02, "ljspeech": 0.01, "noise": 0.06}  # fmt: skip
 TAUGHT = ("librispeech", "hibari", "coffee", "dc_tts", "ljspeech")  # parts on which the teacher's opinion counts
 LONGEST = 256  # tokens
+SILENCE = 48000  # samples behind the speech that the teacher hears
 SECONDS = 32.0  # of a batch
-RATES = {"decoder": 8e-5, "encoder": 5e-5, "front": 5e-5}  # peak learning rates
+RATES = {"decoder": 3e-5, "encoder": 1e-5, "front": 3e-5}  # peak learning rates
 STATES_WEIGHT = 0.5  # of the loss on the teacher's states, at first; it falls with the learning rate
 
 
 def new_decoder(teacher: WhisperForConditionalGeneration, kept: list[int]) -> GPT2LMHeadModel:
     """Whisper's decoder as GPT-2 with cross-attention, over the tokens `kept` (old numbers).
 
-    Whisper's prompt is two tokens. The student's start token is the second of them, and its positions begin there.
+    Whisper's prompt stays as it is: the start token, and the first token that is generated is a forced one.
     """
     config = GPT2Config(
         vocab_size=len(kept), n_positions=LONGEST, n_embd=SIZE, n_layer=LAYERS, n_head=HEADS, n_inner=INNER,
         activation_function="gelu", add_cross_attention=True, is_decoder=True, resid_pdrop=0.0, embd_pdrop=0.0,
-        attn_pdrop=0.0, bos_token_id=len(kept) - 1, eos_token_id=len(kept) - 2,
+        attn_pdrop=0.0, bos_token_id=len(kept) - 2, eos_token_id=len(kept) - 3,
     )  # fmt: skip
     model, source = GPT2LMHeadModel(config), teacher.model.decoder
     body = model.transformer
-    rows = [NO_TIMESTAMPS if old == START else old for old in kept]
     pairs: list[tuple[nn.Module, list[nn.Module]]] = [(body.ln_f, [source.layer_norm])]
     for old, new in zip(source.layers, body.h, strict=True):
         own, cross = old.self_attn, old.encoder_attn
@@ -65,8 +65,8 @@ def new_decoder(teacher: WhisperForConditionalGeneration, kept: list[int]) -> GP
             (new.mlp.c_proj, [old.fc2]),
         ]
     with torch.no_grad():
-        body.wte.weight.copy_(source.embed_tokens.weight[rows])
-        body.wpe.weight.copy_(source.embed_positions.weight[1 : LONGEST + 1])
+        body.wte.weight.copy_(source.embed_tokens.weight[kept])
+        body.wpe.weight.copy_(source.embed_positions.weight[:LONGEST])
         for target, origins in pairs:
             weight = torch.cat([origin.weight for origin in origins])
             target.weight.copy_(weight if weight.ndim == 1 else weight.T)
@@ -88,7 +88,7 @@ class Dictation:
         self.text = (options.vocabulary / "tokenizer.json").read_text(encoding="utf-8")
         self.tokenizer = Tokenizer.from_str(self.text)
         self.positions = self.teacher.model.encoder.embed_positions.weight
-        self.end, self.begin = len(self.kept) - 2, len(self.kept) - 1
+        self.end, self.begin, self.prompt = (len(self.kept) - place for place in (3, 2, 1))
         self.model = self.start(options)
 
     def start(self, options: argparse.Namespace) -> SpeechEncoderDecoderModel:
@@ -98,7 +98,9 @@ class Dictation:
         ids = {"decoder_start_token_id": self.begin, "eos_token_id": self.end, "pad_token_id": self.end}
         for name, value in ids.items():
             setattr(model.config, name, value)
-        model.generation_config = GenerationConfig(**ids, bos_token_id=self.begin, max_length=LONGEST)
+        model.generation_config = GenerationConfig(
+            **ids, bos_token_id=self.begin, forced_bos_token_id=self.prompt, max_length=LONGEST
+        )
         if options.resume:
             model.load_state_dict(torch.load(weights_file(options.out)))
         return model
@@ -116,21 +118,23 @@ class Dictation:
     def tokens(self, texts: list[str]) -> tuple[Tensor, Tensor]:
         """Decoder inputs and labels (rows, length); labels are -100 behind the end."""
         rows = [self.tokenizer.encode(f" {text}", add_special_tokens=False).ids if text else [] for text in texts]
-        length = max(len(row) for row in rows) + 1
-        inputs = torch.tensor([[self.begin, *row] + [self.end] * (length - 1 - len(row)) for row in rows])
-        labels = torch.tensor([[*row, self.end] + [-100] * (length - 1 - len(row)) for row in rows])
-        return inputs, labels
+        length = max(len(row) for row in rows)
+        behind = [length - len(row) for row in rows]
+        inputs = [[self.begin, self.prompt, *row] + [self.end] * count for row, count in zip(rows, behind, strict=True)]
+        labels = [[-100, *row, self.end] + [-100] * count for row, count in zip(rows, behind, strict=True)]
+        return torch.tensor(inputs), torch.tensor(labels)
 
     @torch.no_grad()
     def opinion(self, batch: Batch, inputs: Tensor) -> tuple[Tensor, Tensor]:
-        """The teacher's states (rows, frames, 384) and log-probabilities over the kept tokens (rows, length, kept)."""
-        states = encode(self.teacher, stem(self.teacher, batch.waveform))[-1]
-        old = torch.tensor(self.kept)[inputs]
-        prompt = torch.full((len(old), 1), START)
-        given = torch.cat([prompt, torch.full((len(old), 1), NO_TIMESTAMPS), old[:, 1:]], 1)
+        """The teacher's states (rows, frames, 384) and log-probabilities over the kept tokens (rows, length, kept).
+
+        It hears silence behind the speech, without which it would go on when the speech ends.
+        """
+        states = encode(self.teacher, stem(self.teacher, F.pad(batch.waveform, (0, SILENCE))))[-1]
+        given = torch.tensor(self.kept)[inputs]
         hidden = self.teacher.model.decoder(input_ids=given, encoder_hidden_states=states, use_cache=False)
         table = self.teacher.proj_out.weight[self.kept]
-        return states.float(), (hidden.last_hidden_state[:, 1:] @ table.T).float().log_softmax(-1)
+        return states.float(), (hidden.last_hidden_state @ table.T).float().log_softmax(-1)
 
     def loss(self, batch: Batch, labelled: Labelled, progress: float) -> tuple[Tensor, Losses]:
         """The sum of the losses on labels, distributions and states, and each of them."""
@@ -140,8 +144,9 @@ class Dictation:
         encoder = self.model.encoder
         with torch.autocast("cpu", torch.bfloat16):
             wanted, distribution = self.opinion(batch, inputs)
-            given = masked(features(encoder, batch.waveform).float(), labelled.rng, share=0.03)
+            given = features(encoder, batch.waveform).float()
             states = transform(encoder, given, frames, self.positions)[-1].float()
+            wanted = wanted[:, : states.shape[1]]
             decoder = self.model.decoder(
                 inputs, encoder_hidden_states=states, encoder_attention_mask=mask[:, : states.shape[1]].long()
             )
@@ -161,7 +166,7 @@ class Dictation:
         @torch.no_grad()
         def transcribe(waveform: Wave) -> str:
             tokens = model.generate(torch.from_numpy(waveform)[None], max_new_tokens=int(8 + 8 * len(waveform) / 16000))
-            return self.tokenizer.decode(tokens[0].tolist()[1:]).strip()
+            return self.tokenizer.decode(tokens[0].tolist()[2:]).strip()
 
         return transcribe
 

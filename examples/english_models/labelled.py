@@ -113,7 +113,7 @@ def collate(items: list[tuple[Wave, str, str]]) -> Batch:
     return Batch(waveform, samples, [text for _, text, _ in items], [name for _, _, name in items])
 
 
-def masked(x: torch.Tensor, rng: np.random.Generator, share: float = 0.07, span: int = 10) -> torch.Tensor:
+def masked(x: torch.Tensor, rng: np.random.Generator, share: float, span: int = 10) -> torch.Tensor:
     """SpecAugment (https://arxiv.org/abs/1904.08779) on features (rows, frames, channels): spans of frames and of
     channels are set to zero."""
     keep = torch.ones_like(x[..., :1])

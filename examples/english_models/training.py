@@ -15,7 +15,6 @@ from edgespeech import Wav2Vec2Model
 
 DECAY = 0.998  # of the average of the weights
 AVERAGED = 60  # batches over which the means of the features are taken
-FLAT = 0.4  # share of the time before the learning rate falls
 LOG_STEPS = 50
 
 Losses = dict[str, float]
@@ -52,7 +51,7 @@ class Trainer:
         options: argparse.Namespace,
     ) -> None:
         """Train for `options.minutes`: `loss` gets a batch and the progress, `save` is told whether it is the end."""
-        clock, saved, logged = Clock(options.minutes, flat=FLAT), 0.0, list[Losses]()
+        clock, saved, logged = Clock(options.minutes, flat=options.flat), 0.0, list[Losses]()
         for step, batch in zip(clock.steps(), batches, strict=False):
             total, parts = loss(batch, clock.progress)
             self.step(total, clock.rate)
@@ -102,6 +101,7 @@ def command_line(description: str | None, *names: str) -> argparse.Namespace:
         parser.add_argument(name, type=Path)
     parser.add_argument("--minutes", type=float, default=70, help="(%(default)s)")
     parser.add_argument("--eval-minutes", type=float, default=12, help="between scores (%(default)s)")
+    parser.add_argument("--flat", type=float, default=0.4, help="share of the time before rates fall (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="(%(default)s)")
     parser.add_argument("--resume", action="store_true", help="go on with the checkpoint OUT")
     options = parser.parse_args()

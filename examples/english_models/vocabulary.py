@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-START, END = "<|startoftranscript|>", "<|endoftext|>"
+START, END, PROMPT = "<|startoftranscript|>", "<|endoftext|>", "<|notimestamps|>"
 MARKS = ".,?!;:-'\""
 NAME_WEIGHT = 0.03  # of a word with a capital letter, relative to itself in lower case: the text has capitals only
 
@@ -75,7 +75,7 @@ def cut(teacher: Path, text: Path, size: int, lines: int) -> tuple[dict[str, obj
     letters = [token for token in numbers if len(token) == 1]  # the 256 bytes, as characters
     counts = token_counts(tokenizer, word_counts(text, lines))
     frequent = [token for token, _ in counts.most_common() if token in numbers and not re.search(r"\d", token)]
-    kept = closed(letters + frequent, merges, size - 2)
+    kept = closed(letters + frequent, merges, size - 3)
     tokens = sorted(kept, key=numbers.__getitem__)
     special = {token["content"]: token["id"] for token in contents["added_tokens"]}
     model["vocab"] = {token: number for number, token in enumerate(tokens)}
@@ -83,7 +83,7 @@ def cut(teacher: Path, text: Path, size: int, lines: int) -> tuple[dict[str, obj
     contents["added_tokens"] = [
         {"id": len(tokens) + index, "content": name, "special": True, "single_word": False, "lstrip": False,
          "rstrip": False, "normalized": False}
-        for index, name in enumerate((END, START))
+        for index, name in enumerate((END, START, PROMPT))
     ]  # fmt: skip
     contents["post_processor"] = {
         "type": "ByteLevel",
@@ -91,7 +91,7 @@ def cut(teacher: Path, text: Path, size: int, lines: int) -> tuple[dict[str, obj
         "trim_offsets": True,
         "use_regex": True,
     }
-    return contents, [*(numbers[token] for token in tokens), special[END], special[START]]
+    return contents, [*(numbers[token] for token in tokens), special[END], special[START], special[PROMPT]]
 
 
 def main() -> None:
