@@ -282,7 +282,7 @@ def size(manifest: Manifest) -> int:
 
 def _provenance(source: Manifest, drawn: Calibration) -> dict[str, Any]:
     versions = dict(source.provenance.get("versions") or {})
-    if source.engine == "openvino":
+    if source.engine == "openvino" and source.decoder is not None:  # NNCF compresses the decoder's weights alone
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions["nncf"] = metadata.version("nncf")
     return {**source.provenance, "versions": versions, "calibration": drawn.provenance()}
