@@ -37,7 +37,6 @@ class Example:
 EXAMPLES: tuple[Example, ...] = (
     Example(HOME / "dictation-en", "English text with case and punctuation", "--num-beams 4"),
     Example(HOME / "ctc-en", "English in capitals with the time of every word, small and fast", "--timestamps word"),
-    Example(HOME / "ctc-en-small", "English in capitals with the time of every word", "--timestamps word"),
 )
 
 

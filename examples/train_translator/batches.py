@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ctc_tools import DIGITS, Clock, Corpus
-from german import END, WAIT, encode, make_tokenizer, translate
+from corpus import Corpus
+from german import DIGITS, END, WAIT, encode, make_tokenizer, translate
 from strings import IGNORED, Row, StringMaker
 from tokenizers import Tokenizer
 from torch.nn.utils.rnn import pad_sequence
 from torch.utils.data import IterableDataset
+from training import Clock
 from translator import SLOT
 
 # Most seconds per row -> share of the audio that has such rows, the most digits in one, and the progress from which on.

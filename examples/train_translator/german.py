@@ -1,11 +1,12 @@
 """The German words for digits, and a byte-level BPE tokenizer of them in the files of a BART checkpoint."""
 
+import json
 from itertools import product
 from pathlib import Path
 
-from ctc_tools import DIGITS, write_json
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
+DIGITS = ("ZERO", "ONE", "TWO", "THREE", "FOUR", "FIVE", "SIX", "SEVEN", "EIGHT", "NINE")
 GERMAN = ("null", "eins", "zwei", "drei", "vier", "fünf", "sechs", "sieben", "acht", "neun")
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 START, PAD, END, UNKNOWN, WAIT = range(len(SPECIAL))
@@ -14,6 +15,11 @@ START, PAD, END, UNKNOWN, WAIT = range(len(SPECIAL))
 def translate(transcript: str) -> str:
     """German for English digit words: `THREE ONE` -> `drei eins`."""
     return " ".join(GERMAN[DIGITS.index(word)] for word in transcript.split())
+
+
+def write_json(path: Path, content: dict[str, object]) -> None:
+    """Write `content` as indented JSON."""
+    path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def make_tokenizer() -> Tokenizer:

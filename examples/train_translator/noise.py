@@ -1,7 +1,8 @@
 """Kinds of noise, and a random change of timbre. Arrays are float32, (samples,)."""
 
 import numpy as np
-from ctc_tools import RATE, Audio
+from augment import Audio
+from synthesis import RATE
 
 
 def white(samples: int, rng: np.random.Generator) -> Audio:

@@ -2,7 +2,7 @@
 
     python prepare_digits.py SPEECH OUT
 
-SPEECH holds the folder fsdd. OUT receives `audio.i16` and `index.tsv`, as `../train_ctc/prepare.py` writes them.
+SPEECH holds the folder fsdd. OUT receives `audio.i16` and `index.tsv`; see `corpus`.
 """
 
 import argparse
@@ -10,7 +10,9 @@ import itertools
 import random
 from pathlib import Path
 
-from ctc_tools import DIGITS, Utterance, draw_utterance, real_items, synthetic_items, write
+from corpus import real_items, synthetic_items, write
+from german import DIGITS
+from synthesis import Utterance, draw_utterance
 
 LONGEST = 10  # words of a synthetic string
 
@@ -39,7 +41,7 @@ def main() -> None:
     train, test = ([draw_string(rng) for _ in range(count)] for count in (args.strings, args.held_out))
     args.out.mkdir(parents=True, exist_ok=True)
     items = itertools.chain(
-        real_items(args.speech, ["fsdd"]),
+        real_items(args.speech / "fsdd"),
         synthetic_items(test, "test", args.jobs),
         synthetic_items(train, "train", args.jobs),
     )

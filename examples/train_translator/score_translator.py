@@ -11,7 +11,8 @@ from pathlib import Path
 import jiwer
 import numpy as np
 import torch
-from ctc_tools import Corpus, normalise
+from augment import normalise
+from corpus import Corpus
 from german import make_tokenizer, translate
 from strings import Row, StringMaker
 

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from ctc_tools import DIGITS, RATE, Audio, Augmenter, Clip, Corpus, normalise
+from augment import Audio, Augmenter, normalise
+from corpus import Clip, Corpus
+from german import DIGITS
 from noise import NOISES, tilted
 from numpy.typing import NDArray
+from synthesis import RATE
 
 HOP = 320  # samples per frame of the encoder
 IGNORED = -100  # the label of what no loss counts

@@ -1,6 +1,6 @@
 """Train digits-en-de within a given time: the learning rate follows the clock, and so does the length of the strings.
 
-python train_translator.py DATA OUT --minutes 38
+python train_translator.py DATA CTC OUT --minutes 38
 """
 
 import argparse
@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 import torch
 from batches import Batch, Batches
-from ctc_tools import DIGITS, Average, Clock, Corpus, log
+from corpus import Corpus
+from german import DIGITS
 from positions import FourierConv1d
 from score_translator import evaluate
 from strings import IGNORED
 from torch import Tensor, nn
 from torch.nn import functional as F
+from training import Average, Clock, log
 from translator import SLOT, make_model, save_checkpoint
 
 from edgespeech import SpeechEncoderDecoderModel
 
-CTC_CHECKPOINT = Path(__file__).resolve().parents[2] / "edgespeech" / "checkpoints" / "ctc-en-small"
 EARLY_LAYER = 2  # its states too are to tell digits apart
 EARLY_WEIGHT, WORD_WEIGHT, GUIDE_WEIGHT = 0.3, 0.7, 0.5  # of the helping losses
 LOOK = 20  # frames to either side of a slot's middle that its token is to depend on
@@ -40,6 +41,7 @@ class Options:
     """What one training run needs to know."""
 
     data: Path
+    ctc: Path
     out: Path
     minutes: float
     seconds_per_step: float
@@ -91,7 +93,7 @@ class Trainer:
 
     def __init__(self, options: Options, audio: Iterable[Tensor]) -> None:
         torch.manual_seed(options.seed)
-        self.model = make_model(CTC_CHECKPOINT, audio).train()
+        self.model = make_model(options.ctc, audio).train()
         self.model.freeze_feature_encoder()
         self.helpers = Helpers(self.model.encoder.config.hidden_size, self.model.decoder.hidden_size)
         self.average = Average(self.model, decay=0.995)
@@ -211,6 +213,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="folder that prepare_digits.py wrote")
+    parser.add_argument("ctc", type=Path, help="CTC checkpoint whose encoder is the beginning")
     parser.add_argument("out", type=Path, help="checkpoint folder to write")
     parser.add_argument("--minutes", type=float, default=38, help="time to train (%(default)s)")
     parser.add_argument("--seconds-per-step", type=float, default=24, help="audio per update (%(default)s)")

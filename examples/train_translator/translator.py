@@ -1,7 +1,7 @@
 """The architecture of digits-en-de, its first weights and its checkpoint folder.
 
 The decoder writes a token for each 0.24 s, a word or none. For that the states of frames must tell the time. wav2vec2
-knows it only by its positional convolution. That of ctc-en-small sees 0.32 s to either side, here it is 12.8 s, with
+knows it only by its positional convolution. That of the CTC model sees 0.32 s to either side, here it is 12.8 s, with
 two channels in a group instead of sixteen to stay small. See `positions` and `clock`.
 """
 
@@ -11,8 +11,7 @@ from pathlib import Path
 import positions
 import torch
 from clock import add_clock, clock_rows
-from ctc_tools import write_json
-from german import END, PAD, START, make_tokenizer, save_tokenizer
+from german import END, PAD, START, make_tokenizer, save_tokenizer, write_json
 from torch import Tensor
 
 from edgespeech import (

@@ -9,8 +9,8 @@ import argparse
 from pathlib import Path
 
 import soundfile
-from ctc_tools import RATE, espeak, flite, synthesize
 from german import translate
+from synthesis import RATE, espeak, flite, synthesize
 
 SAMPLES = {
     "four-digits-espeak.wav": espeak("en-gb", "FOUR, ZERO, SEVEN, TWO"),

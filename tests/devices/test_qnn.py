@@ -19,18 +19,18 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
 from edgespeech_runtime.bundle import open_bundle
 from edgespeech_runtime.cache import VARIABLE
-from places import DIGITS, EMBEDDED, SENTENCES, TRANSLATOR
+from places import DIGITS, SENTENCES, TRANSLATOR, embedded
 from spoken_digits import GERMAN, embedded_digits, held_out_digits
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-qnn" / "bin" / "python"
 UTTERANCES, MANY = 10, 110
 SECONDS = 2.5  # of the bucket; no utterance is longer
-SAMPLES = {"ctc-en-small": 32, "digits-en-de": 16}  # calibration utterances
+SAMPLES = {"ctc-en": 28, "digits-en-de": 16}  # calibration utterances
 WORSE = 0.005  # of all words that the NPU may cost
 MOST = 0.2  # of words that are wrong in float
 PATIENCE = 3600  # seconds
-CHECKPOINTS = {"ctc-en-small": EMBEDDED / "ctc-en-small", "digits-en-de": TRANSLATOR}
+NAMES = ("ctc-en", "digits-en-de")
 NPU = "onnx:QNNExecutionProvider"
 
 pytestmark = [
@@ -48,12 +48,17 @@ class Made:
     floating: Path
 
 
+def checkpoint(name: str) -> Path:
+    """The folder of a checkpoint of `NAMES`."""
+    return TRANSLATOR if name == TRANSLATOR.name else embedded(name)
+
+
 def make(name: str, folder: Path, others: SpeechSet) -> Made:
     """Both bundles; calibrated on other speech than is heard below, the CTC model's in other words too."""
-    data = open_set(str(SENTENCES)) if name == "ctc-en-small" else others
+    data = open_set(str(SENTENCES)) if name == "ctc-en" else others
     made = Made(name, folder / "npu", folder / "float")
-    export_npu(CHECKPOINTS[name], made.npu, data, NpuOptions(buckets=(SECONDS,), samples=SAMPLES[name]))
-    export(CHECKPOINTS[name], made.floating, ExportOptions())
+    export_npu(checkpoint(name), made.npu, data, NpuOptions(buckets=(SECONDS,), samples=SAMPLES[name]))
+    export(checkpoint(name), made.floating, ExportOptions())
     return made
 
 
@@ -93,7 +98,7 @@ def require_words(made: Made, files: list[Path], words: list[list[str]], found: 
     assert on_npu <= in_float + worse + 1e-9
 
 
-@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_ten_utterances_are_heard_as_in_float_with_every_node_on_the_npu(tmp_path, name):
     files, words, others = embedded_digits(tmp_path, UTTERANCES)
     made = make(name, tmp_path, others)
@@ -104,7 +109,7 @@ def test_ten_utterances_are_heard_as_in_float_with_every_node_on_the_npu(tmp_pat
 
 
 @pytest.mark.slow  # the emulator hears for half an hour
-@pytest.mark.parametrize("name", CHECKPOINTS)
+@pytest.mark.parametrize("name", NAMES)
 def test_no_more_word_errors_on_recordings_held_out_of_training(tmp_path, name):
     files, words = held_out_digits(tmp_path, MANY, SECONDS)
     digits = open_set(str(DIGITS))
@@ -116,7 +121,7 @@ def test_no_more_word_errors_on_recordings_held_out_of_training(tmp_path, name):
 def small(tmp_path_factory) -> Path:
     """A bundle of the CTC model that is quick to compile."""
     bundle = tmp_path_factory.mktemp("small") / "bundle"
-    export_npu(CHECKPOINTS["ctc-en-small"], bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=4))
+    export_npu(checkpoint("ctc-en"), bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=4))
     return bundle
 
 
@@ -152,7 +157,7 @@ def with_qualcomms_compiler(folder: Path) -> dict[str, str]:
 
 def test_what_was_compiled_beforehand_is_taken_by_the_same_version_alone(tmp_path):
     bundle, calibration = tmp_path / "bundle", ("--calib", SENTENCES, "--samples", 4, "--buckets", SECONDS)
-    command = ["export", CHECKPOINTS["ctc-en-small"], bundle, "--target", "npu", "--precision", "int8", *calibration]
+    command = ["export", checkpoint("ctc-en"), bundle, "--target", "npu", "--precision", "int8", *calibration]
     subprocess.run(
         [sys.executable, "-m", "edgespeech.cli", *map(str, command), "--compile", "--quiet"],
         env=with_qualcomms_compiler(tmp_path / "packages"),

