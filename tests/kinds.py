@@ -37,7 +37,7 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
             "conv_kernel": [9, 4, 3],
             "conv_stride": [4, 3, 2],
             "hidden_act": "relu",
-            "num_conv_pos_embeddings": 900,
+            "num_conv_pos_embeddings": 60,
             "num_conv_pos_embedding_groups": 32,
         },
     ),

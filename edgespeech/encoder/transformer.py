@@ -65,7 +65,7 @@ class PositionalConv(nn.Module):
         if not torch.compiler.is_exporting():
             weight, before = within(weight, before, x.shape[2])
         x = F.pad(x, (before, weight.shape[2] - 1 - before))
-        return F.conv2d(x[:, :, None], weight[:, :, None], self.conv.bias, groups=self.conv.groups)[:, :, 0]
+        return F.conv2d(x.unsqueeze(2), weight.unsqueeze(2), self.conv.bias, groups=self.conv.groups).squeeze(2)
 
     @torch.no_grad()
     def trim(self) -> None:

@@ -121,7 +121,7 @@ def test_ours_is_as_good_as_float(
         assert (layer.precision == "float32") is bool(layer.why)
 
 
-@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("engine", ["onnx"])  # OpenVINO's ranges, one a channel, bear with this layer
 def test_the_broken_layer_alone_goes_back_to_float(
     engine: str, bundle: Callable[..., Path], recordings: SpeechSet, tmp_path: Path
 ) -> None:
@@ -133,7 +133,7 @@ def test_the_broken_layer_alone_goes_back_to_float(
     assert f"{layer.noise:.1f} dB" in layer.why
 
 
-@pytest.mark.parametrize("engine", ["onnx", "openvino"])
+@pytest.mark.parametrize("engine", ["onnx"])
 def test_without_reverting_the_export_fails_with_the_figures(
     engine: str, bundle: Callable[..., Path], recordings: SpeechSet, tmp_path: Path
 ) -> None:

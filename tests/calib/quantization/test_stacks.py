@@ -84,9 +84,10 @@ def test_it_is_quantized(stack: str, engine: str, bundle: Any, tmp_path: Path) -
     assert share.share > 0.25
 
 
-def test_single_channels_are_positioned_in_integers(bundle: Any) -> None:
+def test_positions_of_single_channels_stay_in_float(bundle: Any) -> None:
+    """They are a hundredth of the work, and their input may have a large constant."""
     floating = open_bundle(bundle("kernels of one", "openvino"))
     backend = backends.open_encoder(floating, QuantizationOptions(), TYPES)
-    assert "wav2vec2.encoder.pos_conv_embed.conv" in {layer.name for layer in backend.layers}
+    assert "wav2vec2.encoder.pos_conv_embed.conv" not in {layer.name for layer in backend.layers}
     with load(floating.folder) as model:
         assert np.isfinite(model.logits(noise()[0][0])).all()
