@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from edgespeech_export import ExportOptions, export
-from edgespeech_export.errors import ExportError, PrecisionError
+from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs import GraphSource
 from edgespeech_export.numpy_graph import Archive, to_program
 from edgespeech_export.numpy_int8 import quantize_archive, quantized
@@ -195,10 +195,14 @@ def test_an_archive_in_integers(case_of: Any, tmp_path: Path) -> None:
     assert (tmp_path / "again.npz").read_bytes() == (bundle / "weights.npz").read_bytes()
 
 
-def test_a_weight_beyond_float16_is_refused(tmp_path: Path) -> None:
-    weight = np.full((40, 40), 1e5, np.float32)
-    with Archive(tmp_path / "weights.npz") as archive, pytest.raises(PrecisionError, match=r"w exceeds 65504"):
-        archive.put("w", weight, "float16")
+def test_a_matrix_becomes_float16_where_that_changes_nothing(tmp_path: Path) -> None:
+    exact, beyond, finer = (np.full((40, 40), value, np.float32) for value in (0.5, 1e5, 0.1))
+    with Archive(tmp_path / "weights.npz") as archive:
+        names = [archive.put("w", values, "float16") for values in (exact, beyond, finer)]
+    with np.load(tmp_path / "weights.npz") as stored:
+        assert [stored[name].dtype for name in names] == [np.float16, np.float32, np.float32]
+        for name, values in zip(names, (exact, beyond, finer), strict=True):
+            np.testing.assert_array_equal(stored[name], values)
 
 
 def test_different_weights_of_one_name_are_kept_apart(tmp_path: Path) -> None:
