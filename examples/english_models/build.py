@@ -64,10 +64,12 @@ class Build:
         given = (self.teacher, self.corpus, self.speech)
         running = [
             start("ctc.py", *given, front, self.work / "ctc-en", *minutes),
-            start("dictation.py", *given, self.vocabulary, front, self.work / "dictation-en", *minutes),
+            start("dictation.py", *given, self.vocabulary, front, self.work / "speech-only", *minutes),
         ]
-        if any(process.wait() for process in running):
+        codes = [process.wait() for process in running]
+        if any(codes):
             raise SystemExit("a training failed; what it printed says why")
+        run("silence.py", self.corpus, self.work / "speech-only", self.work / "dictation-en")
 
 
 def pip(python: Path, *arguments: str) -> None:
