@@ -64,7 +64,10 @@ class PositionalConv(nn.Module):
         weight, before = self.conv.weight, self.before
         if not torch.compiler.is_exporting():
             weight, before = within(weight, before, x.shape[2])
-        x = F.pad(x, (before, weight.shape[2] - 1 - before))
+        return self.over_row(F.pad(x, (before, weight.shape[2] - 1 - before)), weight)
+
+    def over_row(self, x: Tensor, weight: Tensor) -> Tensor:
+        """(batch, hidden, frames + taps - 1) with a kernel (hidden, 1, taps) -> (batch, hidden, frames)."""
         return F.conv2d(x.unsqueeze(2), weight.unsqueeze(2), self.conv.bias, groups=self.conv.groups).squeeze(2)
 
     @torch.no_grad()

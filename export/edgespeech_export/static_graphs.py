@@ -127,7 +127,7 @@ def positional(layer: PositionalConv, x: Tensor, mask: Tensor) -> Tensor:
         x = layer.batch_norm(x)
     x = F.pad(x * mask[:, None], (before, weight.shape[2] - 1 - before))
     if layer.is_depthwise:
-        x = F.conv2d(x.unsqueeze(2), weight.unsqueeze(2), layer.conv.bias, groups=layer.conv.groups).squeeze(2)
+        x = layer.over_row(x, weight)
     else:
         x = F.conv1d(x, weight, layer.conv.bias, groups=layer.conv.groups)
     return layer.activation(x).transpose(1, 2)
