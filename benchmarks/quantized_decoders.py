@@ -11,12 +11,12 @@ import onnx
 from edgespeech_calib.quantization import QuantizationOptions
 from edgespeech_calib.quantization.backends import open_decoder
 from edgespeech_calib.quantization.targets import detect, types
-from edgespeech_export.openvino_graph import share_weights
-from edgespeech_export.weight_store import WeightStore
+from edgespeech_export.writers.openvino import share_weights
+from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_runtime import EncoderDecoderModel
-from edgespeech_runtime.bundle import Bundle, open_bundle, sha256
+from edgespeech_runtime.bundle.folder import Bundle, open_bundle, sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, EngineName, File, Golden, Graph
 from edgespeech_runtime.engines.openvino import openvino
-from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, Golden, Graph
 
 DECODER = "decoder"
 LEAST_DECIBELS = 10.0  # of logits over the error in them; below, speed is that of noise

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_calib.sets import SpeechSet, open_set
-from edgespeech_runtime.waveform import normalize
+from edgespeech_calib.speech.sets import SpeechSet, open_set
+from edgespeech_runtime.audio.waveform import normalize
 
 from benchmarks.workload import RATE, SEED
 

@@ -15,22 +15,27 @@ if TYPE_CHECKING:
         AutoModelForCTC,
         AutoModelForPreTraining,
     )
-    from edgespeech.models.bart import BartConfig, BartForCausalLM
-    from edgespeech.models.bert import BertConfig, BertLMHeadModel
-    from edgespeech.models.encoder_decoder import SpeechEncoderDecoderModel
-    from edgespeech.models.encoder_decoder_config import SpeechEncoderDecoderConfig
-    from edgespeech.models.gpt2 import GPT2Config, GPT2LMHeadModel
-    from edgespeech.models.hubert import HubertConfig, HubertForCTC, HubertForSequenceClassification, HubertModel
-    from edgespeech.models.mbart import MBartConfig, MBartForCausalLM
-    from edgespeech.models.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
-    from edgespeech.models.unispeech import (
+    from edgespeech.models.decoders.bart import BartConfig, BartForCausalLM
+    from edgespeech.models.decoders.bert import BertConfig, BertLMHeadModel
+    from edgespeech.models.decoders.gpt2 import GPT2Config, GPT2LMHeadModel
+    from edgespeech.models.decoders.mbart import MBartConfig, MBartForCausalLM
+    from edgespeech.models.decoders.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
+    from edgespeech.models.encoder_decoder.configuration import SpeechEncoderDecoderConfig
+    from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
+    from edgespeech.models.encoders.hubert import (
+        HubertConfig,
+        HubertForCTC,
+        HubertForSequenceClassification,
+        HubertModel,
+    )
+    from edgespeech.models.encoders.unispeech import (
         UniSpeechConfig,
         UniSpeechForCTC,
         UniSpeechForPreTraining,
         UniSpeechForSequenceClassification,
         UniSpeechModel,
     )
-    from edgespeech.models.wav2vec2 import (
+    from edgespeech.models.encoders.wav2vec2 import (
         Wav2Vec2Config,
         Wav2Vec2ForAudioFrameClassification,
         Wav2Vec2ForCTC,
@@ -117,19 +122,24 @@ _HOMES = {
         *("AutoModelForAudioClassification", "AutoModelForAudioFrameClassification"),
         *("AutoModelForAudioXVector", "AutoModelForCTC", "AutoModelForPreTraining"),
     ),
-    "edgespeech.models.bart": ("BartConfig", "BartForCausalLM"),
-    "edgespeech.models.bert": ("BertConfig", "BertLMHeadModel"),
-    "edgespeech.models.gpt2": ("GPT2Config", "GPT2LMHeadModel"),
-    "edgespeech.models.mbart": ("MBartConfig", "MBartForCausalLM"),
-    "edgespeech.models.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
-    "edgespeech.models.encoder_decoder": ("SpeechEncoderDecoderModel",),
-    "edgespeech.models.encoder_decoder_config": ("SpeechEncoderDecoderConfig",),
-    "edgespeech.models.hubert": ("HubertConfig", "HubertForCTC", "HubertForSequenceClassification", "HubertModel"),
-    "edgespeech.models.unispeech": (
+    "edgespeech.models.decoders.bart": ("BartConfig", "BartForCausalLM"),
+    "edgespeech.models.decoders.bert": ("BertConfig", "BertLMHeadModel"),
+    "edgespeech.models.decoders.gpt2": ("GPT2Config", "GPT2LMHeadModel"),
+    "edgespeech.models.decoders.mbart": ("MBartConfig", "MBartForCausalLM"),
+    "edgespeech.models.decoders.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
+    "edgespeech.models.encoder_decoder.model": ("SpeechEncoderDecoderModel",),
+    "edgespeech.models.encoder_decoder.configuration": ("SpeechEncoderDecoderConfig",),
+    "edgespeech.models.encoders.hubert": (
+        "HubertConfig",
+        "HubertForCTC",
+        "HubertForSequenceClassification",
+        "HubertModel",
+    ),
+    "edgespeech.models.encoders.unispeech": (
         *("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechForPreTraining"),
         *("UniSpeechForSequenceClassification", "UniSpeechModel"),
     ),
-    "edgespeech.models.wav2vec2": (
+    "edgespeech.models.encoders.wav2vec2": (
         *("Wav2Vec2Config", "Wav2Vec2ForAudioFrameClassification", "Wav2Vec2ForCTC"),
         *("Wav2Vec2ForPreTraining", "Wav2Vec2ForSequenceClassification", "Wav2Vec2ForXVector", "Wav2Vec2Model"),
     ),

@@ -11,7 +11,7 @@ import torch
 from edgespeech_runtime import generation
 from edgespeech_runtime.errors import ArgumentError
 from edgespeech_runtime.generation import GenerationOptions, Hypothesis, Ids, Logits, OnTokens
-from edgespeech_runtime.kv_cache import Ancestry
+from edgespeech_runtime.generation.cache.columns import Ancestry
 from torch import Tensor
 
 from edgespeech.decoder import Cache, TextDecoder

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from edgespeech_runtime.cache import VARIABLE
+from edgespeech_runtime.bundle.cache import VARIABLE
 
 if TYPE_CHECKING:  # they import torch, which not all tests need
     from exported_kinds import Kinds

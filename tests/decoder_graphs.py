@@ -17,15 +17,15 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from edgespeech_export.encoder_decoder_graphs import DecoderStep
-from edgespeech_export.graphs import GraphSource
-from edgespeech_export.onnx_graph import to_onnx
-from edgespeech_export.openvino_graph import to_openvino
-from edgespeech_export.weight_store import WeightStore
-from edgespeech_runtime.bundle import Bundle
-from edgespeech_runtime.contracts import Decoder, contract
-from edgespeech_runtime.devices import open_engine
-from edgespeech_runtime.manifest import Graph
+from edgespeech_export.graphs.encoder_decoder import DecoderStep
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers.onnx import to_onnx
+from edgespeech_export.writers.openvino import to_openvino
+from edgespeech_export.writers.weight_store import WeightStore
+from edgespeech_runtime.bundle.contracts import Decoder, contract
+from edgespeech_runtime.bundle.folder import Bundle
+from edgespeech_runtime.bundle.manifest import Graph
+from edgespeech_runtime.engines.devices import open_engine
 from torch import nn
 
 from edgespeech.decoder.attention import TransposedLinear

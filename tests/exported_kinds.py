@@ -16,13 +16,13 @@ import torch
 import transformers
 from checkpoints import CLASSES, make_checkpoint
 from edgespeech_export import ExportOptions, StaticShapes, export
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.audio.waveform import normalize
 from kinds import HEAD_KINDS, KINDS, SMALL
 from safetensors.torch import load_file, save_file
 from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
-from edgespeech.models.ctc import SpeechForCTC
+from edgespeech.models.heads.ctc import SpeechForCTC
 
 TOKENIZER = ("vocab.json", "tokenizer_config.json", "special_tokens_map.json")
 

@@ -21,7 +21,7 @@ import torch
 import transformers
 from decoders import REFERENCED
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.audio.waveform import normalize
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
 from tracing import tracing_once
 

@@ -13,8 +13,8 @@ import numpy as np
 import onnx
 import tone_bundles
 from edgespeech_calib.quantization.backend import IntegerShare
-from edgespeech_calib.quantization.layers import Layer
-from edgespeech_runtime.manifest import Graph
+from edgespeech_calib.quantization.search.layers import Layer
+from edgespeech_runtime.bundle.manifest import Graph
 from onnx import numpy_helper
 
 LAYERS = (

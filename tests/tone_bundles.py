@@ -6,18 +6,9 @@ from typing import Any
 
 import numpy as np
 import onnx
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.contracts import LENGTHS, LOGITS, VALUES, Tensor
-from edgespeech_runtime.manifest import (
-    MANIFEST_FILE,
-    Audio,
-    File,
-    Frames,
-    Golden,
-    Graph,
-    Manifest,
-    Vocabulary,
-)
+from edgespeech_runtime.bundle.contracts import LENGTHS, LOGITS, VALUES, Tensor
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Audio, File, Frames, Golden, Graph, Manifest, Vocabulary
 from tones import FRAME, GAIN, RATE, TOKENS, spoken, tone_graph, tones
 
 Make = Callable[[bool], onnx.ModelProto]  # of a graph with or without lengths
@@ -57,8 +48,8 @@ def write_openvino(folder: Path, make: Make = tone_graph, output: Tensor = LOGIT
 
 def write_numpy(folder: Path, make: Make = tone_graph, output: Tensor = LOGITS) -> dict[str, Graph]:
     """The same graphs as programs, which share weights.npz."""
-    from edgespeech_export.graphs import GraphSource
-    from edgespeech_export.numpy_graph import Archive, to_program
+    from edgespeech_export.graphs.graphs import GraphSource
+    from edgespeech_export.writers.numpy import Archive, to_program
     from torch import nn
 
     graphs = {

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.parser
-from edgespeech_runtime.contracts import HEADS, VALUES, Static, static_contract
-from edgespeech_runtime.manifest import Audio, Frames, Graph
+from edgespeech_runtime.bundle.contracts import HEADS, VALUES, Static, static_contract
+from edgespeech_runtime.bundle.manifest import Audio, Frames, Graph
 from onnx import numpy_helper
 from tone_bundles import WRITERS, finish
 from tones import FRAME, GAIN, NAMES, RATE, spoken, tones

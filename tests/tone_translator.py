@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.contracts import Decoder, contract
-from edgespeech_runtime.manifest import MANIFEST_FILE, Audio, File, Frames, Golden, Graph, Manifest
+from edgespeech_runtime.bundle.contracts import Decoder, contract
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Audio, File, Frames, Golden, Graph, Manifest
 from edgespeech_runtime.text import Detokenizer, Step
 from onnx import TensorProto, helper, numpy_helper
 from tones import FRAME, GAIN, RATE, TOKENS, spoken, tone_graph, tones
@@ -198,7 +198,7 @@ def write_bundle(folder: Path, engine: str) -> Path:
             write_program(name, path, folder / weights)
         graphs[name] = Graph(path.name, weights, *contract("encoder-decoder", FACTS)[name])
     if engine == "onnx":
-        from edgespeech_export.cache_graph import cache_graph
+        from edgespeech_export.graphs.cache import cache_graph
 
         source = cache_graph(FACTS)
         onnx.save_model(source.model, folder / "cache.onnx")
@@ -214,8 +214,8 @@ def write_bundle(folder: Path, engine: str) -> Path:
 
 def write_program(name: str, path: Path, weights: Path) -> None:
     """Write a graph as the numpy engine takes it."""
-    from edgespeech_export.graphs import GraphSource
-    from edgespeech_export.numpy_graph import Archive, to_program
+    from edgespeech_export.graphs.graphs import GraphSource
+    from edgespeech_export.writers.numpy import Archive, to_program
     from torch import nn
 
     source = GraphSource(name, nn.Identity(), *contract("encoder-decoder", FACTS)[name])

@@ -13,7 +13,7 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from edgespeech_export import writers
+from edgespeech_export.writers import writers
 
 
 @contextmanager

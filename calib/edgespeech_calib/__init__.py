@@ -4,11 +4,11 @@
 them when they are needed. Running models over a set is in `edgespeech_calib.evaluation`, downloads in `fetch`.
 """
 
-from edgespeech_calib.bootstrap import Difference, Interval, interval, paired_difference
-from edgespeech_calib.normalisation import normalise
-from edgespeech_calib.scoring import Counts, Score, score
-from edgespeech_calib.sets import SpeechSet, open_set
-from edgespeech_calib.utterance import Skipped, Utterance
+from edgespeech_calib.scoring.bootstrap import Difference, Interval, interval, paired_difference
+from edgespeech_calib.scoring.normalisation import normalise
+from edgespeech_calib.scoring.scoring import Counts, Score, score
+from edgespeech_calib.speech.sets import SpeechSet, open_set
+from edgespeech_calib.speech.utterance import Skipped, Utterance
 
 __all__ = [
     "Counts",

@@ -26,7 +26,7 @@ class Program(click.Group):
         """Import a command, None for a name that there is not."""
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"edgespeech.cli.{cmd_name}"), cmd_name)
+        command: click.Command = getattr(import_module(f"edgespeech.cli.commands.{cmd_name}"), cmd_name)
         return command
 
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:

@@ -7,20 +7,24 @@ from typing import Any
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import UnknownModelError
-from edgespeech.models.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
-from edgespeech.models.ctc import SpeechForCTC
-from edgespeech.models.hubert import HubertForCTC, HubertForSequenceClassification
-from edgespeech.models.pretrained import PreTrainedModel
-from edgespeech.models.pretraining import SpeechWithQuantizer
-from edgespeech.models.unispeech import UniSpeechForCTC, UniSpeechForPreTraining, UniSpeechForSequenceClassification
-from edgespeech.models.wav2vec2 import (
+from edgespeech.models.encoders.hubert import HubertForCTC, HubertForSequenceClassification
+from edgespeech.models.encoders.unispeech import (
+    UniSpeechForCTC,
+    UniSpeechForPreTraining,
+    UniSpeechForSequenceClassification,
+)
+from edgespeech.models.encoders.wav2vec2 import (
     Wav2Vec2ForAudioFrameClassification,
     Wav2Vec2ForCTC,
     Wav2Vec2ForPreTraining,
     Wav2Vec2ForSequenceClassification,
     Wav2Vec2ForXVector,
 )
-from edgespeech.models.xvector import SpeechForXVector
+from edgespeech.models.heads.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
+from edgespeech.models.heads.ctc import SpeechForCTC
+from edgespeech.models.heads.pretraining import SpeechWithQuantizer
+from edgespeech.models.heads.xvector import SpeechForXVector
+from edgespeech.models.pretrained import PreTrainedModel
 
 CTC_CLASSES: dict[str, type[SpeechForCTC]] = {
     kind.config_class.model_type: kind for kind in (Wav2Vec2ForCTC, HubertForCTC, UniSpeechForCTC)

@@ -1,15 +1,15 @@
 """Feature extractors, tokenizers and processors: from audio and text to model input, and from ids to text."""
 
-from edgespeech.processing.added_tokens import AddedToken
 from edgespeech.processing.auto import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
-from edgespeech.processing.backend_tokenizer import PreTrainedTokenizerFast
 from edgespeech.processing.batch import BatchFeature
-from edgespeech.processing.ctc_tokenizer import Wav2Vec2CTCTokenizer, Wav2Vec2CTCTokenizerOutput
 from edgespeech.processing.feature_extractor import Wav2Vec2FeatureExtractor
-from edgespeech.processing.mbart_tokenizers import MBart50Tokenizer, MBartTokenizer
 from edgespeech.processing.processor import Speech2Text2Processor, Wav2Vec2Processor
-from edgespeech.processing.speech2text2_tokenizer import Speech2Text2Tokenizer
-from edgespeech.processing.text_tokenizers import BartTokenizer, BertTokenizer, GPT2Tokenizer, RobertaTokenizer
+from edgespeech.processing.tokenizers.added_tokens import AddedToken
+from edgespeech.processing.tokenizers.backend import PreTrainedTokenizerFast
+from edgespeech.processing.tokenizers.ctc import Wav2Vec2CTCTokenizer, Wav2Vec2CTCTokenizerOutput
+from edgespeech.processing.tokenizers.mbart import MBart50Tokenizer, MBartTokenizer
+from edgespeech.processing.tokenizers.speech2text2 import Speech2Text2Tokenizer
+from edgespeech.processing.tokenizers.text import BartTokenizer, BertTokenizer, GPT2Tokenizer, RobertaTokenizer
 
 __all__ = [
     "AddedToken",

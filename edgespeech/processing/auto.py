@@ -25,16 +25,16 @@ from edgespeech.processing.folder import (
 
 FEATURE_EXTRACTORS = {"Wav2Vec2FeatureExtractor": "edgespeech.processing.feature_extractor"}
 TOKENIZERS = {
-    "Wav2Vec2CTCTokenizer": "edgespeech.processing.ctc_tokenizer",
-    "PreTrainedTokenizerFast": "edgespeech.processing.backend_tokenizer",
-    "TokenizersBackend": "edgespeech.processing.backend_tokenizer",
-    "BertTokenizer": "edgespeech.processing.text_tokenizers",
-    "GPT2Tokenizer": "edgespeech.processing.text_tokenizers",
-    "BartTokenizer": "edgespeech.processing.text_tokenizers",
-    "RobertaTokenizer": "edgespeech.processing.text_tokenizers",
-    "MBartTokenizer": "edgespeech.processing.mbart_tokenizers",
-    "MBart50Tokenizer": "edgespeech.processing.mbart_tokenizers",
-    "Speech2Text2Tokenizer": "edgespeech.processing.speech2text2_tokenizer",
+    "Wav2Vec2CTCTokenizer": "edgespeech.processing.tokenizers.ctc",
+    "PreTrainedTokenizerFast": "edgespeech.processing.tokenizers.backend",
+    "TokenizersBackend": "edgespeech.processing.tokenizers.backend",
+    "BertTokenizer": "edgespeech.processing.tokenizers.text",
+    "GPT2Tokenizer": "edgespeech.processing.tokenizers.text",
+    "BartTokenizer": "edgespeech.processing.tokenizers.text",
+    "RobertaTokenizer": "edgespeech.processing.tokenizers.text",
+    "MBartTokenizer": "edgespeech.processing.tokenizers.mbart",
+    "MBart50Tokenizer": "edgespeech.processing.tokenizers.mbart",
+    "Speech2Text2Tokenizer": "edgespeech.processing.tokenizers.speech2text2",
 }
 PROCESSORS = {
     "Wav2Vec2Processor": "edgespeech.processing.processor",

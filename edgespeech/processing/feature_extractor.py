@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime import waveform
+from edgespeech_runtime.audio import waveform
 
 from edgespeech.checkpoint import read_json, write_json
 from edgespeech.errors import MissingFileError, ProcessingError

@@ -13,7 +13,7 @@ from edgespeech.processing.auto import AutoFeatureExtractor, AutoTokenizer
 from edgespeech.processing.batch import BatchFeature
 from edgespeech.processing.feature_extractor import Wav2Vec2FeatureExtractor
 from edgespeech.processing.folder import PROCESSOR_CONFIG
-from edgespeech.processing.tokenizer import Tokenizer
+from edgespeech.processing.tokenizers.tokenizer import Tokenizer
 
 logger = logging.getLogger(__name__)
 ProcessorT = TypeVar("ProcessorT", bound="Wav2Vec2Processor")

@@ -25,7 +25,7 @@ from transformers import WhisperForConditionalGeneration
 
 from edgespeech import GPT2Config, SpeechEncoderDecoderModel
 from edgespeech.generation_config import GenerationConfig
-from edgespeech.models.gpt2 import GPT2LMHeadModel
+from edgespeech.models.decoders.gpt2 import GPT2LMHeadModel
 
 SHARES = {"librispeech": 0.36, "hibari": 0.28, "speechocean762": 0.11, "coffee": 0.06, "keywords": 0.06, "fsdd": 0.04,
           "dc_tts": 0.02, "ljspeech": 0.01, "noise": 0.06}  # fmt: skip

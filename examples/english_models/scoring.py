@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from corpus import RATE, Part, normalised
-from edgespeech_calib.scoring import score
+from edgespeech_calib.scoring.scoring import score
 from nonspeech import nonspeech
 from numpy.typing import NDArray
 from prepare import load

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import get_args
 
 import numpy as np
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.devices import open_engine
-from edgespeech_runtime.manifest import MANIFEST_FILE, EngineName, File, FloatPrecision, Golden, Manifest
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, EngineName, File, FloatPrecision, Golden, Manifest
+from edgespeech_runtime.engines.devices import open_engine
 
 from edgespeech.checkpoint import resolve
 from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
-from edgespeech_export.proof import Reference, difference
+from edgespeech_export.proof.proof import Reference, difference
 from edgespeech_export.provenance import operators, provenance, speed
-from edgespeech_export.reading import read
-from edgespeech_export.source import Source
-from edgespeech_export.static_source import StaticShapes, with_static_shapes
-from edgespeech_export.weight_store import round_weights
-from edgespeech_export.writers import WRITERS, Written
+from edgespeech_export.sources.reading import read
+from edgespeech_export.sources.source import Source
+from edgespeech_export.sources.static import StaticShapes, with_static_shapes
+from edgespeech_export.writers.weight_store import round_weights
+from edgespeech_export.writers.writers import WRITERS, Written
 
 GOLDEN_FILE = "golden.npz"
 # Of the largest logit: what 11 bits may add up to over a network; beyond it are weights too small for float16.

@@ -14,8 +14,8 @@ import edgespeech_runtime
 import numpy as np
 import numpy.typing as npt
 import onnx
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.manifest import EngineName
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import EngineName
 from edgespeech_runtime.tasks import AnyModel
 
 TOOLS = ("edgespeech", "edgespeech-runtime", "torch", "onnx", "onnxsim")

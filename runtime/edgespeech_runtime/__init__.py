@@ -1,14 +1,14 @@
 """Speech models on the device: load a bundle that edgespeech exported, and run it. numpy and one engine."""
 
 from .audio import read_audio
-from .classification import Classification, FrameLabels, Label, Segment
-from .devices import DeviceWarning, devices, register_provider
+from .bundle.loading import load
 from .engines import Device
+from .engines.devices import DeviceWarning, devices, register_provider
 from .errors import EdgeSpeechRuntimeError
-from .loading import load
-from .subtitles import to_srt, to_vtt
+from .results.classification import Classification, FrameLabels, Label, Segment
+from .results.subtitles import to_srt, to_vtt
+from .results.transcript import Character, Transcript, Word
 from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
-from .transcript import Character, Transcript, Word
 
 __version__ = "0.1.0"
 __all__ = ["Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]

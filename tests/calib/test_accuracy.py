@@ -2,16 +2,16 @@
 
 import numpy as np
 import pytest
-from edgespeech_calib.accuracy import score_classes, score_frames
-from edgespeech_calib.bootstrap import Difference
 from edgespeech_calib.errors import DataError, EvaluationError, ScoringError
-from edgespeech_calib.label_accuracy import ClassAccuracy, FrameAccuracy
-from edgespeech_calib.marks import Marks
-from edgespeech_calib.measures import measure_of
-from edgespeech_calib.segments import Segment
-from edgespeech_calib.sets import SpeechSet
-from edgespeech_calib.systems import Facts
-from edgespeech_calib.utterance import Utterance
+from edgespeech_calib.evaluation.systems import Facts
+from edgespeech_calib.scoring.accuracy import score_classes, score_frames
+from edgespeech_calib.scoring.bootstrap import Difference
+from edgespeech_calib.scoring.label_accuracy import ClassAccuracy, FrameAccuracy
+from edgespeech_calib.scoring.marks import Marks
+from edgespeech_calib.scoring.measures import measure_of
+from edgespeech_calib.speech.segments import Segment
+from edgespeech_calib.speech.sets import SpeechSet
+from edgespeech_calib.speech.utterance import Utterance
 
 LABELS = ("ann", "bob")
 EVEN = Difference(0.0, -0.1, 0.0, worse=0.5)

@@ -9,10 +9,10 @@ import pytest
 from checkpoints import make_checkpoint
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, EvaluationError
-from edgespeech_calib.evaluation import evaluate
-from edgespeech_calib.page import page
-from edgespeech_calib.quantization.hearing import hear
-from edgespeech_calib.systems import Options
+from edgespeech_calib.evaluation.evaluation import evaluate
+from edgespeech_calib.evaluation.page import page
+from edgespeech_calib.evaluation.systems import Options
+from edgespeech_calib.quantization.judge.hearing import hear
 from edgespeech_export import ExportOptions, export
 from tone_heads import LABELS, build_head, build_static_head
 from tones import FRAME, RATE, spoken

@@ -15,11 +15,11 @@ import tone_translator
 from checkpoints import make_checkpoint
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, EvaluationError
-from edgespeech_calib.evaluation import evaluate
-from edgespeech_calib.page import page
-from edgespeech_calib.results import latencies
-from edgespeech_calib.systems import Options
-from edgespeech_calib.worker import Worker
+from edgespeech_calib.evaluation.evaluation import evaluate
+from edgespeech_calib.evaluation.page import page
+from edgespeech_calib.evaluation.results import latencies
+from edgespeech_calib.evaluation.systems import Options
+from edgespeech_calib.evaluation.worker import Worker
 from encoder_decoders import make_encoder_decoder
 
 ONE_THREAD = Options(threads=1)

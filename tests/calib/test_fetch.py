@@ -6,9 +6,9 @@ import shutil
 from collections import namedtuple
 
 import pytest
-from edgespeech_calib import fetch as module
 from edgespeech_calib.errors import ChecksumError, DataError, DownloadError
-from edgespeech_calib.fetch import ATTEMPTS, fetch
+from edgespeech_calib.speech import fetch as module
+from edgespeech_calib.speech.fetch import ATTEMPTS, fetch
 from fetching import Mirror, serving
 
 SUBSET = "dev-clean"

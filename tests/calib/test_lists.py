@@ -5,8 +5,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from edgespeech_calib import lists, open_set
+from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, DataMissingError
+from edgespeech_calib.speech import lists
 
 ROOT = Path(__file__).parents[2]
 SHARED = ROOT.parent / "shared" / "speech" / "LibriSpeech" / "train-clean-100"

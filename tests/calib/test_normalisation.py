@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 from edgespeech_calib import normalise
-from edgespeech_calib.normalisation import DESCRIPTIONS, Normalisation
+from edgespeech_calib.scoring.normalisation import DESCRIPTIONS, Normalisation
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from edgespeech_calib.errors import DataError
-from edgespeech_calib.sampling import sample
-from edgespeech_calib.utterance import Utterance
+from edgespeech_calib.speech.sampling import sample
+from edgespeech_calib.speech.utterance import Utterance
 
 
 @dataclass(frozen=True)

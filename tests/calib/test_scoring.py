@@ -6,8 +6,8 @@ from pathlib import Path
 import jiwer
 import pytest
 from edgespeech_calib import score
-from edgespeech_calib.alignment import CHARACTERS, WORDS, Costs, align
 from edgespeech_calib.errors import ScoringError
+from edgespeech_calib.scoring.alignment import CHARACTERS, WORDS, Costs, align
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "wer_hypotheses"
 TEXTS = {"test-clean": "librispeech_test-clean.trans.txt", "test-other": "librispeech_test-other.trans.txt"}

@@ -5,7 +5,7 @@ import json
 import pytest
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError
-from edgespeech_calib.segments import Segment, read_rttm
+from edgespeech_calib.speech.segments import Segment, read_rttm
 
 
 @pytest.fixture

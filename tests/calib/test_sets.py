@@ -5,8 +5,8 @@ import shutil
 import numpy as np
 import pytest
 from edgespeech_calib import open_set
-from edgespeech_calib.archive import Archive
 from edgespeech_calib.errors import DataError, DataMissingError
+from edgespeech_calib.speech.archive import Archive
 from edgespeech_runtime.audio import read_audio
 
 RATE = 16000

@@ -5,10 +5,10 @@ import re
 
 import numpy as np
 import pytest
-from edgespeech_export import lengths
-from edgespeech_runtime.manifest import Manifest
+from edgespeech_export.graphs import lengths
+from edgespeech_runtime.bundle.manifest import Manifest
 
-from edgespeech.cli import buckets
+from edgespeech.cli.options import buckets
 
 soundfile = pytest.importorskip("soundfile")
 RATE, HOP = 16000, 64

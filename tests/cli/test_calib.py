@@ -4,11 +4,11 @@ import json
 import sys
 
 import pytest
-from edgespeech_calib import fetch as module
-from edgespeech_calib import lists
+from edgespeech_calib.speech import fetch as module
+from edgespeech_calib.speech import lists
 from fetching import Mirror, serving
 
-from edgespeech.cli.calib import MIRROR, SUBSETS
+from edgespeech.cli.commands.calib import MIRROR, SUBSETS
 
 soundfile = pytest.importorskip("soundfile")
 ARCHIVE = "dev-clean.tar.gz"

@@ -14,7 +14,7 @@ from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks.head import HeadModel
 from tones import RATE, spoken
 
-from edgespeech.cli import device_check
+from edgespeech.cli.commands import device_check
 
 soundfile = pytest.importorskip("soundfile")
 

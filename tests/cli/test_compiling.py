@@ -3,9 +3,9 @@
 import threading
 
 import pytest
-from edgespeech_runtime import compiled
+from edgespeech_runtime.engines import compiled
 
-from edgespeech.cli import compiling
+from edgespeech.cli.display import compiling
 
 
 @pytest.fixture(autouse=True)

@@ -9,15 +9,16 @@ import jiwer
 import numpy as np
 import pytest
 from edgespeech_calib import SpeechSet, open_set
-from edgespeech_calib.audio import FileAudio
-from edgespeech_calib.utterance import Utterance
+from edgespeech_calib.speech.audio import FileAudio
+from edgespeech_calib.speech.utterance import Utterance
 from edgespeech_runtime import Transcript, Word
 
-from edgespeech.cli import demo, demo_page
-from edgespeech.cli.alignment import align
-from edgespeech.cli.demo_page import heard_lines, table_lines, words_wrong
-from edgespeech.cli.demo_steps import FLOAT, INT8, Made, Run
-from edgespeech.cli.output import size
+from edgespeech.cli.commands import demo
+from edgespeech.cli.commands.demo_steps import FLOAT, INT8, Made, Run
+from edgespeech.cli.display import demo_page
+from edgespeech.cli.display.alignment import align
+from edgespeech.cli.display.demo_page import heard_lines, table_lines, words_wrong
+from edgespeech.cli.display.output import size
 
 PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
 

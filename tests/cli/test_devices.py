@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edgespeech.cli import device_check
+from edgespeech.cli.commands import device_check
 
 
 def test_the_list_names_every_engine(run):

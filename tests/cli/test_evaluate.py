@@ -4,7 +4,7 @@ import json
 import signal
 
 import pytest
-from edgespeech_calib.worker import Worker
+from edgespeech_calib.evaluation.worker import Worker
 from tone_heads import build_head
 from tones import spoken
 

@@ -11,8 +11,9 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import safetensors.torch
-from edgespeech_export import ExportError, ExportOptions, proof
+from edgespeech_export import ExportError, ExportOptions
 from edgespeech_export import folder as export_folder
+from edgespeech_export.proof import proof
 
 Usage = namedtuple("Usage", "total used free")
 

@@ -11,8 +11,9 @@ from html.parser import HTMLParser
 
 import pytest
 from edgespeech_calib.errors import QualityError
-from edgespeech_calib.quantization import gate, pipeline, timing
-from edgespeech_calib.quantization.agreement import Finding
+from edgespeech_calib.quantization import pipeline, timing
+from edgespeech_calib.quantization.judge import gate
+from edgespeech_calib.quantization.judge.agreement import Finding
 from fake_quantizer import install_copying
 
 from edgespeech.cli.interrupts import Interrupted

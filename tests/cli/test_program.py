@@ -7,16 +7,19 @@ from pathlib import Path
 from typing import get_args
 
 import click
-import edgespeech_runtime.contracts
-import edgespeech_runtime.manifest
+import edgespeech_runtime.bundle.contracts
+import edgespeech_runtime.bundle.manifest
 import pytest
 from click.testing import CliRunner
-from edgespeech_runtime.classification import THRESHOLD
+from edgespeech_runtime.results.classification import THRESHOLD
 from edgespeech_runtime.tasks.model import BATCH_SIZE
 
 import edgespeech
-from edgespeech.cli import app, classify, kinds, listening, program, proof
+from edgespeech.cli import app, program
 from edgespeech.cli.app import COMMANDS
+from edgespeech.cli.commands import classify
+from edgespeech.cli.display import proof
+from edgespeech.cli.options import kinds, listening
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "openvino", "rich", "safetensors", "soundfile", "edgespeech_runtime"}
 CLI = Path(app.__file__).parent
@@ -48,12 +51,12 @@ def test_version(run):
 
 
 def test_choices_are_those_of_the_bundle_format():
-    assert get_args(edgespeech_runtime.manifest.EngineName) == proof.ENGINES
-    assert get_args(edgespeech_runtime.manifest.Precision) == proof.PRECISIONS
+    assert get_args(edgespeech_runtime.bundle.manifest.EngineName) == proof.ENGINES
+    assert get_args(edgespeech_runtime.bundle.manifest.Precision) == proof.PRECISIONS
     assert set(proof.ENGINE_NAMES) == set(proof.ENGINES)
     assert listening.BATCH_SIZE == BATCH_SIZE
     assert classify.THRESHOLD == THRESHOLD
-    assert set(kinds.KINDS) == set(get_args(edgespeech_runtime.contracts.Task))
+    assert set(kinds.KINDS) == set(get_args(edgespeech_runtime.bundle.contracts.Task))
     for kind in kinds.KINDS.values():
         _, command, *_ = kind.use.split()
         if command in COMMANDS:
@@ -85,7 +88,7 @@ def test_wrong_arguments_are_one_line_that_points_to_the_help(refused, arguments
 
 
 def test_an_error_of_the_program_itself_is_not_hidden(monkeypatch):
-    monkeypatch.setattr("edgespeech.cli.inspect._facts", lambda folder: 1 / 0)
+    monkeypatch.setattr("edgespeech.cli.commands.inspect._facts", lambda folder: 1 / 0)
     assert isinstance(CliRunner().invoke(program, ["inspect", "x"]).exception, ZeroDivisionError)
 
 
@@ -104,7 +107,7 @@ def test_errors_that_a_user_can_mend_are_one_line(run, monkeypatch, error, code,
     def fail(folder):
         raise error
 
-    monkeypatch.setattr("edgespeech.cli.inspect._facts", fail)
+    monkeypatch.setattr("edgespeech.cli.commands.inspect._facts", fail)
     result = run("inspect", "x")
     assert result.exit_code == code
     assert said in result.stderr

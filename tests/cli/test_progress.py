@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from edgespeech.cli.progress import Counter, Steps
+from edgespeech.cli.display.progress import Counter, Steps
 
 
 class Terminal(io.StringIO):

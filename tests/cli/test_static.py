@@ -4,8 +4,8 @@ import pytest
 from click.testing import CliRunner
 from places import SENTENCES
 
-from edgespeech.cli.export import export
-from edgespeech.cli.static import npu_rows
+from edgespeech.cli.commands.export import export
+from edgespeech.cli.options.static import npu_rows
 
 INT8 = ("--precision", "int8", "--calib", "speech")
 

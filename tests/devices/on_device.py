@@ -9,7 +9,7 @@ import json
 import sys
 
 import edgespeech_runtime
-from edgespeech_runtime import compiled
+from edgespeech_runtime.engines import compiled
 
 BEAMS = 3
 

@@ -14,11 +14,11 @@ from pathlib import Path
 import jiwer
 import pytest
 from edgespeech_calib import SpeechSet, open_set
-from edgespeech_calib.quantization.npu import NpuOptions, export_npu
+from edgespeech_calib.quantization.npu.bundle import NpuOptions, export_npu
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
-from edgespeech_runtime.bundle import open_bundle
-from edgespeech_runtime.cache import VARIABLE
+from edgespeech_runtime.bundle.cache import VARIABLE
+from edgespeech_runtime.bundle.folder import open_bundle
 from places import DIGITS, SENTENCES, TRANSLATOR, embedded
 from spoken_digits import GERMAN, embedded_digits, held_out_digits
 

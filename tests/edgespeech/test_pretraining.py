@@ -16,7 +16,7 @@ from transformers.models.wav2vec2.modeling_wav2vec2 import _sample_negative_indi
 import edgespeech
 from edgespeech import AutoModelForPreTraining
 from edgespeech.errors import ConfigError, InputError, UnknownModelError, WeightsError
-from edgespeech.models.pretraining import sample_negatives
+from edgespeech.models.heads.pretraining import sample_negatives
 
 TOLERANCE = 1e-5  # relative to the scale of what is compared
 BOOKS = {"num_codevectors_per_group": 12, "num_codevector_groups": 3, "codevector_dim": 18, "proj_codevector_dim": 14}

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import torch
 from checkpoints import make_model, waveforms
-from edgespeech_export.channels_last import with_channels_last
+from edgespeech_export.writers.channels_last import with_channels_last
 
 STACKS: list[dict[str, Any]] = [
     {},

@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 import pytest
 from checkpoints import make_checkpoint
-from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export, writers
-from edgespeech_export.head_proof import HeadReference
-from edgespeech_export.onnx_graph import to_onnx
-from edgespeech_export.weight_store import WeightStore, round_weights, store_as
+from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export
+from edgespeech_export.proof.heads import HeadReference
+from edgespeech_export.writers import writers
+from edgespeech_export.writers.onnx import to_onnx
+from edgespeech_export.writers.weight_store import WeightStore, round_weights, store_as
 from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file

@@ -6,8 +6,8 @@ import edgespeech_runtime
 import numpy as np
 import onnxruntime
 import pytest
-from edgespeech_export.interchange import token_lines
-from edgespeech_runtime.manifest import Vocabulary
+from edgespeech_export.graphs.interchange import token_lines
+from edgespeech_runtime.bundle.manifest import Vocabulary
 from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed
 
 KINDS = ("wav2vec2-group", "hubert-batch-norm")

@@ -8,7 +8,7 @@ import pytest
 import torch
 from checkpoints import LANGUAGES, make_multilingual
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.audio.waveform import normalize
 
 from edgespeech import Wav2Vec2CTCTokenizer, Wav2Vec2ForCTC
 from edgespeech.errors import MissingFileError

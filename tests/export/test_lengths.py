@@ -5,8 +5,8 @@ import itertools
 import numpy as np
 import pytest
 from edgespeech_export import ExportError, Lengths
-from edgespeech_export.lengths import choose_buckets
-from edgespeech_runtime.manifest import Audio
+from edgespeech_export.graphs.lengths import choose_buckets
+from edgespeech_runtime.bundle.manifest import Audio
 
 HOP, RATE = 320, 16000
 AUDIO = Audio(RATE, True, HOP, 400)

@@ -16,12 +16,12 @@ import pytest
 import torch
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.errors import ExportError
-from edgespeech_export.graphs import GraphSource
-from edgespeech_export.numpy_graph import Archive, to_program
-from edgespeech_export.numpy_int8 import quantize_archive, quantized
-from edgespeech_export.onnx_graph import to_onnx
-from edgespeech_runtime.bundle import open_bundle
-from edgespeech_runtime.contracts import Tensor
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers.numpy import Archive, to_program
+from edgespeech_export.writers.numpy_int8 import quantize_archive, quantized
+from edgespeech_export.writers.onnx import to_onnx
+from edgespeech_runtime.bundle.contracts import Tensor
+from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines import numpy as engine
 from edgespeech_runtime.errors import BundleError, EngineError
 from onnx import helper

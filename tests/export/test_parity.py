@@ -6,7 +6,7 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import torch
-from edgespeech_runtime.waveform import normalize, pad
+from edgespeech_runtime.audio.waveform import normalize, pad
 from kinds import ENGINES, KINDS
 
 LOGITS = 1e-4

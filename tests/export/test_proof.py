@@ -14,11 +14,12 @@ import onnx
 import pytest
 import torch
 from checkpoints import make_model
-from edgespeech_export import ExportOptions, ProofError, export, writers
-from edgespeech_export.encoder_decoder_proof import WrittenReference
-from edgespeech_export.proof import FLOOR, MULTIPLE, exactly, in_float64
-from edgespeech_export.reading import read
-from edgespeech_export.weight_store import round_weights
+from edgespeech_export import ExportOptions, ProofError, export
+from edgespeech_export.proof.encoder_decoder import WrittenReference
+from edgespeech_export.proof.proof import FLOOR, MULTIPLE, exactly, in_float64
+from edgespeech_export.sources.reading import read
+from edgespeech_export.writers import writers
+from edgespeech_export.writers.weight_store import round_weights
 from encoder_decoders import make_encoder_decoder
 from onnx import helper, numpy_helper
 from tracing import tracing_once

@@ -5,7 +5,7 @@ from email.parser import HeaderParser
 from pathlib import Path
 
 import pytest
-from edgespeech_calib.sets import open_set
+from edgespeech_calib.speech.sets import open_set
 
 wheels = pytest.importorskip("hatchling.builders.wheel")
 

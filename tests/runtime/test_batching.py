@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from edgespeech_runtime.batching import MOST_PADDING, MOST_SAMPLES, plan
+from edgespeech_runtime.audio.batching import MOST_PADDING, MOST_SAMPLES, plan
 
 
 def test_worked_example():

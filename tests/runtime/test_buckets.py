@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from edgespeech_runtime.buckets import CONTEXT_SECONDS, Buckets
-from edgespeech_runtime.contracts import Decoder, Static, static_contract
+from edgespeech_runtime.audio.buckets import CONTEXT_SECONDS, Buckets
+from edgespeech_runtime.bundle.contracts import Decoder, Static, static_contract
+from edgespeech_runtime.bundle.manifest import Audio, Frames
 from edgespeech_runtime.errors import ArgumentError, AudioError, BundleError
-from edgespeech_runtime.kv_cache import Ancestry
-from edgespeech_runtime.manifest import Audio, Frames
-from edgespeech_runtime.static_decoder import StaticDecoder
+from edgespeech_runtime.generation.cache.columns import Ancestry
+from edgespeech_runtime.generation.cache.static_decoder import StaticDecoder
 
 RATE = 16000  # Hz
 PUBLISHED = Frames((10, 3, 3, 3, 3, 2, 2), (5, 2, 2, 2, 2, 2, 2), (0,) * 7)

@@ -13,7 +13,9 @@ from dataclasses import replace
 
 import onnx
 import pytest
-from edgespeech_runtime import cache, compiled, load
+from edgespeech_runtime import load
+from edgespeech_runtime.bundle import cache
+from edgespeech_runtime.engines import compiled
 from edgespeech_runtime.engines import onnx as onnx_engine
 from edgespeech_runtime.errors import BundleError, EngineError
 

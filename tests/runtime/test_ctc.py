@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from edgespeech_runtime import ctc
-from edgespeech_runtime.ctc import Span
+from edgespeech_runtime.ctc import greedy as ctc
+from edgespeech_runtime.ctc.greedy import Span
 
 GOLDEN = Path(__file__).parents[3] / "shared" / "golden" / "ctc_logits" / "libri_logits.json"
 

@@ -11,14 +11,14 @@ import numpy as np
 import onnxruntime
 import pytest
 from edgespeech_runtime import load
-from edgespeech_runtime.cached_decoder import CachedDecoder
-from edgespeech_runtime.contracts import COLUMNS
-from edgespeech_runtime.device_slots import DeviceSlots
+from edgespeech_runtime.bundle.contracts import COLUMNS
 from edgespeech_runtime.engines import Resident
 from edgespeech_runtime.engines.onnx_graph import DeviceBinding
 from edgespeech_runtime.engines.onnx_providers import CPU, PROVIDERS
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.kv_cache import BLOCK, Slots
+from edgespeech_runtime.generation.cache.columns import BLOCK, Slots
+from edgespeech_runtime.generation.cache.decoder import CachedDecoder
+from edgespeech_runtime.generation.cache.device_slots import DeviceSlots
 from tone_translator import FACTS, LONGEST, SIZE, START, write_bundle
 
 SPOKEN = ["ABC", "AB|C|A", "C|B", "A", "B_A_C|A|B", "ABCA|BCAB|CABC|A"]

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from edgespeech_runtime import DeviceWarning, cache, devices, load, register_provider
-from edgespeech_runtime.devices import candidates
+from edgespeech_runtime import DeviceWarning, devices, load, register_provider
+from edgespeech_runtime.bundle import cache
 from edgespeech_runtime.engines import Device, onnx_providers
 from edgespeech_runtime.engines import onnx as onnx_engine
+from edgespeech_runtime.engines.devices import candidates
 from edgespeech_runtime.errors import DeviceError, EngineError, SelfCheckError
 
 CPU = Device("onnx:CPUExecutionProvider", "cpu", "onnx", "onnxruntime 9")

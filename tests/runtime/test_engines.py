@@ -9,11 +9,11 @@ import numpy as np
 import onnx
 import pytest
 from edgespeech_runtime import engines, load
-from edgespeech_runtime.bundle import open_bundle
-from edgespeech_runtime.contracts import Tensor
-from edgespeech_runtime.devices import open_engine
+from edgespeech_runtime.bundle.contracts import Tensor
+from edgespeech_runtime.bundle.folder import open_bundle
+from edgespeech_runtime.engines.devices import open_engine
+from edgespeech_runtime.engines.graphs import Graphs
 from edgespeech_runtime.errors import ArgumentError, BundleError, DeviceError, EngineError, EnginePackageError
-from edgespeech_runtime.graphs import Graphs
 
 
 @pytest.fixture

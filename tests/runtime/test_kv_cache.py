@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from edgespeech_runtime.contracts import Decoder
-from edgespeech_runtime.kv_cache import BLOCK, HIDDEN, Ancestry, Slots, bias
+from edgespeech_runtime.bundle.contracts import Decoder
+from edgespeech_runtime.generation.cache.columns import BLOCK, HIDDEN, Ancestry, Slots, bias
 
 FACTS = Decoder(2, 3, 4, 10, None, "text.json", {})
 

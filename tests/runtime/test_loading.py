@@ -2,7 +2,7 @@
 
 import pytest
 from edgespeech_runtime import CtcModel, EdgeSpeechRuntimeError, load
-from edgespeech_runtime.contracts import Task
+from edgespeech_runtime.bundle.contracts import Task
 from edgespeech_runtime.tasks import TASKS
 
 
@@ -19,7 +19,7 @@ def test_every_task_has_a_class():
 def test_a_damaged_bundle_is_refused_before_an_engine_starts(tiny_bundle, monkeypatch):
     folder = tiny_bundle()
     (folder / "weights.data").write_bytes(b"")
-    monkeypatch.setattr("edgespeech_runtime.loading.start", lambda *_: pytest.fail("an engine was started"))
+    monkeypatch.setattr("edgespeech_runtime.bundle.loading.start", lambda *_: pytest.fail("an engine was started"))
     with pytest.raises(EdgeSpeechRuntimeError, match=r"weights.data has 0 bytes"):
         load(folder)
 

@@ -5,9 +5,9 @@ import dataclasses
 import json
 
 import pytest
-from edgespeech_runtime.contracts import BIAS, COLUMNS, contract
+from edgespeech_runtime.bundle.contracts import BIAS, COLUMNS, contract
+from edgespeech_runtime.bundle.manifest import Frames, Manifest
 from edgespeech_runtime.errors import BundleError
-from edgespeech_runtime.manifest import Frames, Manifest
 from tone_translator import FACTS
 from tone_translator import manifest_data as translator_data
 

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from edgespeech_export.graphs import GraphSource
-from edgespeech_export.numpy_graph import Archive, to_program
-from edgespeech_runtime.contracts import Tensor
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers.numpy import Archive, to_program
+from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.engines.numpy import Engine
 from edgespeech_runtime.engines.numpy_operators import OPERATORS, linear, normalisation, shapes
 from edgespeech_runtime.engines.numpy_operators.activations import erf, gelu, softmax

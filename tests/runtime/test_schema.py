@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import pytest
+from edgespeech_runtime.bundle.schema import build
 from edgespeech_runtime.errors import BundleError
-from edgespeech_runtime.schema import build
 
 
 @dataclass(frozen=True)

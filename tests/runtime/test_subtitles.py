@@ -4,7 +4,7 @@ import itertools
 
 import pytest
 from edgespeech_runtime import Transcript, Word, to_srt, to_vtt
-from edgespeech_runtime.subtitles import cues
+from edgespeech_runtime.results.subtitles import cues
 
 
 def transcript(*words: tuple[str, float, float], text: str | None = None) -> Transcript:

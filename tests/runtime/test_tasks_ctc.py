@@ -7,8 +7,8 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 from edgespeech_runtime import Transcript, load
+from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.errors import ArgumentError, AudioError, BundleError, EngineError, SelfCheckError
-from edgespeech_runtime.waveform import normalize
 
 FRAME = 320
 

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import soundfile
 from edgespeech_runtime import Classification, FrameLabels, Label, Segment, load
+from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.errors import AudioError, BundleError, EngineError, SelfCheckError
-from edgespeech_runtime.waveform import normalize
 from tone_heads import LABELS, TASKS, scores
 from tones import FRAME, RATE
 

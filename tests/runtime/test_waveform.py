@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from edgespeech_runtime.audio.waveform import normalize, pad
 from edgespeech_runtime.errors import AudioError
-from edgespeech_runtime.waveform import normalize, pad
 
 
 def test_normalize_worked_example():

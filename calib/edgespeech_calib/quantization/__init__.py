@@ -5,6 +5,6 @@
 
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.pipeline import export_int8, quantize
-from edgespeech_calib.quantization.report import Quantized
+from edgespeech_calib.quantization.report.report import Quantized
 
 __all__ = ["QuantizationOptions", "Quantized", "export_int8", "quantize"]

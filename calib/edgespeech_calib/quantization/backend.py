@@ -9,9 +9,9 @@ from typing import Protocol, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime.manifest import Graph
+from edgespeech_runtime.bundle.manifest import Graph
 
-from edgespeech_calib.quantization.layers import Layer
+from edgespeech_calib.quantization.search.layers import Layer
 
 Values: TypeAlias = npt.NDArray[np.float32]  # (1, samples), normalised as the graph takes it
 Utterances: TypeAlias = Callable[[], Iterator[Values]]  # reads one at a time; call it again for another pass

@@ -3,24 +3,24 @@
 from importlib import import_module
 from typing import Any
 
-from edgespeech_runtime.bundle import Bundle
-from edgespeech_runtime.manifest import EngineName
+from edgespeech_runtime.bundle.folder import Bundle
+from edgespeech_runtime.bundle.manifest import EngineName
 
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_calib.sets import SpeechSet
+from edgespeech_calib.speech.sets import SpeechSet
 
 HOME = "edgespeech_calib.quantization"
 # By engine: module and class. To add one: a line here.
 ENCODERS: dict[str, tuple[str, str]] = {
-    "onnx": (f"{HOME}.onnx_encoder", "OnnxEncoder"),
-    "openvino": (f"{HOME}.openvino_encoder", "OpenvinoEncoder"),
-    "numpy": (f"{HOME}.numpy_encoder", "NumpyEncoder"),
+    "onnx": (f"{HOME}.onnx.encoder", "OnnxEncoder"),
+    "openvino": (f"{HOME}.openvino.encoder", "OpenvinoEncoder"),
+    "numpy": (f"{HOME}.numpy.encoder", "NumpyEncoder"),
 }
 DECODERS: dict[str, tuple[str, str]] = {
-    "onnx": (f"{HOME}.decoder_onnx", "OnnxDecoder"),
-    "openvino": (f"{HOME}.decoder_openvino", "OpenvinoDecoder"),
+    "onnx": (f"{HOME}.onnx.decoder", "OnnxDecoder"),
+    "openvino": (f"{HOME}.openvino.decoder", "OpenvinoDecoder"),
 }
 # Engines that compute in float over weights in INT8: they need no speech, and the encoder's backend does the decoder's.
 WEIGHTS_ONLY = frozenset({"numpy"})

@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_export.proof import golden_waveform
+from edgespeech_export.proof.proof import golden_waveform
+from edgespeech_runtime.audio.waveform import normalize
+from edgespeech_runtime.bundle.manifest import Audio
 from edgespeech_runtime.errors import AudioError, AudioPackageError
-from edgespeech_runtime.manifest import Audio
-from edgespeech_runtime.waveform import normalize
 
 from edgespeech_calib.errors import DataError
-from edgespeech_calib.evaluation import Reading
+from edgespeech_calib.evaluation.evaluation import Reading
 from edgespeech_calib.quantization.backend import Values
-from edgespeech_calib.sets import SpeechSet
-from edgespeech_calib.utterance import Skipped
+from edgespeech_calib.speech.sets import SpeechSet
+from edgespeech_calib.speech.utterance import Skipped
 
 # Of each utterance. Enough for a dozen words and the pauses between them, and 128 of them are eleven minutes, which a
 # base-size encoder hears in one minute of two cores.

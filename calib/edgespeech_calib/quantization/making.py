@@ -13,17 +13,17 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgespeech_runtime.bundle import Bundle, sha256
-from edgespeech_runtime.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
+from edgespeech_runtime.bundle.folder import Bundle, sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
-from edgespeech_calib.quantization.gate import Count, Gate, Verdict
-from edgespeech_calib.quantization.hearing import open_model
+from edgespeech_calib.quantization.judge.gate import Count, Gate, Verdict
+from edgespeech_calib.quantization.judge.hearing import open_model
 from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
-from edgespeech_calib.quantization.ranking import chosen, estimated, ranked
-from edgespeech_calib.quantization.report import Facts, LayerReport, Try, quantization
+from edgespeech_calib.quantization.report.report import Facts, LayerReport, Try, quantization
+from edgespeech_calib.quantization.search.ranking import chosen, estimated, ranked
 
 # Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. In ONNX
 # products of two activations stay in float, and with the dynamic scheme convolutions too, most of a narrow model.

@@ -12,26 +12,27 @@ from pathlib import Path
 
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
-from edgespeech_export.reading import task_of
-from edgespeech_runtime.bundle import Bundle, open_bundle
-from edgespeech_runtime.contracts import Task
-from edgespeech_runtime.manifest import Audio, EngineName
+from edgespeech_export.sources.reading import task_of
+from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_runtime.bundle.folder import Bundle, open_bundle
+from edgespeech_runtime.bundle.manifest import Audio, EngineName
 
 from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import DataError, QuantizationError
-from edgespeech_calib.evaluation import Reading
-from edgespeech_calib.measures import find_measure, measure_of
-from edgespeech_calib.quantization import backends, calibration, ranking, timing
+from edgespeech_calib.evaluation.evaluation import Reading
+from edgespeech_calib.evaluation.systems import bundle_facts
+from edgespeech_calib.quantization import backends, calibration, timing
 from edgespeech_calib.quantization.calibration import Calibration
-from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
-from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS
+from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.hearing import EXCERPT_TOKENS
 from edgespeech_calib.quantization.making import Maker, Progress, StepClock, size
 from edgespeech_calib.quantization.options import QuantizationOptions
-from edgespeech_calib.quantization.report import Quantized
+from edgespeech_calib.quantization.report.report import Quantized
+from edgespeech_calib.quantization.search import ranking
 from edgespeech_calib.quantization.targets import detect, types
-from edgespeech_calib.sets import SpeechSet
-from edgespeech_calib.systems import bundle_facts
-from edgespeech_calib.utterance import Skipped
+from edgespeech_calib.scoring.measures import find_measure, measure_of
+from edgespeech_calib.speech.sets import SpeechSet
+from edgespeech_calib.speech.utterance import Skipped
 
 # For the noise of each layer, which costs two products of every layer. Outlier channels and weights, which do the
 # damage, are the same in all speech.

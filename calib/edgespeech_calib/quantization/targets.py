@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from edgespeech_runtime.manifest import EngineName
+from edgespeech_runtime.bundle.manifest import EngineName
 
 from edgespeech_calib.quantization.options import Target, Types
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgespeech_export.provenance import machine
 from edgespeech_runtime.tasks import AnyModel
 
-from edgespeech_calib.quantization.hearing import EXCERPT_TOKENS, Waveform, hear, open_model
+from edgespeech_calib.quantization.judge.hearing import EXCERPT_TOKENS, Waveform, hear, open_model
 
 RUNS = 5
 

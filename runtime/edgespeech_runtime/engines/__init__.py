@@ -12,9 +12,9 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 
 import numpy.typing as npt
 
-from ..contracts import Tensor
+from ..bundle.contracts import Tensor
+from ..bundle.manifest import EngineName
 from ..errors import ArgumentError, BundleError
-from ..manifest import EngineName
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 Kind = Literal["cpu", "gpu", "npu"]

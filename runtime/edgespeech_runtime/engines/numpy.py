@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts import Tensor
+from ..bundle.contracts import Tensor
 from ..errors import BundleError, EngineError
 from . import Arrays, ComputePrecision, Device, Port, Share, check_ports, one_line
 from .numpy_operators import Array

@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 
-from ..contracts import Tensor
+from ..bundle.contracts import Tensor
+from ..bundle.manifest import MANIFEST_FILE
+from ..bundle.schema import build
 from ..errors import BundleError
-from ..manifest import MANIFEST_FILE
-from ..schema import build
 from .numpy_operators import OPERATORS, Array, Operator, keywords
 from .numpy_operators.workers import Workers
 from .numpy_weights import Wanted

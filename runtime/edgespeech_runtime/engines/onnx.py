@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy.typing as npt
 
-from ..compiled import SLOW, kept
-from ..contracts import Tensor
+from ..bundle.contracts import Tensor
 from ..errors import EngineError, EnginePackageError
 from . import ComputePrecision, Device, Port, check_ports, one_line
+from .compiled import SLOW, kept
 from .onnx_graph import DeviceGraph, Graph
 from .onnx_providers import CPU, PROVIDERS, Provider
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..compiled import SLOW, kept
-from ..contracts import Tensor
+from ..bundle.contracts import Tensor
 from ..errors import EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Kind, Port, Share, check_ports, one_line
+from .compiled import SLOW, kept
 
 TELEMETRY = "openvino_telemetry"
 SHAPES_KEPT = 16  # for each kind of kernel

@@ -6,11 +6,11 @@ from typing import overload
 import numpy as np
 
 from ..audio import AudioInput
-from ..bundle import Bundle
-from ..classification import Classification, FrameLabels, Label
+from ..bundle.folder import Bundle
+from ..bundle.manifest import PROBLEM_TYPES
 from ..engines import Engine
 from ..errors import BundleError
-from ..manifest import PROBLEM_TYPES
+from ..results.classification import Classification, FrameLabels, Label
 from .head import LogitsModel, Output
 from .model import BATCH_SIZE, AudioList
 

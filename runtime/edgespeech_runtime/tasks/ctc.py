@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from typing import Any, Literal, get_args, overload
 
-from .. import ctc
 from ..audio import AudioInput
-from ..bundle import Bundle
+from ..bundle.folder import Bundle
+from ..bundle.manifest import Vocabulary
+from ..ctc import greedy as ctc
 from ..engines import Engine
 from ..errors import ArgumentError, BundleError
-from ..manifest import Vocabulary
-from ..transcript import Character, Transcript, Word
+from ..results.transcript import Character, Transcript, Word
 from .head import LogitsModel, Output
 from .model import BATCH_SIZE, AudioList, OnText
 

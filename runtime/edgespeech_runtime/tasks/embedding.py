@@ -3,7 +3,7 @@
 from typing import overload
 
 from ..audio import AudioInput
-from ..bundle import Bundle
+from ..bundle.folder import Bundle
 from ..engines import Engine
 from ..errors import BundleError
 from .head import HeadModel, Output

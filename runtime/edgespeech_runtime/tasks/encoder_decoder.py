@@ -7,16 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput
-from ..buckets import Buckets
-from ..bundle import Bundle
-from ..cached_decoder import CachedDecoder
-from ..contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, Static, columns
+from ..audio.buckets import Buckets
+from ..bundle.contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, Static, columns
+from ..bundle.folder import Bundle
 from ..engines import Arrays, Engine
 from ..errors import ArgumentError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
-from ..static_decoder import StaticDecoder
+from ..generation.cache.decoder import CachedDecoder
+from ..generation.cache.static_decoder import StaticDecoder
+from ..results.transcript import Transcript
 from ..text import Detokenizer
-from ..transcript import Transcript
 from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform
 
 Cross = dict[str, npt.NDArray[np.float32]]

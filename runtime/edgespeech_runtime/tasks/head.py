@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput
-from ..buckets import Buckets
-from ..bundle import Bundle
-from ..contracts import HEADS, LENGTHS, VALUES
+from ..audio.buckets import Buckets
+from ..bundle.contracts import HEADS, LENGTHS, VALUES
+from ..bundle.folder import Bundle
 from ..engines import Arrays, Engine
 from ..errors import AudioError, EngineError
 from .model import BATCH_SIZE, AudioList, Model, Waveform

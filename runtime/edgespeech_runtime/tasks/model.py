@@ -8,14 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput, to_waveforms
-from ..batching import plan
-from ..buckets import Buckets
-from ..bundle import Bundle
+from ..audio.batching import plan
+from ..audio.buckets import Buckets
+from ..audio.waveform import normalize, pad
+from ..bundle.folder import Bundle
+from ..bundle.manifest import Manifest
 from ..engines import Arrays, Engine, Share
+from ..engines.graphs import Graphs
 from ..errors import ArgumentError, SelfCheckError
-from ..graphs import Graphs
-from ..manifest import Manifest
-from ..waveform import normalize, pad
 
 AudioList: TypeAlias = Sequence[AudioInput]  # a list or a tuple
 Waveform = npt.NDArray[np.float32]

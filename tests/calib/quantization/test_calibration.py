@@ -5,7 +5,7 @@ import pytest
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError
 from edgespeech_calib.quantization.calibration import EXCERPT_SECONDS, draw, require_sound
-from edgespeech_runtime.manifest import Audio
+from edgespeech_runtime.bundle.manifest import Audio
 
 RATE = 16000
 PLAIN = Audio(RATE, normalize=False, hop=320, shortest=400)

@@ -9,10 +9,10 @@ import pytest
 import torch
 from decoder_graphs import USUAL, copied, decibels, read_weights, run, step
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization.decoder_blocks import INT4, INT7, INT8, block_size, quantize
-from edgespeech_calib.quantization.decoder_onnx import OnnxDecoder
+from edgespeech_calib.quantization.onnx.decoder import OnnxDecoder
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.targets import types
+from edgespeech_calib.quantization.text_decoder.blocks import INT4, INT7, INT8, block_size, quantize
 
 VNNI, AVX2 = types("x86-vnni", "onnx"), types("x86-avx2", "onnx")
 SIZES = {20: 16, 24: 16, 32: 32, 36: 16, 40: 16, 48: 16, 64: 64}  # columns to columns of a block

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from decoder_graphs import USUAL, copied, decibels, read_weights, run, step
-from edgespeech_calib.quantization.decoder_openvino import OpenvinoDecoder
+from edgespeech_calib.quantization.openvino.decoder import OpenvinoDecoder
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.targets import types
 from edgespeech_runtime.engines.openvino import openvino

@@ -1,9 +1,9 @@
 """What utterances show of a share, against bounds worked by hand."""
 
 import pytest
-from edgespeech_calib.bootstrap import paired_difference
 from edgespeech_calib.errors import ScoringError
-from edgespeech_calib.quantization.evidence import Evidence, of_increase, of_share, wilson
+from edgespeech_calib.quantization.judge.evidence import Evidence, of_increase, of_share, wilson
+from edgespeech_calib.scoring.bootstrap import paired_difference
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,8 @@ from edgespeech_calib import SpeechSet, open_set
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization import QuantizationOptions, quantize
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.bundle import open_bundle
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.audio.waveform import normalize
+from edgespeech_runtime.bundle.folder import open_bundle
 from fragile import BREAKS, quantize_naively, snr
 
 SMALL = {"conv_dim": [24, 24, 24], "conv_kernel": [10, 8, 8], "conv_stride": [5, 8, 8], "num_hidden_layers": 1}

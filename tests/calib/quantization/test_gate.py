@@ -9,14 +9,14 @@ import onnx
 import pytest
 import tone_bundles
 import tone_translator
-from edgespeech_calib.quantization import gate as gates
-from edgespeech_calib.quantization.agreement import FLOOR, Tally, agrees
-from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
-from edgespeech_calib.quantization.hearing import hear
-from edgespeech_calib.quantization.outputs import KEPT, Tokens, same
-from edgespeech_calib.scoring import Counts, score
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.manifest import MANIFEST_FILE, File, Manifest
+from edgespeech_calib.quantization.judge import gate as gates
+from edgespeech_calib.quantization.judge.agreement import FLOOR, Tally, agrees
+from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.hearing import hear
+from edgespeech_calib.quantization.judge.outputs import KEPT, Tokens, same
+from edgespeech_calib.scoring.scoring import Counts, score
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Manifest
 from onnx import numpy_helper
 from tones import spoken
 

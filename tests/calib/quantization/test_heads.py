@@ -10,15 +10,15 @@ import pytest
 from checkpoints import XVECTOR, make_checkpoint
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, QualityError, QuantizationError
-from edgespeech_calib.marks import Marks
 from edgespeech_calib.quantization import QuantizationOptions, export_int8, quantize, timing
-from edgespeech_calib.quantization.gate import Gate, Speech, Spoken
-from edgespeech_calib.quantization.npu import export_npu
-from edgespeech_calib.quantization.outputs import Flags, Tokens, cosines
-from edgespeech_calib.quantization.report_page import page
+from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.outputs import Flags, Tokens, cosines
+from edgespeech_calib.quantization.npu.bundle import export_npu
+from edgespeech_calib.quantization.report.page import page
+from edgespeech_calib.scoring.marks import Marks
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.bundle import sha256
-from edgespeech_runtime.manifest import MANIFEST_FILE, File
+from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File
 from onnx import numpy_helper
 from tone_heads import build_head
 from tones import spoken
@@ -254,7 +254,7 @@ def test_what_cannot_end_well_is_refused_at_once(checkpoint, sounds, corpus, tmp
 
 
 def test_a_gate_that_is_too_narrow_fails_with_the_figures(float_head, sounds, tmp_path, monkeypatch):
-    from edgespeech_calib.quantization import agreement
+    from edgespeech_calib.quantization.judge import agreement
 
     monkeypatch.setattr(agreement, "FLOOR", 300.0)
     with pytest.raises(QualityError, match=r"noise in the logits .* dB below them, 300 needed; . of 4 labels differ"):

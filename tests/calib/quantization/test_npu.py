@@ -13,13 +13,13 @@ import pytest
 from checkpoints import make_checkpoint
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization.npu import NpuOptions, export_npu, quantize_graph
-from edgespeech_calib.quantization.npu_forms import float_nodes, quantize_moved_inputs, separate_tables
+from edgespeech_calib.quantization.npu.bundle import NpuOptions, export_npu, quantize_graph
+from edgespeech_calib.quantization.npu.forms import float_nodes, quantize_moved_inputs, separate_tables
+from edgespeech_runtime.audio.waveform import normalize
+from edgespeech_runtime.bundle.manifest import Manifest
 from edgespeech_runtime.engines import Device
 from edgespeech_runtime.engines import onnx as onnx_engine
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.manifest import Manifest
-from edgespeech_runtime.waveform import normalize
 from onnx import helper
 from places import SENTENCES
 

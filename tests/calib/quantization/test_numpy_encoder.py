@@ -13,18 +13,13 @@ import pytest
 import torch
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import (
-    QuantizationOptions,
-    pipeline,
-    quantize,
-    report_page,
-    timing,
-)
-from edgespeech_calib.quantization.numpy_encoder import NumpyEncoder
+from edgespeech_calib.quantization import QuantizationOptions, pipeline, quantize, timing
+from edgespeech_calib.quantization.numpy.encoder import NumpyEncoder
+from edgespeech_calib.quantization.report import page as report_page
 from edgespeech_calib.quantization.targets import types
-from edgespeech_export import encoder_decoder_proof
-from edgespeech_runtime.bundle import open_bundle
-from edgespeech_runtime.waveform import normalize
+from edgespeech_export.proof import encoder_decoder as encoder_decoder_proof
+from edgespeech_runtime.audio.waveform import normalize
+from edgespeech_runtime.bundle.folder import open_bundle
 from exported_models import sounds
 from kinds import KINDS
 from torch.nn.utils import parametrize

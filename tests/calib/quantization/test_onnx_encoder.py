@@ -10,14 +10,14 @@ import onnxruntime
 import pytest
 import torch
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization.onnx_encoder import OnnxEncoder
-from edgespeech_calib.quantization.onnx_forms import LayerRanges, StaticForms
-from edgespeech_calib.quantization.onnx_frames import has_frames
-from edgespeech_calib.quantization.onnx_network import Network
-from edgespeech_calib.quantization.onnx_writer import GraphWriter
+from edgespeech_calib.quantization.onnx.encoder import OnnxEncoder
+from edgespeech_calib.quantization.onnx.forms import LayerRanges, StaticForms
+from edgespeech_calib.quantization.onnx.frames import has_frames
+from edgespeech_calib.quantization.onnx.network import Network
+from edgespeech_calib.quantization.onnx.ranges import Range, scale_and_zero
+from edgespeech_calib.quantization.onnx.writer import GraphWriter
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_calib.quantization.ranges import Range, scale_and_zero
-from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.bundle.folder import open_bundle
 from kinds import KINDS
 from onnx import helper
 from torch import nn

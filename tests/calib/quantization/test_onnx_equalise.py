@@ -6,10 +6,11 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-from edgespeech_calib.quantization import onnx_equalise, onnx_measure
-from edgespeech_calib.quantization.onnx_forms import DynamicForms, StaticForms
-from edgespeech_calib.quantization.onnx_network import Network
-from edgespeech_calib.quantization.onnx_writer import GraphWriter
+from edgespeech_calib.quantization.onnx import equalise as onnx_equalise
+from edgespeech_calib.quantization.onnx import measure as onnx_measure
+from edgespeech_calib.quantization.onnx.forms import DynamicForms, StaticForms
+from edgespeech_calib.quantization.onnx.network import Network
+from edgespeech_calib.quantization.onnx.writer import GraphWriter
 from edgespeech_calib.quantization.options import Types
 from onnx import helper, numpy_helper
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from edgespeech_calib.quantization import openvino_long, openvino_noise
-from edgespeech_calib.quantization.openvino_attention import write_attention
-from edgespeech_calib.quantization.openvino_encoder import OpenvinoEncoder
-from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
-from edgespeech_calib.quantization.openvino_network import ATTENTION, SETTINGS, products, read
-from edgespeech_calib.quantization.openvino_stack import write_padding
+from edgespeech_calib.quantization.openvino import long as openvino_long
+from edgespeech_calib.quantization.openvino import noise as openvino_noise
+from edgespeech_calib.quantization.openvino.attention import write_attention
+from edgespeech_calib.quantization.openvino.encoder import OpenvinoEncoder
+from edgespeech_calib.quantization.openvino.forms import Learnt, quantize
+from edgespeech_calib.quantization.openvino.network import ATTENTION, SETTINGS, products, read
+from edgespeech_calib.quantization.openvino.stack import write_padding
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines.openvino import openvino
 from kinds import KINDS
 

@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from edgespeech_calib.quantization import openvino_ranges
-from edgespeech_calib.quantization.openvino_damage import damage
-from edgespeech_calib.quantization.openvino_forms import quantize
-from edgespeech_calib.quantization.openvino_network import SETTINGS
+from edgespeech_calib.quantization.openvino import ranges as openvino_ranges
+from edgespeech_calib.quantization.openvino.damage import damage
+from edgespeech_calib.quantization.openvino.forms import quantize
+from edgespeech_calib.quantization.openvino.network import SETTINGS
 from edgespeech_calib.quantization.options import Types
 from edgespeech_runtime.engines.openvino import openvino
 

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import openvino_noise
-from edgespeech_calib.quantization.openvino_encoder import OpenvinoEncoder
-from edgespeech_calib.quantization.openvino_forms import Learnt, quantize_weight
-from edgespeech_calib.quantization.openvino_network import SETTINGS, read
-from edgespeech_calib.quantization.openvino_stack import write_convolutions, write_stack
+from edgespeech_calib.quantization.openvino import noise as openvino_noise
+from edgespeech_calib.quantization.openvino.encoder import OpenvinoEncoder
+from edgespeech_calib.quantization.openvino.forms import Learnt, quantize_weight
+from edgespeech_calib.quantization.openvino.network import SETTINGS, read
+from edgespeech_calib.quantization.openvino.stack import write_convolutions, write_stack
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines.openvino import openvino
 from kinds import KINDS
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization import openvino_ranges
-from edgespeech_calib.quantization.openvino_forms import Learnt, quantize
-from edgespeech_calib.quantization.openvino_network import SETTINGS
-from edgespeech_calib.quantization.openvino_ranges import ALPHA, MARGIN, SILENT_PEAK, _with_zero
+from edgespeech_calib.quantization.openvino import ranges as openvino_ranges
+from edgespeech_calib.quantization.openvino.forms import Learnt, quantize
+from edgespeech_calib.quantization.openvino.network import SETTINGS
+from edgespeech_calib.quantization.openvino.ranges import ALPHA, MARGIN, SILENT_PEAK, _with_zero
 from edgespeech_calib.quantization.options import Types
 from edgespeech_runtime.engines.openvino import openvino
 

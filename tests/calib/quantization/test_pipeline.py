@@ -12,7 +12,7 @@ from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, QualityError, QuantizationError
 from edgespeech_calib.quantization import QuantizationOptions, making, pipeline, quantize, timing
 from edgespeech_export import ExportError, TargetExistsError
-from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.bundle.folder import open_bundle
 from fake_quantizer import TERRIBLE, install
 
 ALL = {layer.name for layer in fake_quantizer.LAYERS}

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
+from edgespeech_calib.quantization.onnx.ranges import BINS, KEPT, Observer, Range, scale_and_zero
 from edgespeech_calib.quantization.options import Types
-from edgespeech_calib.quantization.ranges import BINS, KEPT, Observer, Range, scale_and_zero
 from onnxruntime.quantization.quant_utils import compute_scale_zp
 
 UNSIGNED, SIGNED = Types("uint8", "int8", False, ""), Types("int8", "int8", False, "")

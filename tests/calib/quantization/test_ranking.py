@@ -3,8 +3,8 @@
 import math
 
 import pytest
-from edgespeech_calib.quantization.layers import Layer
-from edgespeech_calib.quantization.ranking import chosen, estimated, ranked, unsafe
+from edgespeech_calib.quantization.search.layers import Layer
+from edgespeech_calib.quantization.search.ranking import chosen, estimated, ranked, unsafe
 
 
 def layer(name, stage="transformer", macs=100):

@@ -11,7 +11,7 @@ from edgespeech_calib.quantization import backends
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
-from edgespeech_runtime.bundle import open_bundle
+from edgespeech_runtime.bundle.folder import open_bundle
 from kinds import ENGINES, LAYER_NORM
 from tracing import tracing_once
 

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 import edgespeech
 from edgespeech.decoder import TextDecoder
 from edgespeech.errors import CheckpointError, ConfigError, WeightsError
-from edgespeech.models.decoders import DECODER_CLASSES
+from edgespeech.models.decoders.table import DECODER_CLASSES
 
 TIES = [pytest.param(family, tied, id=f"{family}-{tied}") for family in REFERENCED for tied in (True, False)]
 ALONE: dict[Family, tuple[str, ...]] = {

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from edgespeech.checkpoint import load_into, read_json
 from edgespeech.decoder import TextDecoder
-from edgespeech.models.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
+from edgespeech.models.decoders.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
 
 CASES = [pytest.param(case, source, id=f"{case}-{source}") for case in goldens.CASES for source in ("single", "batch")]
 

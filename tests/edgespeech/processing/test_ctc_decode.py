@@ -7,7 +7,7 @@ import torch
 
 from edgespeech.errors import ProcessingError
 from edgespeech.processing import Wav2Vec2CTCTokenizerOutput
-from edgespeech.processing.offsets import Delimiter, char_offsets, word_offsets
+from edgespeech.processing.tokenizers.offsets import Delimiter, char_offsets, word_offsets
 
 SWITCHES = ("skip_special_tokens", "group_tokens", "spaces_between_special_tokens", "clean_up_tokenization_spaces")
 

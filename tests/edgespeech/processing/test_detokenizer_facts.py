@@ -9,7 +9,7 @@ from edgespeech_runtime.text import Detokenizer
 from tokenizers import decoders
 
 from edgespeech.errors import ProcessingError
-from edgespeech.processing.detokenizer_steps import detokenizer_steps
+from edgespeech.processing.tokenizers.detokenizer_steps import detokenizer_steps
 
 SPACE = "▁"
 STRIP = decoders.Strip(" ", 1, 0)

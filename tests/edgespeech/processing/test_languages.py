@@ -8,7 +8,7 @@ from edgespeech_runtime.errors import ArgumentError
 
 from edgespeech.errors import CheckpointError, MissingFileError, ProcessingError
 from edgespeech.processing import AutoProcessor, AutoTokenizer, MBart50Tokenizer, Wav2Vec2Processor
-from edgespeech.processing.sentencepiece_model import read_sentencepiece
+from edgespeech.processing.tokenizers.sentencepiece_model import read_sentencepiece
 
 TEXT = "Übergrößen führen häufig zu Ärger."
 

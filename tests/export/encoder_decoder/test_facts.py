@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 import onnx
 import pytest
 from decoders import REFERENCED
-from edgespeech_runtime.contracts import contract
+from edgespeech_runtime.bundle.contracts import contract
 from exported_models import ENGINES, Pair, Pairs
 from onnx import external_data_helper
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from decoders import REFERENCED, Family
-from edgespeech_runtime import batching
+from edgespeech_runtime.audio import batching
 from exported_models import END, ENGINES, GOLDEN, Pair, Pairs, sounds, without_padding
 from generation_cases import random_options
 from speech2text2_goldens import Generation, arrays, generations

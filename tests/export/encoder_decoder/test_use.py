@@ -10,8 +10,8 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import transformers
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE
 from edgespeech_runtime.errors import ArgumentError, BundleError, EdgeSpeechRuntimeError, EngineError
-from edgespeech_runtime.manifest import MANIFEST_FILE
 from exported_models import ENGINES, Pairs, sounds
 
 LONG: dict[str, Any] = {"max_length": 30, "eos_token_id": None}
@@ -179,7 +179,7 @@ def test_a_damaged_detokenizer(pairs: Pairs, tmp_path: Path, content: str, match
 
 def relist(bundle: Path, **decoder: Any) -> None:
     """List the files as they are now; `decoder` replaces facts of the decoder."""
-    from edgespeech_runtime.bundle import sha256
+    from edgespeech_runtime.bundle.folder import sha256
 
     manifest = json.loads((bundle / MANIFEST_FILE).read_text("utf-8"))
     for name in manifest["files"]:

@@ -10,7 +10,7 @@ import edgespeech_runtime
 import numpy as np
 import onnx
 import pytest
-from edgespeech_runtime.contracts import HEADS
+from edgespeech_runtime.bundle.contracts import HEADS
 from exported_models import sounds
 from kinds import ENGINES
 

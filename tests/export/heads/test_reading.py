@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from edgespeech_export import ExportError, ExportOptions, export
-from edgespeech_export.reading import read
+from edgespeech_export.sources.reading import read
 from safetensors.torch import load_file, save_file
 
 from edgespeech.errors import CheckpointError, ConfigError, EdgeSpeechError, UnknownModelError, WeightsError

@@ -6,8 +6,8 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 from edgespeech_export import ExportError, StaticShapes
-from edgespeech_export.reading import read
-from edgespeech_export.static_source import with_static_shapes
+from edgespeech_export.sources.reading import read
+from edgespeech_export.sources.static import with_static_shapes
 from edgespeech_runtime.errors import AudioError
 from exported_models import sounds
 

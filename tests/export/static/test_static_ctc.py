@@ -8,10 +8,10 @@ import onnx
 import pytest
 import torch
 from edgespeech_export import ExportError, ExportOptions, StaticShapes, export
-from edgespeech_export.static_source import with_static_shapes
+from edgespeech_export.sources.static import with_static_shapes
+from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.errors import BundleError
-from edgespeech_runtime.waveform import normalize
 
 from edgespeech import AutoModelForCTC
 
@@ -143,7 +143,7 @@ def test_shapes_that_cannot_be_are_refused(shapes: dict[str, Any], message: str)
 
 
 def test_a_bucket_below_one_frame_is_refused(checkpoint_of: Any):
-    from edgespeech_export.reading import read
+    from edgespeech_export.sources.reading import read
 
     with pytest.raises(ExportError, match=r"0\.01 s, holds 160 samples; this model needs 400"):
         with_static_shapes(read(checkpoint_of("wav2vec2-group"), None), StaticShapes((0.01, 2.0)))

@@ -8,8 +8,8 @@ import onnx
 import pytest
 import torch
 from edgespeech_export import ExportOptions, StaticShapes, export
+from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.errors import ArgumentError, AudioError
-from edgespeech_runtime.waveform import normalize
 from exported_models import make_checkpoint, sounds
 
 from edgespeech import SpeechEncoderDecoderModel

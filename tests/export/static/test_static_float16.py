@@ -9,7 +9,7 @@ import pytest
 import torch
 from checkpoints import make_checkpoint
 from edgespeech_export import ExportOptions, StaticShapes, export
-from edgespeech_runtime.waveform import normalize
+from edgespeech_runtime.audio.waveform import normalize
 from exported_models import sounds
 from torch.nn.utils import parametrize
 from tracing import tracing_once

@@ -3,8 +3,8 @@
 import pytest
 import torch
 from checkpoints import TINY
-from edgespeech_export.channels_last import ChannelsLastExtractor
-from edgespeech_export.static_graphs import FirstProduct, mask_depths, positional, time_norm
+from edgespeech_export.graphs.static import FirstProduct, mask_depths, positional, time_norm
+from edgespeech_export.writers.channels_last import ChannelsLastExtractor
 from torch.nn.utils import parametrize
 
 from edgespeech import Wav2Vec2Config, Wav2Vec2Model

@@ -1,0 +1,1 @@
+"""Running systems over a labelled set, and the report of it."""

@@ -1,0 +1,1 @@
+"""What a quantized model's answers show, and whether that is allowed."""

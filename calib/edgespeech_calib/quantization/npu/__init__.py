@@ -1,0 +1,1 @@
+"""Graphs of whole numbers and fixed shapes for NPUs."""

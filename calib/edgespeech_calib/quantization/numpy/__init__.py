@@ -1,0 +1,1 @@
+"""INT8 weights for the numpy engine."""

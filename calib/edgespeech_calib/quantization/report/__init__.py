@@ -1,0 +1,1 @@
+"""What a quantization did and found, as JSON and as a page."""

@@ -1,0 +1,1 @@
+"""Which layers are quantized, and which go back to float."""

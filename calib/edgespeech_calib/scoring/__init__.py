@@ -1,0 +1,1 @@
+"""How answers are judged: word errors, accuracy, and how far they would scatter."""

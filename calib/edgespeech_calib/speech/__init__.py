@@ -1,0 +1,1 @@
+"""Sets of recordings: downloading, opening, drawing from and reading them."""

@@ -1,0 +1,161 @@
+"""Running a bundle on each device that its engine offers, each time in a process of its own.
+
+A process's memory and the time of its first load are its own, and a driver that crashes takes down no more than that.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from edgespeech_runtime.tasks import AnyModel
+
+Answer: TypeAlias = str | list[list[bool]] | list[float]  # a text or a label, what is true in each frame, an embedding
+PATIENCE = 1800  # seconds for a device to compile and run a model
+LAST_WORDS = 300  # characters of what a process said before it died
+
+
+@dataclass(frozen=True)
+class Check:
+    """How a bundle did on a device. What could not be measured is None.
+
+    Attributes:
+        device: its exact name.
+        works: it loads the bundle and passes its self-check.
+        same_answer: it hears in the golden input what the CPU hears: a text, a label, what is true in each frame,
+            or an embedding.
+        difference: the largest of any value from the expected one.
+        first_load, next_load: seconds, without and with what an earlier load has left behind; imports not counted.
+        real_time_factor: seconds of computing for a second of audio.
+        memory: peak of the process, bytes.
+        error: what went wrong.
+    """
+
+    device: str
+    works: bool
+    same_answer: bool | None = None
+    difference: float | None = None
+    first_load: float | None = None
+    next_load: float | None = None
+    real_time_factor: float | None = None
+    memory: int | None = None
+    error: str | None = None
+
+
+def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
+    """Check a bundle on every device of its engine, the best first; `note` hears of each when its turn comes.
+
+    Raises:
+        EdgeSpeechRuntimeError: it is no bundle, or its engine is not installed.
+    """
+    from edgespeech_runtime.bundle.folder import open_bundle
+    from edgespeech_runtime.engines.devices import candidates
+
+    manifest = open_bundle(bundle).manifest
+    places = candidates(manifest.engine, "auto", manifest.static is not None)
+    runs = {}
+    for place in places:
+        with tempfile.TemporaryDirectory(prefix="edgespeech-") as kept:  # so that the first load is one
+            note(f"{place.name}: compiling and running")
+            first = _run(bundle, place.name, kept)
+            note(f"{place.name}: once more, from what was kept")
+            runs[place.name] = first, _run(bundle, place.name, kept)
+    answer = next((runs[place.name][0].get("answer") for place in places if place.kind == "cpu"), None)
+    return [_summary(name, first, again, answer) for name, (first, again) in runs.items()]
+
+
+def _summary(device: str, first: dict[str, Any], again: dict[str, Any], answer: Answer | None) -> Check:
+    if "error" in first:
+        return Check(device, works=False, error=first["error"])
+    return Check(
+        device,
+        works=True,
+        same_answer=None if answer is None else _agree(first["answer"], answer),
+        difference=first["difference"],
+        first_load=first["load"],
+        next_load=again.get("load"),
+        real_time_factor=first["real_time_factor"],
+        memory=first["memory"],
+        error=again.get("error"),
+    )
+
+
+def _agree(found: Answer, expected: Answer) -> bool:
+    """Whether two answers are one; embeddings may differ by what a device of low precision is allowed."""
+    from edgespeech_runtime.tasks.model import LOW_PRECISION
+
+    if isinstance(expected, str) or isinstance(expected[0], list):
+        return found == expected
+    return bool(np.abs(np.subtract(found, expected)).max() <= LOW_PRECISION * np.abs(expected).max())
+
+
+def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
+    from edgespeech_runtime.bundle.cache import VARIABLE
+
+    command = [sys.executable, "-m", __name__, str(bundle), device]
+    try:
+        environment = {**os.environ, VARIABLE: kept}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    except subprocess.TimeoutExpired:
+        return {"error": f"it took longer than {PATIENCE} s"}
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    except (ValueError, IndexError):
+        words = " ".join(done.stderr.split())[-LAST_WORDS:]
+        return {"error": f"the process ended with exit code {done.returncode}{f': {words}' if words else ''}"}
+    return answer
+
+
+def measure(bundle: Path, device: str) -> dict[str, Any]:
+    """Load a bundle on a device, self-check it and hear its golden input in this process."""
+    import time
+
+    import edgespeech_runtime
+    from edgespeech_calib.evaluation.memory import peak
+    from edgespeech_runtime.bundle.contracts import VALUES
+    from edgespeech_runtime.bundle.folder import open_bundle
+    from edgespeech_runtime.errors import EdgeSpeechRuntimeError
+
+    try:
+        opened = open_bundle(bundle)
+        began = time.perf_counter()
+        with edgespeech_runtime.load(bundle, device, self_check="never") as model:
+            loaded = time.perf_counter() - began
+            difference = model.self_check()
+            (values,) = opened.arrays(opened.manifest.golden.file, VALUES.name)
+            _answer(model, values[0])
+            began = time.perf_counter()
+            answer = _answer(model, values[0])
+            seconds = time.perf_counter() - began
+    except EdgeSpeechRuntimeError as error:
+        return {"error": str(error)}
+    audio = values.shape[1] / opened.manifest.audio.sampling_rate
+    facts = {"load": loaded, "difference": difference, "answer": answer, "memory": peak()}
+    return {**facts, "real_time_factor": seconds / audio}
+
+
+def _answer(model: "AnyModel", samples: "npt.NDArray[np.float32]") -> Answer:
+    """What the model says of an utterance, as JSON holds it."""
+    from edgespeech_runtime import ClassificationModel, EmbeddingModel, FrameClassificationModel
+    from edgespeech_runtime.results.classification import THRESHOLD
+
+    if isinstance(model, ClassificationModel):
+        return model.classify(samples).label
+    if isinstance(model, FrameClassificationModel):
+        return (model.frames(samples).probabilities > THRESHOLD).tolist()
+    if isinstance(model, EmbeddingModel):
+        return model.embed(samples).tolist()
+    return model.transcribe(samples).text
+
+
+if __name__ == "__main__":
+    print(json.dumps(measure(Path(sys.argv[1]), sys.argv[2])))  # for the process that started this one

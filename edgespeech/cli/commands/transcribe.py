@@ -1,0 +1,73 @@
+"""`edgespeech transcribe`: sound files to text, JSON or subtitles."""
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from edgespeech.cli.display.live import LiveText
+from edgespeech.cli.display.results import SUBTITLES, Form, Sink
+from edgespeech.cli.display.transcripts import render
+from edgespeech.cli.errors import CommandError
+from edgespeech.cli.options.kinds import transcriber
+from edgespeech.cli.options.listening import FAILURES, hears, listen, planned
+
+if TYPE_CHECKING:
+    from edgespeech_runtime.tasks import AnyModel
+
+    from edgespeech.cli.commands.recognition import Method
+
+HELP = f"""Transcribe AUDIO with the model in the folder BUNDLE.
+
+AUDIO are sound files and folders; of a folder, the sound files in it are taken, sorted by name. The text goes to
+stdout, behind the file's name and a tab where there are several. Subtitles of several files are written beside them,
+or into the --output folder, which takes every other form too (.txt, .json).
+
+The model may be one with a CTC head or an encoder-decoder. The first knows when each word was said (--timestamps,
+--srt, --vtt); the second has a decoder to search with (--num-beams) and, if it writes several languages, takes the
+--language. What a model cannot do is refused before anything is heard.
+
+{FAILURES}"""
+
+
+@click.command(help=HELP, short_help="Transcribe sound files: text, times, JSON, subtitles.")
+@click.option("--timestamps", type=click.Choice(["word", "char"]), help="Print words or characters with their times.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file, with words and times.")
+@click.option("--srt", is_flag=True, help="Write SubRip subtitles.")
+@click.option("--vtt", is_flag=True, help="Write WebVTT subtitles.")
+@click.option("--stream", is_flag=True, help="Print each text while it comes into being, one file at a time.")
+@click.option("--num-beams", type=click.IntRange(min=1), help="Hypotheses kept in the search of an encoder-decoder.")
+@click.option("--language", metavar="NAME", help="Language that an encoder-decoder shall write, by name: de_DE, de.")
+@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
+@hears
+@click.pass_context
+def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
+    """See HELP."""
+    form = _form(options)
+    work = planned(audio, form, options)
+    timestamps = options["timestamps"]
+    live = LiveText(work.several) if options["stream"] else None
+    shown = partial(render, form=form, timestamps=timestamps)
+    sink = live or Sink(form, shown, work.several, work.files, has_lines=timestamps is not None)
+
+    def prepared(model: "AnyModel") -> "tuple[Method, Sink | LiveText]":
+        return transcriber(model, bundle, options), sink
+
+    listen(ctx, bundle, work, options, prepared, None if live is None else live.add)
+
+
+def _form(options: Mapping[str, Any]) -> Form:
+    """The one form that was asked for. Raises CommandError for options that contradict each other."""
+    flags: dict[Form, bool] = {"json": options["as_json"], "srt": options["srt"], "vtt": options["vtt"]}
+    forms: list[Form] = [form for form, wanted in flags.items() if wanted]
+    if len(forms) > 1:
+        raise CommandError(f"--{forms[0]} and --{forms[1]} exclude each other; run once for each")
+    form: Form = forms[0] if forms else "text"
+    if options["timestamps"] is not None and form in SUBTITLES:
+        raise CommandError(f"--timestamps and --{form} exclude each other; subtitles have times of their own")
+    others = (*forms, *(name for name in ("timestamps", "output") if options[name] is not None))
+    if options["stream"] and others:
+        raise CommandError(f"--stream and --{others[0]} exclude each other; a stream is plain text on stdout")
+    return form

@@ -1,0 +1,1 @@
+"""What commands print: facts, tables, progress, transcripts."""

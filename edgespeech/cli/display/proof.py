@@ -1,0 +1,111 @@
+"""Running an export, and saying in words what its proof measured."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgespeech.cli.display.output import number, size
+from edgespeech.cli.display.progress import Steps
+from edgespeech.cli.interrupts import Interrupted
+from edgespeech.cli.options.buckets import with_lengths
+
+if TYPE_CHECKING:
+    from edgespeech_runtime.bundle.manifest import Manifest
+
+ENGINES = (
+    "onnx",
+    "openvino",
+    "numpy",
+)  # edgespeech_runtime.manifest.EngineName; not imported, because it comes with numpy
+PRECISIONS = ("float32", "float16", "int8")  # likewise Precision
+ENGINE_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "numpy": "numpy"}
+
+
+def run_export(
+    checkpoint: str | os.PathLike[str],
+    bundle: Path,
+    quiet: bool = False,
+    shapes: Mapping[str, Any] | None = None,
+    **options: Any,
+) -> "Manifest":
+    """Export with progress on stderr; `options` are those of `ExportOptions`, `shapes` those of the command.
+
+    Raises what `edgespeech_export.export` raises, and Interrupted.
+    """
+    try:
+        with Steps(quiet) as step:
+            from edgespeech_export import ExportOptions, StaticShapes, export
+
+            if shapes is not None:
+                if "buckets_from" in shapes:
+                    step("looking at sound")
+                options["static"] = StaticShapes(**with_lengths(shapes))
+            return export(checkpoint, bundle, ExportOptions(**options), progress=step)
+    except Interrupted as stop:
+        stop.outcome = "; nothing was written"
+        raise
+
+
+def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Labels and values of a manifest's report: what was compared, how it came out, sizes, speed.
+
+    A report is free in its form: what it lacks is left out.
+    """
+    rows = []
+    parity, speed = _part(report, "parity"), _part(report, "speed")
+    tokens = _counts(parity, "tokens")  # of what a decoder wrote; a CTC model has none
+    if found := _numbers(parity, "single", "batch", "tolerance"):
+        alone, together, allowed = found
+        rows.append(
+            ("largest difference", f"{alone:.1e} alone, {together:.1e} in a padded batch; {allowed:.1e} is allowed")
+        )
+    if found := _numbers(parity, "float32"):  # of bundles since the proof's yardstick is float64
+        rows.append(("float32 itself", f"{found[0]:.1e}: torch in float32 from torch in float64, the yardstick here"))
+    if found := _numbers(parity, "rounding"):
+        rows.append(("float16", f"weights so rounded change what the checkpoint computes by at most {found[0]:.1e}"))
+    if found := _numbers(parity, "largest_logit"):
+        rows.append(("largest logit", f"{found[0]:.1f}"))
+    if isinstance(same := parity.get("same_tokens"), bool):
+        where = ", greedy and with beams" if tokens else " in every frame"
+        rows.append(
+            ("tokens", f"the same{where}" if same else f"not the same{where}: two were all but equally probable")
+        )
+    if isinstance(same := parity.get("same_labels"), bool):
+        rows.append(("labels", "the same" if same else "not the same"))
+    if found := _numbers(parity, "least_cosine"):
+        rows.append(("cosine", f"at least {found[0]:.6f} between embeddings"))
+    if frames := _counts(parity, "frames"):
+        compared = f"{number(len(frames), 'input')} of {_span(frames)} frames"
+        rows.append(("compared on", f"{compared}, {_span(tokens)} tokens" if tokens else compared))
+    if found := _numbers(report, "bytes"):
+        whole = _numbers(report, "checkpoint_bytes_float32")
+        against = f"; the checkpoint's weights in float32 are {size(whole[0])}" if whole else ""
+        rows.append(("size", size(found[0]) + against))
+    if found := _numbers(speed, "audio_seconds", "seconds"):
+        audio, seconds = found
+        rows.append(("speed", f"{audio:g} s of audio in {seconds:.3f} s, {audio / max(seconds, 1e-9):.0f} x real time"))
+        rows.append(("measured on", str(speed.get("machine", "an unknown machine"))))
+    return rows
+
+
+def _part(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = report.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _counts(part: Mapping[str, Any], name: str) -> list[int]:
+    """The list under this name; empty unless all in it are whole numbers."""
+    found = part.get(name)
+    return found if isinstance(found, list) and all(isinstance(count, int) for count in found) else []
+
+
+def _span(counts: list[int]) -> str:
+    least, most = min(counts), max(counts)
+    return str(least) if least == most else f"{least} to {most}"
+
+
+def _numbers(part: Mapping[str, Any], *names: str) -> list[float]:
+    """The values under these names; empty unless all are numbers."""
+    values = [value for value in map(part.get, names) if isinstance(value, int | float)]
+    return values if len(values) == len(names) else []

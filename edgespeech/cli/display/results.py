@@ -1,0 +1,66 @@
+"""Results of recordings to stdout or to files. What a result looks like is the business of those who make it."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgespeech.cli.display.output import say, to_json, write
+from edgespeech.cli.errors import complain
+
+if TYPE_CHECKING:
+    from edgespeech.cli.commands.recognition import Result
+
+Form = Literal["text", "json", "srt", "vtt"]
+SUFFIXES: dict[Form, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+SUBTITLES: tuple[Form, ...] = ("srt", "vtt")
+
+
+@dataclass
+class Sink:
+    """Where results go: into `files`, one a recording, or to stdout; errors go to stderr and are counted.
+
+    `render` makes a result's text of the recording's path and the result; its last line has its line break. With
+    `several` on stdout, a text stands behind its file's name, or below it where a text `has_lines`.
+    """
+
+    form: Form
+    render: Callable[[Path, Any], str]
+    several: bool
+    files: Sequence[Path] | None
+    has_lines: bool = False
+    failed: int = 0
+
+    def put(self, index: int, path: Path, result: "Result") -> None:
+        """Write the result of the recording at `index`. Raises OSError."""
+        if isinstance(result, Exception):
+            self.failed += 1
+            complain(result)
+            if self.form == "json" and self.files is None:
+                say(to_json({"audio": str(path), "error": str(result)}))
+            return
+        content = self.render(path, result)
+        if self.files is not None:
+            write_file(self.files[index], content)
+        elif self.several and self.form == "text":
+            write(f"{path}\n{content}\n" if self.has_lines else f"{path}\t{content}")
+        else:
+            write(content)
+
+
+def write_file(target: Path, content: str) -> None:
+    """Write a file whole or not at all; folders above it are made. Raises OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    try:
+        os.close(handle)
+        Path(partial).write_text(content, encoding="utf-8", newline="\n")
+        Path(partial).chmod(0o644)
+        Path(partial).replace(target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            Path(partial).unlink()
+        raise

@@ -1,0 +1,41 @@
+"""A transcript as text, JSON or subtitles."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from edgespeech.cli.display.output import rounded, to_json
+from edgespeech.cli.display.results import Form
+
+if TYPE_CHECKING:
+    from edgespeech_runtime import Character, Transcript, Word
+
+Timestamps = Literal["word", "char"]
+
+
+def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timestamps | None) -> str:
+    """One result, as a file of its own holds it; the last line has its line break."""
+    if form == "json":
+        return to_json(as_dict(path, transcript, timestamps)) + "\n"
+    if form == "text":
+        return transcript.text + "\n" if timestamps is None else _timed(transcript, timestamps)
+    from edgespeech_runtime import to_srt, to_vtt
+
+    return to_srt(transcript) if form == "srt" else to_vtt(transcript)
+
+
+def _timed(transcript: "Transcript", timestamps: Timestamps) -> str:
+    """A line for each word or character: start and end in seconds, confidence, text."""
+    parts: Sequence[Word | Character] = transcript.words if timestamps == "word" else transcript.characters
+    return "".join(f"{part.start:8.2f} {part.end:8.2f}  {part.confidence:.2f}  {part.text}\n" for part in parts)
+
+
+def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None) -> dict[str, Any]:
+    """The transcript for JSON; numbers to three places, characters only where they were asked for."""
+    found = {"audio": str(path), **transcript.to_dict()}
+    found["duration"] = round(transcript.duration, 3)
+    if timestamps != "char":
+        del found["characters"]
+    for name in found.keys() & {"words", "characters"}:
+        found[name] = [rounded(part) for part in found[name]]
+    return found

@@ -1,0 +1,104 @@
+"""What the kinds of models can be asked for: by which command, and with which of its options."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgespeech.cli.errors import CommandError
+
+if TYPE_CHECKING:
+    from edgespeech_runtime import CtcModel, EncoderDecoderModel
+    from edgespeech_runtime.tasks import AnyModel
+
+    from edgespeech.cli.commands.recognition import Method
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of model, what to use it with, the options of that command that it cannot honour, and why."""
+
+    name: str
+    use: str
+    lacks: tuple[str, ...] = ()
+    reason: str = ""
+
+
+KINDS = {
+    "ctc": Kind(
+        "a CTC model",
+        "edgespeech transcribe",
+        ("num_beams", "language", "max_new_tokens"),
+        "it has no decoder to search or to steer",
+    ),
+    "encoder-decoder": Kind(
+        "an encoder-decoder",
+        "edgespeech transcribe",
+        ("timestamps", "srt", "vtt"),
+        "it does not say when a word was said",
+    ),
+    "audio-classification": Kind(
+        "a classifier of utterances", "edgespeech classify", ("threshold",), "it gives the whole one label"
+    ),
+    "audio-frame-classification": Kind(
+        "a classifier of frames", "edgespeech classify", ("top_k",), "it judges each label by itself"
+    ),
+    "audio-xvector": Kind("a model that embeds", "edgespeech_runtime.load(BUNDLE).embed(AUDIO) in Python"),
+}
+
+
+def transcriber(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
+    """Return the model's `transcribe` with those `options` of the command that it takes.
+
+    Raises:
+        CommandError: a model that does not transcribe, an option that this kind of model cannot honour.
+        ArgumentError: options that contradict each other or the model, an unknown language.
+    """
+    from edgespeech_runtime import CtcModel
+
+    _require_options(model, bundle, options)
+    speaking = transcribing(model, bundle)
+    if isinstance(speaking, CtcModel):
+        return partial(speaking.transcribe, timestamps=options["timestamps"])
+    chosen = {name: options[name] for name in KINDS["ctc"].lacks if options[name] is not None}
+    speaking.options(**chosen)
+    return partial(speaking.transcribe, **chosen)
+
+
+def transcribing(model: "AnyModel", bundle: Path) -> "CtcModel | EncoderDecoderModel":
+    """Return the model if it transcribes. Raises CommandError."""
+    from edgespeech_runtime import CtcModel, EncoderDecoderModel
+
+    if isinstance(model, CtcModel | EncoderDecoderModel):
+        return model
+    raise _misplaced(model, bundle, "transcribes nothing")
+
+
+def classifier(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
+    """Return the method by which the model classifies.
+
+    Raises:
+        CommandError: a model that does not, an option that this kind of model cannot honour.
+    """
+    from edgespeech_runtime import ClassificationModel, FrameClassificationModel
+
+    _require_options(model, bundle, options)
+    if isinstance(model, ClassificationModel):
+        return model.classify
+    if isinstance(model, FrameClassificationModel):
+        return model.frames
+    raise _misplaced(model, bundle, "classifies nothing")
+
+
+def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:
+    kind = KINDS[model.manifest.task]
+    return CommandError(f"{bundle} is {kind.name}, which {reason}: use {kind.use}")
+
+
+def _require_options(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> None:
+    kind = KINDS[model.manifest.task]
+    for name in kind.lacks:
+        if options.get(name) not in (None, False):
+            flag = "--" + name.replace("_", "-")
+            raise CommandError(f"{flag} is not for {bundle}, which is {kind.name}: {kind.reason}; leave it out")

@@ -1,0 +1,126 @@
+"""What the commands that hear sound files share: their options, what they are to hear, and the loop over it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from edgespeech.cli.commands.recognition import open_model, results
+from edgespeech.cli.display.compiling import announce
+from edgespeech.cli.display.progress import Counter
+from edgespeech.cli.display.results import SUBTITLES, SUFFIXES, Form
+from edgespeech.cli.options.recordings import SUFFIXES as SOUND_SUFFIXES
+from edgespeech.cli.options.recordings import Recording, find, targets
+
+if TYPE_CHECKING:
+    from edgespeech_runtime.tasks import AnyModel
+
+    from edgespeech.cli.commands.recognition import Method
+    from edgespeech.cli.display.live import LiveText
+    from edgespeech.cli.display.results import Sink
+
+BATCH_SIZE = 8  # edgespeech_runtime's own default; not imported, because it comes with numpy
+SOME_FAILED, ALL_FAILED = 1, 2
+DOING = {"transcribe": "transcribing", "classify": "classifying"}
+CommandT = TypeVar("CommandT", bound=Callable[..., Any])
+
+# What the help of each says at its end.
+FAILURES = f"""A file that cannot be read is named on stderr; the others are heard all the same, and the exit code is
+{SOME_FAILED}, or {ALL_FAILED} where none is left.
+
+Sound files in a folder are those that end in {" ".join(SOUND_SUFFIXES)}; hidden ones are left out.
+"""
+
+ARGUMENTS = (
+    click.argument("bundle", type=click.Path(path_type=Path)),
+    click.argument("audio", nargs=-1, required=True, type=click.Path(path_type=Path)),
+)
+OPTIONS = (
+    click.option(
+        "--output", type=click.Path(path_type=Path), help="Write a file for each sound file into this folder."
+    ),
+    click.option("--force", is_flag=True, help="Replace files that are there."),
+    click.option("--recursive", is_flag=True, help="Take the sound files in the folders below a folder too."),
+    click.option(
+        "--device",
+        multiple=True,
+        default=("cpu",),
+        show_default="cpu",
+        help="Where to run: cpu, gpu, npu, auto or an exact name; give it again for what to try next.",
+    ),
+    click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine; its own choice if not given."),
+    click.option(
+        "--batch-size",
+        type=click.IntRange(min=1),
+        default=BATCH_SIZE,
+        show_default=True,
+        help="Files that run together.",
+    ),
+    click.option("--quiet", is_flag=True, help="Show no progress."),
+)
+
+
+def hears(command: CommandT) -> CommandT:
+    """Give a command the arguments and options of all that hear sound files; its own stand before them."""
+    for option in reversed((*ARGUMENTS, *OPTIONS)):
+        command = option(command)
+    return command
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be heard, whether there are several, and the files that the results go to (None: stdout)."""
+
+    recordings: Sequence[Recording]
+    several: bool
+    files: Sequence[Path] | None
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where the recordings lie."""
+        return [recording.path for recording in self.recordings]
+
+
+def planned(audio: Sequence[Path], form: Form, options: Mapping[str, Any]) -> Work:
+    """What the command line names.
+
+    Raises:
+        CommandError: a folder without sound files, two recordings with one target.
+        FileThereError: a file is in the way of a result.
+    """
+    recordings = find(audio, options["recursive"])
+    several = len(recordings) > 1 or any(path.is_dir() for path in audio)
+    files = None
+    if options["output"] is not None or (several and form in SUBTITLES):
+        files = targets(recordings, options["output"], SUFFIXES[form], options["force"])
+    return Work(recordings, several, files)
+
+
+def listen(
+    ctx: click.Context,
+    bundle: Path,
+    work: Work,
+    options: Mapping[str, Any],
+    prepared: "Callable[[AnyModel], tuple[Method, Sink | LiveText]]",
+    on_text: Callable[[Path, str], None] | None = None,
+) -> None:
+    """Hear all recordings, put each result where it goes as soon as it is there, and end with the exit code.
+
+    `prepared` says which method of the loaded model is to be called, and where its results go; or it raises, for a
+    model that cannot do what is asked.
+    """
+    if not options["quiet"]:
+        announce()
+    paths = work.paths
+    with (
+        open_model(bundle, options["device"], options["threads"]) as model,
+        Counter(len(paths), options["quiet"] or on_text is not None, DOING[ctx.command.name or ""]) as counter,
+    ):
+        method, sink = prepared(model)
+        for index, result in results(model, paths, method, options["batch_size"], on_text):
+            with counter.one_more():
+                sink.put(index, paths[index], result)
+    if sink.failed:
+        ctx.exit(SOME_FAILED if sink.failed < len(paths) else ALL_FAILED)

@@ -1,0 +1,1 @@
+"""The families of text decoders: names and defaults, a file each."""

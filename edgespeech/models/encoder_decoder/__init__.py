@@ -1,0 +1,1 @@
+"""The speech encoder-decoder: two halves joined, trained and stored."""

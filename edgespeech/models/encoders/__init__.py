@@ -1,0 +1,1 @@
+"""The families of speech encoders: names and defaults, a file each."""

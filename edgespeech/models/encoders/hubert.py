@@ -1,0 +1,39 @@
+"""HuBERT, https://arxiv.org/abs/2106.07447: names only, the encoder is everyone's."""
+
+from dataclasses import dataclass
+
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.models.heads.classification import SpeechForSequenceClassification
+from edgespeech.models.heads.ctc import SpeechForCTC
+from edgespeech.models.speech import SpeechModel
+
+
+@dataclass(kw_only=True)
+class HubertConfig(SpeechEncoderConfig):
+    """Configuration of a HuBERT model; the defaults are the published base size's."""
+
+    model_type = "hubert"
+    absent = frozenset(("add_adapter",))
+
+
+class HubertModel(SpeechModel):
+    """The HuBERT encoder without a head."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+
+
+class HubertForCTC(SpeechForCTC):
+    """The HuBERT encoder with a CTC head."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+    base_model_class = HubertModel
+
+
+class HubertForSequenceClassification(SpeechForSequenceClassification):
+    """The HuBERT encoder with a classifier of utterances."""
+
+    config_class = HubertConfig
+    base_model_prefix = "hubert"
+    base_model_class = HubertModel

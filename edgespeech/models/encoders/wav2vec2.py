@@ -1,0 +1,65 @@
+"""wav2vec2, https://arxiv.org/abs/2006.11477: names only, the encoder is everyone's."""
+
+from dataclasses import dataclass
+
+from edgespeech.configuration import SpeechEncoderConfig
+from edgespeech.models.heads.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
+from edgespeech.models.heads.ctc import SpeechForCTC
+from edgespeech.models.heads.pretraining import SpeechForPreTraining
+from edgespeech.models.heads.xvector import SpeechForXVector
+from edgespeech.models.speech import SpeechModel
+
+
+@dataclass(kw_only=True)
+class Wav2Vec2Config(SpeechEncoderConfig):
+    """Configuration of a wav2vec2 model; the defaults are the published base size's."""
+
+    model_type = "wav2vec2"
+    absent = frozenset(("feat_proj_layer_norm", "conv_pos_batch_norm"))
+
+
+class Wav2Vec2Model(SpeechModel):
+    """The wav2vec2 encoder without a head."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+
+
+class Wav2Vec2ForCTC(SpeechForCTC):
+    """The wav2vec2 encoder with a CTC head."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForSequenceClassification(SpeechForSequenceClassification):
+    """The wav2vec2 encoder with a classifier of utterances."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForAudioFrameClassification(SpeechForAudioFrameClassification):
+    """The wav2vec2 encoder with a classifier of frames."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForXVector(SpeechForXVector):
+    """The wav2vec2 encoder with an x-vector head."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model
+
+
+class Wav2Vec2ForPreTraining(SpeechForPreTraining):
+    """The wav2vec2 encoder with codebooks and the contrastive task."""
+
+    config_class = Wav2Vec2Config
+    base_model_prefix = "wav2vec2"
+    base_model_class = Wav2Vec2Model

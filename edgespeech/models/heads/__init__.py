@@ -1,0 +1,1 @@
+"""Heads on a speech encoder: CTC, classifiers, x-vectors, pre-training."""

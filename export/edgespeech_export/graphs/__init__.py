@@ -1,0 +1,1 @@
+"""The graphs of each task as torch modules, and their ONNX form."""

@@ -1,0 +1,50 @@
+"""The graphs of an encoder with a head, as torch modules over one model: a waveform in, one output.
+
+What they take and give is the runtime's contract. Graphs of fixed shapes are in `static_graphs`.
+"""
+
+from collections.abc import Callable
+
+from edgespeech_runtime.bundle.contracts import HEADS, Task, contract
+from torch import Tensor, nn
+
+from edgespeech_export.graphs.graphs import GraphSource
+
+
+def computed(model: nn.Module, task: Task) -> Callable[..., Tensor]:
+    """Return the method that computes a task's output from waveforms: the model calls it as the contract does."""
+    method: Callable[..., Tensor] = getattr(model, HEADS[task].name)
+    return method
+
+
+class Single(nn.Module):
+    """The output for utterances of one length; nothing is masked."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+
+    def forward(self, input_values: Tensor) -> Tensor:
+        """(batch, samples) -> the task's output."""
+        return computed(self.model, self.task)(input_values)
+
+
+class Batch(nn.Module):
+    """The output for a padded batch, each utterance as if alone."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.model = model
+        self.task = task
+
+    def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
+        """(batch, samples), real samples (batch,) -> the task's output."""
+        return computed(self.model, self.task)(input_values, input_lengths)
+
+
+def head_graphs(task: Task, model: nn.Module, size: int) -> list[GraphSource]:
+    """Return the graphs that the runtime's contract names; `size` is that of the output's last axis."""
+    modules: dict[str, nn.Module] = {"single": Single(model, task), "batch": Batch(model, task)}
+    fixed = {HEADS[task].axes[-1]: size}
+    return [GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract(task).items()]

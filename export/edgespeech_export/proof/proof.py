@@ -1,0 +1,158 @@
+"""What the proofs of all tasks share: inputs, the yardstick, the comparison. A proof runs the real runtime here.
+
+The yardstick is the reference model in float64. Rounding to float32 takes torch itself away from it, farther with
+trained weights than with random ones; an engine, which adds up in another order, may be off by a multiple of that.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from edgespeech_runtime.audio.waveform import normalize
+from edgespeech_runtime.bundle.contracts import Static
+from edgespeech_runtime.bundle.manifest import Audio
+from torch import Tensor, nn
+
+from edgespeech_export.errors import ProofError
+
+Waveform = npt.NDArray[np.float32]
+Logits = npt.NDArray[np.float32]
+Arrays = Mapping[str, npt.NDArray[Any]]
+
+GOLDEN_SECONDS = 2.0
+# An engine's difference from float64 over torch's own. Measured on trained weights, on random ones, and on random ones
+# with planted outliers: ONNX Runtime 0.2 to 1.9, numpy 0.4 to 2.3, OpenVINO 0.6 to 2.5; a convolution in OpenVINO
+# alone, with sums of 3072 products over a constant of 128, up to 7. Wrong graphs are farther off, see the tests.
+MULTIPLE = 10.0
+FLOOR = 1e-4  # on logits: what is allowed at least
+
+
+@dataclass(frozen=True)
+class Reference(ABC):
+    """What the reference model says to the inputs of the proof.
+
+    Attributes:
+        waveforms: the inputs; the first is the golden one.
+        normalized: whether the host normalises them.
+        exact: the outputs in float64, rounded to float32 once they are there.
+        float32: largest difference of any value when torch computes in float32.
+    """
+
+    waveforms: list[Waveform]
+    normalized: bool
+    exact: list[Logits]
+    float32: float
+
+    @property
+    def largest(self) -> float:
+        """The largest magnitude of any value."""
+        return max(float(np.abs(output).max()) for output in self.exact)
+
+    @property
+    def allowed(self) -> float:
+        """The difference that an engine may have."""
+        return max(FLOOR, MULTIPLE * self.float32)
+
+    @abstractmethod
+    def again(self) -> "Reference":
+        """Ask the model the same questions again, after its weights were changed."""
+
+    @abstractmethod
+    def golden(self) -> Arrays:
+        """Return a short input with the output for it."""
+
+    @abstractmethod
+    def prove(self, bundle: Path) -> dict[str, object]:
+        """Compare a bundle with the model and return the report.
+
+        Raises:
+            ProofError: a difference beyond what is allowed.
+        """
+
+
+def model_input(waveform: Waveform, normalized: bool) -> Waveform:
+    """Return what the model is given for a waveform, (1, samples)."""
+    return (normalize(waveform) if normalized else waveform)[None]
+
+
+def golden_waveform(sampling_rate: int, shortest: int) -> Waveform:
+    """Return the golden input: a voice-like buzz of gliding pitch in a little noise, float32 in [-1, 1]."""
+    return _buzz(max(int(GOLDEN_SECONDS * sampling_rate), shortest), sampling_rate, seed=0)
+
+
+def waveforms(audio: Audio, static: Static | None = None) -> list[Waveform]:
+    """Return the golden input, and inputs whose lengths are at the edges; with `static` also at those of buckets."""
+    rate, shortest, hop = audio.sampling_rate, audio.shortest, audio.hop
+    long = golden_waveform(rate, shortest)
+    edges = [shortest, shortest + hop - 1, shortest + hop, len(long) // 2 + 1, len(long) + 3 * hop]
+    if static is not None:
+        longest = static.buckets[-1]
+        edges = sorted({*edges, *static.buckets, *(bucket + 1 for bucket in static.buckets)})
+        edges = [length for length in edges if shortest <= length <= longest]
+    return [long, *(_buzz(length, rate, seed) for seed, length in enumerate(edges, start=1))]
+
+
+@torch.no_grad()
+def exactly(model: nn.Module, outputs: Callable[[], Iterator[Tensor]]) -> tuple[list[Logits], float]:
+    """Run a float32 model, then widen it and run it in float64: its exact outputs, and how far the first are from them.
+
+    `outputs` runs it on one input after the other, in the precision that its weights have.
+    """
+    plain, exact, error = list(outputs()), [], 0.0
+    with in_float64(model):
+        for single, double in zip(plain, outputs(), strict=True):
+            error = max(error, float((double - single).abs().max()))
+            exact.append(double.float().numpy())
+    return exact, error
+
+
+@contextmanager
+def in_float64(model: nn.Module) -> Iterator[None]:
+    """Widen a float32 model in its place and narrow it again, which loses nothing and needs no second model."""
+    model.double()
+    try:
+        yield
+    finally:
+        model.float()
+
+
+def difference(expected: list[Logits], found: list[Logits]) -> float:
+    """Return the largest difference of any logit.
+
+    Raises:
+        ProofError: the shapes differ.
+    """
+    for a, b in zip(expected, found, strict=True):
+        if a.shape != b.shape:
+            raise ProofError(f"the bundle gives logits {list(b.shape)} where the reference model gives {list(a.shape)}")
+    return max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
+
+
+def require(graph: str, found: float, reference: Reference) -> None:
+    """Accept a difference.
+
+    Raises:
+        ProofError: it is beyond what is allowed.
+    """
+    if not found <= reference.allowed:  # NaN is no pass
+        raise ProofError(
+            f"the graph {graph!r} differs from the reference model by {found:.2g} where {reference.allowed:.2g} "
+            f"is allowed: torch's own float32 is {reference.float32:.1g} from float64; no bundle was written"
+        )
+
+
+def _buzz(samples: int, rate: int, seed: int) -> Waveform:
+    generator = np.random.default_rng(seed)
+    seconds = np.arange(samples) / rate
+    pitch = 120 + 40 * np.sin(2 * np.pi * 0.7 * seconds + seed)  # Hz
+    phase = 2 * np.pi * np.cumsum(pitch) / rate
+    voice = sum(np.sin(k * phase) / k for k in range(1, 20))
+    loudness = 0.6 + 0.4 * np.sin(2 * np.pi * 3 * seconds)
+    sound = 0.1 * loudness * voice + 0.01 * generator.standard_normal(samples)
+    return np.asarray(sound, np.float32)

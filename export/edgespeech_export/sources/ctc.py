@@ -1,0 +1,54 @@
+"""CTC checkpoints as the source of an export."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgespeech_runtime.bundle.manifest import EngineName, Vocabulary
+
+from edgespeech.models.auto import AutoModelForCTC
+from edgespeech.models.heads.ctc import SpeechForCTC
+from edgespeech.processing import Wav2Vec2CTCTokenizer
+from edgespeech_export.graphs import interchange
+from edgespeech_export.graphs.ctc import interchange_graph
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.sources.heads import HeadSource
+from edgespeech_export.sources.source import hearing
+
+
+@dataclass(frozen=True)
+class CtcSource(HeadSource):
+    """A CTC checkpoint, loaded; with its vocabulary, and files that other runtimes open."""
+
+    model: SpeechForCTC
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The tokens."""
+        found: Vocabulary = self.known["vocabulary"]
+        return found
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`; ONNX has one graph more, for other runtimes."""
+        graphs = super().graphs(engine)
+        if engine == "onnx":
+            graphs.append(interchange_graph(self.model, self.audio.normalize, self.vocabulary))
+        return graphs
+
+    def write_files(self, folder: Path) -> None:
+        """See `Source.write_files`: the tables that other runtimes read."""
+        interchange.write_tables(folder, self.vocabulary, self.model.config.to_dict(), self.audio.hop)
+
+
+def read(folder: Path, target_lang: str | None) -> CtcSource:
+    """Load a CTC checkpoint; `target_lang` picks the adapter and the vocabulary of one language where it has several.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family.
+    """
+    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang).requires_grad_(False)
+    audio, frames = hearing(folder, model.base_model)
+    language = {} if target_lang is None else {"target_lang": target_lang}
+    tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder, **language)
+    vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
+    known = {"vocabulary": vocabulary}
+    return CtcSource("ctc", folder, model, model.base_model, audio, frames, known, model.config.vocab_size)

@@ -1,0 +1,91 @@
+"""Checkpoints of an encoder with a head as the source of an export: a waveform in, one output.
+
+CTC has more to it, in `ctc_source`. What the classes of a checkpoint are is `edgespeech.models`' business.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES, EngineName
+
+from edgespeech.configuration import CONFIG
+from edgespeech.errors import CheckpointError
+from edgespeech.models.auto import (
+    AutoModelForAudioClassification,
+    AutoModelForAudioFrameClassification,
+    AutoModelForAudioXVector,
+)
+from edgespeech.models.heads.head import StatesHead
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.graphs.heads import head_graphs
+from edgespeech_export.proof.heads import HeadReference, reference
+from edgespeech_export.sources.source import Source, hearing
+from edgespeech_export.writers.channels_last import with_channels_last
+
+
+@dataclass(frozen=True)
+class HeadSource(Source):
+    """A checkpoint of an encoder with a head, loaded.
+
+    Attributes:
+        known: fields of the manifest that this task alone has.
+        size: of the output's last axis.
+    """
+
+    known: Mapping[str, Any]
+    size: int
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """See `Source.facts`."""
+        return dict(self.known)
+
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """See `Source.graphs`."""
+        model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
+        return head_graphs(self.task, model, self.size)
+
+    def write_files(self, folder: Path) -> None:
+        """See `Source.write_files`: none."""
+
+    def reference(self) -> HeadReference:
+        """See `Source.reference`."""
+        return reference(self.model, self.task, self.waveforms, self.audio.normalize)
+
+
+def read_classifier(folder: Path) -> HeadSource:
+    """Load a checkpoint that names the class of an utterance.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family.
+    """
+    model = AutoModelForAudioClassification.from_pretrained(folder).requires_grad_(False)
+    known = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
+    return _source("audio-classification", folder, model, known, len(model.labels))
+
+
+def _problem_type(folder: Path, found: Any) -> Any:
+    if found is None or found in PROBLEM_TYPES:
+        return found
+    raise CheckpointError(f"{folder / CONFIG}: problem_type must be one of {', '.join(PROBLEM_TYPES)}, got {found!r}")
+
+
+def read_frame_classifier(folder: Path) -> HeadSource:
+    """Load a checkpoint that names the classes of each frame; errors as `read_classifier`."""
+    model = AutoModelForAudioFrameClassification.from_pretrained(folder).requires_grad_(False)
+    return _source("audio-frame-classification", folder, model, {"labels": model.labels}, len(model.labels))
+
+
+def read_xvector(folder: Path) -> HeadSource:
+    """Load a checkpoint that tells speakers apart by a vector; errors as `read_classifier`."""
+    model = AutoModelForAudioXVector.from_pretrained(folder).requires_grad_(False)
+    size = model.config.xvector_output_dim
+    return _source("audio-xvector", folder, model, {"dimensions": size}, size)
+
+
+def _source(task: Task, folder: Path, model: StatesHead, known: Mapping[str, Any], size: int) -> HeadSource:
+    audio, frames = hearing(folder, model.base_model, model.convolutions, model.least_frames[0])
+    return HeadSource(task, folder, model, model.base_model, audio, frames, known, size)

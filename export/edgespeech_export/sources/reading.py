@@ -1,0 +1,79 @@
+"""Which kind of checkpoint a folder holds, and its source."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from edgespeech_runtime.bundle.contracts import Task
+
+from edgespeech.checkpoint import read_json, resolve
+from edgespeech.configuration import CONFIG
+from edgespeech.errors import CheckpointError, UnknownModelError
+from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
+from edgespeech_export.errors import ExportError
+from edgespeech_export.sources import ctc as ctc_source
+from edgespeech_export.sources import encoder_decoder as encoder_decoder_source
+from edgespeech_export.sources import heads as head_source
+from edgespeech_export.sources.source import Source
+
+# By what stands behind "For" in the name of a checkpoint's class.
+HEADS: dict[str, Callable[[Path], Source]] = {
+    "SequenceClassification": head_source.read_classifier,
+    "AudioFrameClassification": head_source.read_frame_classifier,
+    "XVector": head_source.read_xvector,
+}
+TASKS: dict[str, Task] = {
+    "SequenceClassification": "audio-classification",
+    "AudioFrameClassification": "audio-frame-classification",
+    "XVector": "audio-xvector",
+}
+CTC = ("CTC", "MaskedLM")  # the second is what the class for CTC was called at first
+
+
+def read(checkpoint: Path, target_lang: str | None) -> Source:
+    """Load a checkpoint as what its `model_type` and `architectures` say it is; without the latter it is a CTC model.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family, or the model has no head to export.
+        ExportError: a `target_lang` for a checkpoint without adapters of languages.
+    """
+    folder = resolve(checkpoint)
+    config = read_json(folder / CONFIG)
+    if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
+        if target_lang is not None:
+            raise ExportError(
+                "target_lang picks a CTC adapter; an encoder-decoder takes its language when it transcribes"
+            )
+        return encoder_decoder_source.read(folder)
+    head = _head(folder / CONFIG, config.get("architectures"))
+    if head in CTC:
+        return ctc_source.read(folder, target_lang)
+    if target_lang is not None:
+        raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is a model for {head}, leave it out")
+    return HEADS[head](folder)
+
+
+def task_of(checkpoint: Path) -> Task:
+    """Return what a checkpoint is for by its config.json alone. Raises CheckpointError as `read` does."""
+    folder = resolve(checkpoint)
+    config = read_json(folder / CONFIG)
+    if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
+        return "encoder-decoder"
+    return TASKS.get(_head(folder / CONFIG, config.get("architectures")), "ctc")
+
+
+def _head(path: Path, architectures: Any) -> str:
+    """What stands behind "For" in the name of the class that wrote a checkpoint."""
+    if architectures in (None, []):
+        return CTC[0]
+    if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
+        raise CheckpointError(f"{path}: architectures must be a list of names of classes, got {architectures!r}")
+    _, _, head = architectures[0].partition("For")
+    if head in (*CTC, *HEADS):
+        return head
+    known = ", ".join(f"For{name}" for name in (CTC[0], *HEADS))
+    if head in ("", "PreTraining"):
+        raise UnknownModelError(
+            f"{path} is of a {architectures[0]}, which has no head to export; fine-tune it, as one of {known}"
+        )
+    raise UnknownModelError(f"{path} is of a {architectures[0]}; heads that can be exported are {known}")

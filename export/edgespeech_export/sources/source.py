@@ -1,0 +1,99 @@
+"""What an export starts from, whatever the task: a checkpoint's model, and what must be said of it.
+
+A task is a subclass: it knows its graphs, the files beside them, and how to prove a bundle. `reading` picks it.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_runtime.bundle.manifest import Audio, EngineName, Frames
+from torch.nn.utils import parametrize
+
+from edgespeech.encoder.lengths import samples_for
+from edgespeech.models.pretrained import PreTrainedModel
+from edgespeech.models.speech import SpeechModel
+from edgespeech.processing import Wav2Vec2FeatureExtractor
+from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.proof.proof import Reference, Waveform, waveforms
+
+Layer = tuple[int, int, int]  # kernel, stride, padding
+
+
+@dataclass(frozen=True)
+class Source(ABC):
+    """A checkpoint, loaded: the model with its weight norm folded, and the facts that the manifest wants."""
+
+    task: Task
+    folder: Path
+    model: PreTrainedModel
+    encoder: SpeechModel
+    audio: Audio
+    frames: Frames
+
+    @property
+    def bytes(self) -> int:
+        """Size of the weights in float32."""
+        tensors = self.model.state_dict().values()  # a folded weight is no parameter any more
+        return 4 * sum({tensor.data_ptr(): tensor.numel() for tensor in tensors if tensor.numel()}.values())
+
+    def samples(self, frames: int) -> int:
+        """Return the fewest samples that give so many frames, after all layers."""
+        return samples_for(frames, list(zip(*astuple(self.frames), strict=True)))
+
+    @property
+    @abstractmethod
+    def facts(self) -> dict[str, Any]:
+        """Fields of the manifest that this task alone has."""
+
+    @property
+    def origins(self) -> dict[str, Any]:
+        """What the manifest's provenance says beside the checkpoint and the tools."""
+        return {}
+
+    @abstractmethod
+    def graphs(self, engine: EngineName) -> list[GraphSource]:
+        """Return the graphs in the form that suits the engine."""
+
+    @abstractmethod
+    def write_files(self, folder: Path) -> None:
+        """Write the files that stand beside the graphs."""
+
+    @abstractmethod
+    def reference(self) -> Reference:
+        """Run the model on the inputs of the proof."""
+
+    @property
+    def waveforms(self) -> list[Waveform]:
+        """The inputs of the proof."""
+        return waveforms(self.audio, self.facts.get("static"))
+
+
+def hearing(
+    folder: Path, encoder: SpeechModel, layers: Sequence[Layer] | None = None, least: int = 1
+) -> tuple[Audio, Frames]:
+    """Return what the manifest says of a model's input; folds the positional convolution's weight norm.
+
+    Args:
+        folder: the checkpoint's.
+        encoder: the encoder below the head.
+        layers: kernel, stride and padding of what stands between samples and frames; None for the encoder's own.
+        least: frames that the model needs.
+
+    Raises:
+        CheckpointError: the feature extractor's file is missing or damaged.
+    """
+    extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
+    positional = encoder.encoder.pos_conv_embed
+    if parametrize.is_parametrized(positional.conv, "weight"):
+        parametrize.remove_parametrizations(positional.conv, "weight")
+    positional.trim()
+    layers = encoder.convolutions if layers is None else layers
+    kernels, strides, paddings = zip(*layers, strict=True)
+    hop, shortest = int(np.prod(strides)), samples_for(least, layers)
+    audio = Audio(extractor.sampling_rate, extractor.do_normalize, hop, shortest)
+    return audio, Frames(kernels, strides, paddings)

@@ -1,0 +1,109 @@
+"""OpenVINO IR from ONNX files, several graphs over one file of weights.
+
+An IR is an `.xml` and a `.bin`; the `.xml` says at which offset of the `.bin` each constant lies. Graphs of one model
+share their weights, so their constants are pointed at one common `.bin`.
+"""
+
+import hashlib
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import numpy as np
+import onnx
+from edgespeech_runtime.bundle.manifest import FloatPrecision
+from onnx import numpy_helper
+
+from edgespeech_export.errors import ExportError
+from edgespeech_export.writers.weight_store import narrowed
+
+ALIGNMENT = 64  # bytes
+
+
+def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:
+    """Convert an ONNX file to an IR; writes `xml` and the `.bin` beside it.
+
+    Raises:
+        ExportError: OpenVINO refused the graph.
+    """
+    from edgespeech_runtime.engines.openvino import openvino  # imported as the runtime does, without its telemetry
+
+    try:
+        model = openvino.convert_model(onnx_file)
+        _name_weights(model, onnx_file)
+        if precision == "float16":
+            _narrow(model)
+        openvino.save_model(model, xml, compress_to_fp16=False)
+    except RuntimeError as error:
+        reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
+        raise ExportError(f"OpenVINO could not convert {onnx_file.name}: {reason}") from error
+
+
+def _name_weights(model: Any, onnx_file: Path) -> None:
+    """Give constants that the conversion transposed or reshaped the names of the weights that they were."""
+    weights: dict[bytes, str] = {}
+    for tensor in onnx.load(onnx_file).graph.initializer:
+        if tensor.name.endswith(".weight") and len(tensor.dims) > 1:
+            values = numpy_helper.to_array(tensor)
+            for form in (values, values.T) if values.ndim == 2 else (values,):
+                weights.setdefault(_hash(form), tensor.name)
+    constants = [node for node in model.get_ordered_ops() if node.get_type_name() == "Constant"]
+    taken = {node.friendly_name for node in constants}
+    for node in constants:
+        if len(node.output(0).shape) > 1 and not node.friendly_name.endswith(".weight"):
+            name = weights.get(_hash(node.data))
+            if name is not None and name not in taken:
+                node.friendly_name = name
+                taken.add(name)
+
+
+def _narrow(model: Any) -> None:
+    """Store in float16 what that holds exactly; OpenVINO's own compression rounds vectors too."""
+    from edgespeech_runtime.engines.openvino import openvino
+
+    for node in model.get_ordered_ops():
+        half = narrowed(node.data) if node.get_type_name() == "Constant" else None
+        if half is not None:
+            name = node.friendly_name
+            stored = openvino.op.Constant(half)
+            widened = openvino.opset13.convert(stored, "f32")
+            stored.friendly_name, widened.friendly_name = f"{name}_float16", name
+            node.output(0).replace(widened.output(0))
+
+
+def _hash(values: Any) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest()
+
+
+def share_weights(graphs: list[Path]) -> Path:
+    """Point the constants of several IRs at the `.bin` of the first, which takes up what only others have.
+
+    Returns the common `.bin`; those of the other graphs are deleted.
+    """
+    common = graphs[0].with_suffix(".bin")
+    offsets: dict[bytes, int] = {}
+    for graph in graphs:
+        own = graph.with_suffix(".bin")
+        content = own.read_bytes()
+        tree = ElementTree.parse(graph)  # noqa: S314  (written by OpenVINO a moment ago)
+        for data in tree.iterfind("./layers/layer[@type='Const']/data"):
+            start, size = int(data.attrib["offset"]), int(data.attrib["size"])
+            constant = content[start : start + size]
+            key = hashlib.sha256(constant).digest()
+            if own == common:
+                offsets.setdefault(key, start)
+            elif key not in offsets:
+                offsets[key] = _append(common, constant)
+            data.set("offset", str(offsets[key]))
+        if own != common:
+            tree.write(graph, encoding="utf-8", xml_declaration=True)
+            own.unlink()
+    return common
+
+
+def _append(path: Path, constant: bytes) -> int:
+    with path.open("ab") as stream:
+        stream.write(b"\0" * (-stream.tell() % ALIGNMENT))
+        offset = stream.tell()
+        stream.write(constant)
+    return offset

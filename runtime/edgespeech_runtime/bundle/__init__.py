@@ -1,0 +1,1 @@
+"""What a bundle is: its folder, its manifest, the contract of its graphs, and opening it as a model."""

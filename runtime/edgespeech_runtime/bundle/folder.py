@@ -1,0 +1,101 @@
+"""Opening a bundle: folder, manifest, the proof that its files are those that were exported. It runs nothing."""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import BundleError, BundleMissingError
+from .manifest import MANIFEST_FILE, File, Manifest
+
+CHUNK = 2**20  # bytes hashed at a time
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A folder whose files have been checked against its manifest."""
+
+    folder: Path
+    manifest: Manifest
+
+    def path(self, name: str) -> Path:
+        """Where the file `name` of the manifest lies."""
+        return self.folder / name
+
+    def arrays(self, name: str, *keys: str) -> list[npt.NDArray[Any]]:
+        """The arrays `keys` of a numpy archive (.npz) in the bundle. Raises BundleError where it holds others."""
+        import zipfile  # here, because it is slow to import
+
+        try:
+            with zipfile.ZipFile(self.path(name)), np.load(self.path(name), allow_pickle=False) as archive:
+                return [archive[key] for key in keys]
+        except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
+            raise BundleError(f"{name} cannot be read ({error}): export the bundle again") from error
+
+
+def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
+    """Read the manifest in `folder` and check the size and SHA-256 of every file that it lists.
+
+    Raises BundleMissingError where the folder or a file is not there; BundleError for a manifest that is damaged or
+    too new, a file that has changed, and a link that leaves the folder.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        if root.exists():
+            raise BundleError(f"{root} is not a folder: a bundle is a folder with {MANIFEST_FILE} in it")
+        raise BundleMissingError(f"{root}: no such bundle")
+    if not (root / MANIFEST_FILE).exists():
+        raise BundleMissingError(f"{root} is not a bundle: it has no {MANIFEST_FILE}")
+    manifest = Manifest.from_json(_read_manifest(_inside(root, MANIFEST_FILE)))
+    for name, expected in manifest.files.items():
+        _check_file(_inside(root, name), name, expected)
+    return Bundle(root, manifest)
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """SHA-256 of a file in lower-case hexadecimal digits, read in chunks."""
+    digest = hashlib.sha256()
+    buffer = memoryview(bytearray(CHUNK))
+    with Path(path).open("rb", buffering=0) as stream:
+        while count := stream.readinto(buffer):
+            digest.update(buffer[:count])
+    return digest.hexdigest()
+
+
+def _read_manifest(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise BundleError(f"{MANIFEST_FILE} is not UTF-8 text: export the bundle again") from None
+    except OSError as error:
+        raise BundleError(f"{MANIFEST_FILE} cannot be read: {error.strerror}") from error
+
+
+def _inside(root: Path, name: str) -> Path:
+    """The file behind `name`, with links followed, which must lie in the bundle."""
+    path = (root / name).resolve()
+    if not path.is_relative_to(root.resolve()):
+        raise BundleError(f"{name} is a link that leaves the bundle: copy the file itself into {root}")
+    return path
+
+
+def _check_file(path: Path, name: str, expected: File) -> None:
+    if not path.is_file():
+        raise BundleMissingError(
+            f"{name} is listed in {MANIFEST_FILE} but is not in the bundle: export the bundle again"
+        )
+    try:
+        size = path.stat().st_size
+        found = sha256(path) if size == expected.bytes else None
+    except OSError as error:
+        raise BundleError(f"{name} cannot be read: {error.strerror}") from error
+    if size != expected.bytes:
+        raise BundleError(
+            f"{name} has {size} bytes where {MANIFEST_FILE} says {expected.bytes}; export the bundle again"
+        )
+    if found != expected.sha256:
+        raise BundleError(f"{name} does not match its checksum in {MANIFEST_FILE}; export the bundle again")

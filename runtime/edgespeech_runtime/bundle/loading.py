@@ -1,0 +1,56 @@
+"""Opening a bundle as a model that is ready to run, on the first device of a wish that can be trusted with it."""
+
+import os
+import warnings
+
+from ..engines import ComputePrecision, Device, start
+from ..engines.devices import DeviceWarning, Wish, candidates
+from ..errors import EngineError, EnginePackageError
+from ..tasks import TASKS, AnyModel
+from .folder import Bundle, open_bundle
+from .self_checks import SelfCheck, require
+
+
+def load(
+    bundle: str | os.PathLike[str],
+    device: Wish = "cpu",
+    threads: int | None = None,
+    *,
+    precision: ComputePrecision = "exact",
+    self_check: SelfCheck = "once",
+) -> AnyModel:
+    """Open the folder `bundle`, check every file against its checksum and load the model; its task decides the class.
+
+    `device` is a kind ("cpu", "gpu", "npu"), "auto" for the best that there is, an exact name as `devices()` lists it,
+    or a list of those: the first that loads the model and passes its self-check is taken, and a DeviceWarning says of
+    each one before it what was wrong. `threads` is how many the CPU may use (None: the engine's own choice). With
+    `precision="fast"` the device may compute in bfloat16 or float16. `self_check` runs the bundle's golden input
+    "once" on each device and remembers how that came out, "always" or "never".
+
+    Raises BundleError, DeviceError, ArgumentError, EngineError (EnginePackageError where the engine is not installed,
+    SelfCheckError where the only device, or the last of several, gives other results than the build machine did).
+    """
+    opened = open_bundle(bundle)
+    places = candidates(opened.manifest.engine, device, opened.manifest.static is not None)
+    for place, after in zip(places, [*places[1:], None], strict=True):
+        try:
+            return _loaded(opened, place, threads, precision, self_check)
+        except EnginePackageError:
+            raise
+        except EngineError as error:
+            if after is None:
+                raise
+            warnings.warn(f"{place.name}: {error}; going on with {after.name}", DeviceWarning, stacklevel=2)
+    raise EngineError("no device was tried")  # there is always one: `candidates` says
+
+
+def _loaded(
+    opened: Bundle, place: Device, threads: int | None, precision: ComputePrecision, self_check: SelfCheck
+) -> AnyModel:
+    model = TASKS[opened.manifest.task](opened, start(place, threads, precision))
+    try:
+        require(model, place, self_check)
+    except BaseException:
+        model.close()
+        raise
+    return model

@@ -1,0 +1,68 @@
+"""A decoder graph with its cache, as the decoding loop wants one."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...bundle.contracts import BIAS, CROSS_BIAS, NEXT_LOGITS, POSITIONS, TOKENS, Decoder, columns
+from ...engines.graphs import Graphs
+from ...errors import EngineError
+from .columns import HIDDEN, Ancestry, Bools, Slots, bias
+from .device_slots import DeviceSlots
+
+Ids = npt.NDArray[np.int64]
+Logits = npt.NDArray[np.float32]
+
+
+class CachedDecoder:
+    """Runs the graph "decoder" for one batch of utterances; see `generation.decoder.Decoder`."""
+
+    def __init__(self, facts: Decoder, graphs: Graphs, cross: Mapping[str, Any], frames: Sequence[int]) -> None:
+        """`cross` are the outputs of the encoder's graph, `frames` the true frames of each utterance in it."""
+        self._facts, self._ancestry = facts, Ancestry()
+        self._slots: Slots | DeviceSlots = Slots(facts, len(frames))
+        staying: list[str] = []
+        if graphs.can_stay("cache"):
+            kept, new = columns("kept", "kept", facts.layers), columns("new", "new", facts.layers)
+            self._slots = DeviceSlots(self._slots, graphs.bind("cache", [tensor.name for tensor in kept]))
+            staying = [tensor.name for tensor in new]
+        self._binding = binding = graphs.bind("decoder", staying)
+        longest = next(array.shape[-1] for name, array in cross.items() if name.endswith("key"))
+        is_padding = np.arange(longest) >= np.asarray(frames)[:, None]
+        hidden = np.where(is_padding, np.float32(HIDDEN), np.float32(0))
+        binding.set({**cross, CROSS_BIAS.name: hidden})
+
+    def start(self, prompt: Ids) -> Logits:
+        """(batch, length) -> (batch, vocabulary): the logits after the prompt."""
+        depth = np.arange(prompt.shape[1])
+        return self._run(prompt, np.broadcast_to(depth, prompt.shape), self._ancestry.begin(*prompt.shape))[:, -1]
+
+    def extend(self, tokens: Ids, parents: Ids) -> Logits:
+        """Tokens and the rows that they extend (batch, beams) -> (batch, beams, vocabulary)."""
+        positions = np.full(tokens.shape, self._ancestry.depth)
+        return self._run(tokens, positions, self._ancestry.extend(parents))
+
+    def _run(self, tokens: Ids, positions: Ids, seen: Bools) -> Logits:
+        used, new = self._ancestry.used, tokens.shape[1]
+        if self._slots.reserve(used, new):
+            self._binding.set(self._slots.arrays)
+        inputs = {TOKENS.name: tokens, POSITIONS.name: positions}
+        self._binding.set({name: np.array(array, np.int64, order="C") for name, array in inputs.items()})
+        self._binding.set({BIAS.name: bias(seen, self._slots.count)})
+        outputs = self._binding.run()
+        self._slots.write(used - new, outputs)
+        return checked(np.array(outputs[NEXT_LOGITS.name]), self._facts)  # a copy: the loop may keep it
+
+
+def checked(logits: Logits, facts: Decoder) -> Logits:
+    """Logits (batch, new, vocabulary) that can be chosen from. Raises EngineError for any other."""
+    if logits.shape[-1] != facts.vocabulary_size:
+        raise EngineError(
+            f"expected logits of {facts.vocabulary_size} tokens by the manifest, got {logits.shape[-1]}: "
+            "export the bundle again"
+        )
+    if np.isnan(logits).any():  # or the first token of the vocabulary would be said: NaN wins every argmax
+        raise EngineError("the engine computed NaN logits: run self_check() to see whether this device can be trusted")
+    return logits

@@ -1,0 +1,1 @@
+"""What models return, and subtitles of it."""
