@@ -215,8 +215,8 @@ class TextDecoder(PreTrainedModel):
         for index, layer in enumerate(self.layers):
             if self.training and self.architecture.layerdrop and torch.rand([]) < self.architecture.layerdrop:
                 continue  # https://arxiv.org/abs/1909.11556
-            before, heard = (cache[index] if cache else None), (cross[index] if cross else None)
-            x, new = layer(x, shape[0], bias, before, heard, cross_bias, trace)
+            before, crossed = (cache[index] if cache else None), (cross[index] if cross else None)
+            x, new = layer(x, shape[0], bias, before, crossed, cross_bias, trace)
             trace.saw(x.view(shape))
             columns.append(new)
         if self.names.final_norm is not None:

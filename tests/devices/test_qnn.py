@@ -62,7 +62,7 @@ def make(name: str, folder: Path, others: SpeechSet) -> Made:
     return made
 
 
-def run_there(bundle: Path, files: Sequence[Path] = (), cache: Path | None = None) -> subprocess.Popen[str]:
+def run_on_device(bundle: Path, files: Sequence[Path] = (), cache: Path | None = None) -> subprocess.Popen[str]:
     """Start `on_device` on the NPU, with a cache of its own."""
     command = [str(each) for each in (PYTHON, Path(__file__).with_name("on_device.py"), bundle, "npu", *files)]
     environment = {**os.environ, VARIABLE: str(cache or bundle.parent / "cache")}
@@ -103,7 +103,7 @@ def test_ten_utterances_are_heard_as_in_float_with_every_node_on_the_npu(tmp_pat
     files, words, others = embedded_digits(tmp_path, UTTERANCES)
     made = make(name, tmp_path, others)
     assert open_bundle(made.npu).manifest.report["quantization"]["float_nodes"] == {}
-    found = answer(run_there(made.npu, files))
+    found = answer(run_on_device(made.npu, files))
     require_words(made, files, words, found, worse=1 / sum(map(len, words)))  # so few cannot tell less than a word
     require_all_nodes_there(made.npu, found)
 
@@ -114,7 +114,7 @@ def test_no_more_word_errors_on_recordings_held_out_of_training(tmp_path, name):
     files, words = held_out_digits(tmp_path, MANY, SECONDS)
     digits = open_set(str(DIGITS))
     made = make(name, tmp_path, digits)
-    require_words(made, files, words, answer(run_there(made.npu, files)), WORSE)
+    require_words(made, files, words, answer(run_on_device(made.npu, files)), WORSE)
 
 
 @pytest.fixture(scope="module")
@@ -127,21 +127,21 @@ def small(tmp_path_factory) -> Path:
 
 def test_what_was_compiled_is_kept_and_made_again_where_it_is_damaged(small, tmp_path):
     graphs = ["single_32000.onnx"]
-    assert answer(run_there(small, cache=tmp_path))["compiled"] == graphs
-    assert answer(run_there(small, cache=tmp_path))["compiled"] == []
+    assert answer(run_on_device(small, cache=tmp_path))["compiled"] == graphs
+    assert answer(run_on_device(small, cache=tmp_path))["compiled"] == []
     (blob,) = (tmp_path / "compiled").iterdir()
     content = bytearray(blob.read_bytes())
     content[len(content) // 2] ^= 1  # Qualcomm's library does not notice
     blob.write_bytes(content)
-    assert answer(run_there(small, cache=tmp_path))["compiled"] == graphs
-    assert answer(run_there(small, cache=tmp_path))["compiled"] == []
+    assert answer(run_on_device(small, cache=tmp_path))["compiled"] == graphs
+    assert answer(run_on_device(small, cache=tmp_path))["compiled"] == []
 
 
 def test_two_processes_compile_at_once(small, tmp_path):
-    for found in map(answer, [run_there(small, cache=tmp_path) for _ in range(2)]):
+    for found in map(answer, [run_on_device(small, cache=tmp_path) for _ in range(2)]):
         assert found["compiled"] in ([], ["single_32000.onnx"])
     assert len(list((tmp_path / "compiled").iterdir())) == 1
-    assert answer(run_there(small, cache=tmp_path))["compiled"] == []
+    assert answer(run_on_device(small, cache=tmp_path))["compiled"] == []
 
 
 def with_qualcomms_compiler(folder: Path) -> dict[str, str]:
@@ -168,9 +168,9 @@ def test_what_was_compiled_beforehand_is_taken_by_the_same_version_alone(tmp_pat
     (compiled,) = open_bundle(bundle).manifest.graphs[name].compiled
     assert open_bundle(bundle).manifest.report["compiled"]["nodes_elsewhere"] == {}
     files, _, _ = embedded_digits(tmp_path, 1)
-    found = answer(run_there(bundle, files, tmp_path / "cache"))  # it passes its self-check there
+    found = answer(run_on_device(bundle, files, tmp_path / "cache"))  # it passes its self-check there
     assert (found["library"], found["compiled"]) == (compiled.library, [])
     require_all_nodes_there(bundle, found)
     manifest = bundle / "edgespeech.json"
     manifest.write_text(manifest.read_text(encoding="utf-8").replace(compiled.library, "another"), encoding="utf-8")
-    assert answer(run_there(bundle, cache=tmp_path / "cache"))["compiled"] == [f"{name}.onnx"]
+    assert answer(run_on_device(bundle, cache=tmp_path / "cache"))["compiled"] == [f"{name}.onnx"]

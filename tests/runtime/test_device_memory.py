@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from edgespeech_runtime import load
 from edgespeech_runtime.bundle.contracts import COLUMNS
-from edgespeech_runtime.engines import Resident
+from edgespeech_runtime.engines import DeviceTensor
 from edgespeech_runtime.engines.onnx_graph import DeviceBinding
 from edgespeech_runtime.engines.onnx_providers import CPU, PROVIDERS
 from edgespeech_runtime.errors import EngineError
@@ -60,9 +60,9 @@ def calls(monkeypatch):
     run = DeviceBinding.run
 
     def spied(binding):
-        hosted = {name: value.numpy() for name, value in binding._inputs.items() if not isinstance(value, Resident)}
+        hosted = {name: value.numpy() for name, value in binding._inputs.items() if not isinstance(value, DeviceTensor)}
         outputs = run(binding)
-        seen.append((hosted, {name: each for name, each in outputs.items() if not isinstance(each, Resident)}))
+        seen.append((hosted, {name: each for name, each in outputs.items() if not isinstance(each, DeviceTensor)}))
         return outputs
 
     monkeypatch.setattr(DeviceBinding, "run", spied)

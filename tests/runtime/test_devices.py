@@ -194,7 +194,7 @@ def counted(monkeypatch, tmp_path):
     return Counted(monkeypatch)
 
 
-def test_a_verdict_is_remembered_for_each_bundle_and_device(tiny_bundle, engine, counted):
+def test_a_self_check_is_remembered_for_each_bundle_and_device(tiny_bundle, engine, counted):
     folder = tiny_bundle(engine)
     for mode, checks in (("once", 1), ("once", 1), ("never", 1), ("always", 2), ("once", 2)):
         load(folder, self_check=mode).close()
@@ -224,11 +224,11 @@ def test_a_new_driver_is_checked_again(tiny_bundle, counted, monkeypatch):
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'{"failure": ""}', b"\0" * 40])
-def test_a_damaged_verdict_counts_as_none(tiny_bundle, counted, content):
+def test_a_damaged_result_counts_as_none(tiny_bundle, counted, content):
     folder = tiny_bundle()
     load(folder).close()
-    (verdict,) = (cache.folder() / "verdicts").iterdir()
-    verdict.write_bytes(content)
+    (stored,) = (cache.folder() / "self-checks").iterdir()
+    stored.write_bytes(content)
     load(folder).close()
     assert counted.count == 2
     load(folder).close()

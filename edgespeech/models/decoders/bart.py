@@ -1,4 +1,4 @@
-"""BART, https://arxiv.org/abs/1910.13461: names and defaults of its decoder only, the decoder is everyone's."""
+"""BART, https://arxiv.org/abs/1910.13461: names and defaults of its decoder; the decoder is the shared one."""
 
 from dataclasses import dataclass, replace
 

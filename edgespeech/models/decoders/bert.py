@@ -1,4 +1,4 @@
-"""BERT as a decoder, https://arxiv.org/abs/1810.04805: names and defaults only, the decoder is everyone's."""
+"""BERT as a decoder, https://arxiv.org/abs/1810.04805: names and defaults; the decoder is the shared one."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""GPT-2 with cross-attention: names and defaults only, the decoder is everyone's.
+"""GPT-2 with cross-attention: names and defaults only, the decoder is shared by all families.
 
 https://cdn.openai.com/better-language-models/language_models_are_unsupervised_multitask_learners.pdf
 """

@@ -1,4 +1,4 @@
-"""mBART, https://arxiv.org/abs/2001.08210: names and defaults of its decoder only, the decoder is everyone's."""
+"""mBART, https://arxiv.org/abs/2001.08210: names and defaults of its decoder; the decoder is the shared one."""
 
 from dataclasses import dataclass, replace
 

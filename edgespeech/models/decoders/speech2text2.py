@@ -1,4 +1,4 @@
-"""Speech2Text2, https://arxiv.org/abs/2104.06678: names and defaults only, the decoder is everyone's."""
+"""Speech2Text2, https://arxiv.org/abs/2104.06678: names and defaults only, the decoder is shared by all families."""
 
 from dataclasses import dataclass, replace
 

@@ -1,4 +1,4 @@
-"""HuBERT, https://arxiv.org/abs/2106.07447: names only, the encoder is everyone's."""
+"""HuBERT, https://arxiv.org/abs/2106.07447: names only, the encoder is shared by all families."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""UniSpeech, https://arxiv.org/abs/2101.07597: names, defaults and pre-training, the encoder is everyone's."""
+"""UniSpeech, https://arxiv.org/abs/2101.07597: names, defaults and pre-training; the encoder is the shared one."""
 
 from dataclasses import dataclass
 

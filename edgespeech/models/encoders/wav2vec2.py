@@ -1,4 +1,4 @@
-"""wav2vec2, https://arxiv.org/abs/2006.11477: names only, the encoder is everyone's."""
+"""wav2vec2, https://arxiv.org/abs/2006.11477: names only, the encoder is shared by all families."""
 
 from dataclasses import dataclass
 

@@ -112,12 +112,12 @@ class SpeechForCTC(SpeechWithHead):
             raise ConfigError(f"a loss needs pad_token_id, the blank, below vocab_size {size}; it is {blank}")
 
     def _loss(self, logits: Tensor, labels: Tensor, frames: Tensor) -> Tensor:
-        spoken = (labels >= 0) & (labels != self.config.pad_token_id)
+        is_label = (labels >= 0) & (labels != self.config.pad_token_id)
         return F.ctc_loss(
             logits.float().log_softmax(-1).transpose(0, 1),  # (frames, batch, vocabulary)
-            labels[spoken],
+            labels[is_label],
             frames,
-            spoken.sum(-1),
+            is_label.sum(-1),
             blank=self.config.pad_token_id,
             reduction=self.config.ctc_loss_reduction,
             zero_infinity=self.config.ctc_zero_infinity,

@@ -1,4 +1,4 @@
-"""Graphs of fixed shapes: which of them hears an utterance, how it is padded, and where longer audio is cut.
+"""Graphs of fixed shapes: which of them takes an utterance, how it is padded, and where longer audio is cut.
 
 It counts samples and frames; it runs nothing.
 """
@@ -14,7 +14,7 @@ from ..bundle.contracts import VALUES, Static
 from ..bundle.manifest import Audio, Frames
 from ..errors import AudioError
 
-CONTEXT_SECONDS = 1.0  # of sound that a window hears on each side of the frames that are kept of it
+CONTEXT_SECONDS = 1.0  # of sound that a window has on each side of the frames that are kept of it
 MOST_CONTEXT = 0.25  # of a window, on each side
 
 Waveform = npt.NDArray[np.float32]
@@ -44,7 +44,7 @@ class Buckets:
         rate = self._audio.sampling_rate
         raise AudioError(
             f"expected at most {self.lengths[-1] / rate:g} s of audio, the longest that the graphs of this "
-            f"bundle hear, got {samples / rate:g} s: cut it at a pause, or export with a longer bucket"
+            f"bundle take, got {samples / rate:g} s: cut it at a pause, or export with a longer bucket"
         )
 
     def inputs(self, values: Waveform, bucket: int) -> dict[str, Waveform]:
@@ -67,7 +67,7 @@ class Buckets:
 
         A window begins at a whole number of hops, so that its frames are frames of the utterance. Neighbours overlap
         by twice the context; each keeps the frames up to the middle of the overlap. The last window is moved back until
-        it is full, since a short one would hear little.
+        it is full, since a short one would have little context.
         """
         starts, longest, hop = self._starts(samples), self.lengths[-1], self._audio.hop
         cuts = [0, *((a + longest + b) // 2 // hop for a, b in itertools.pairwise(starts))]

@@ -102,7 +102,7 @@ def _one_channel(samples: Waveform) -> Waveform:
     if not samples.size:
         raise AudioError("there is no sound: 0 samples")
     if not np.isfinite(samples).all():
-        raise AudioError("the samples are not all finite: NaN or infinite values cannot be heard")
+        raise AudioError("the samples are not all finite: NaN or infinite values are not audio")
     if samples.ndim == 1:
         return samples
     return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Files that the runtime remembers between runs: verdicts of self-checks, graphs compiled for a device.
+"""Files that the runtime remembers between runs: results of self-checks, graphs compiled for a device.
 
 They can be deleted at any time. A file that is damaged counts as missing, and a folder that cannot be written as empty.
 """
@@ -44,12 +44,12 @@ def write(kind: str, name: str, content: bytes) -> None:
     """Store a file whole or not at all; the last of several writers wins."""
     import tempfile  # here, because it is slow to import
 
-    place = folder() / kind
+    home = folder() / kind
     try:
-        place.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=place) as own:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=home) as own:
             path = Path(own) / name
             path.write_bytes(hashlib.sha256(content).digest() + content)
-            path.replace(place / name)
+            path.replace(home / name)
     except OSError:  # full, or not ours: nothing is lost but time
         return

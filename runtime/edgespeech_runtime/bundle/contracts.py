@@ -136,7 +136,7 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
 
 
 def static_contract(task: Task, static: Static, decoder: Decoder | None = None) -> Contract:
-    """What graphs of fixed shapes take and give; each hears one utterance.
+    """What graphs of fixed shapes take and give; each takes one utterance.
 
     The tasks in `HEADS`: `single_N` for each bucket of N samples. "encoder-decoder": `encoder_N` likewise; `prefill`
     and `step` are the decoder for several new tokens and for one, over `static.slots` slots and the frames of the
@@ -149,8 +149,8 @@ def static_contract(task: Task, static: Static, decoder: Decoder | None = None) 
     dynamic = contract(task, decoder)
     inputs, outputs = dynamic["decoder"]
     renamed = (STATIC_TOKENS, CACHE_POSITION, ATTENTION_MASK, *inputs[3:])
-    hearing = {f"encoder_{samples}": ((VALUES, *masks), dynamic["encoder"][1]) for samples in static.buckets}
-    return {**hearing, "prefill": (renamed, outputs), "step": (renamed, outputs)}
+    encoders = {f"encoder_{samples}": ((VALUES, *masks), dynamic["encoder"][1]) for samples in static.buckets}
+    return {**encoders, "prefill": (renamed, outputs), "step": (renamed, outputs)}
 
 
 def columns(prefix: str, length: str, layers: int) -> tuple[Tensor, ...]:

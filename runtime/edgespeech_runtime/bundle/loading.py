@@ -1,10 +1,10 @@
-"""Opening a bundle as a model that is ready to run, on the first device of a wish that can be trusted with it."""
+"""Opening a bundle as a model that is ready to run, on the first requested device that passes the self-check."""
 
 import os
 import warnings
 
 from ..engines import ComputePrecision, Device, start
-from ..engines.devices import DeviceWarning, Wish, candidates
+from ..engines.devices import DeviceWarning, RequestedDevice, candidates
 from ..errors import EngineError, EnginePackageError
 from ..tasks import TASKS, AnyModel
 from .folder import Bundle, open_bundle
@@ -13,7 +13,7 @@ from .self_checks import SelfCheck, require
 
 def load(
     bundle: str | os.PathLike[str],
-    device: Wish = "cpu",
+    device: RequestedDevice = "cpu",
     threads: int | None = None,
     *,
     precision: ComputePrecision = "exact",
@@ -31,25 +31,25 @@ def load(
     SelfCheckError where the only device, or the last of several, gives other results than the build machine did).
     """
     opened = open_bundle(bundle)
-    places = candidates(opened.manifest.engine, device, opened.manifest.static is not None)
-    for place, after in zip(places, [*places[1:], None], strict=True):
+    devices = candidates(opened.manifest.engine, device, opened.manifest.static is not None)
+    for candidate, after in zip(devices, [*devices[1:], None], strict=True):
         try:
-            return _loaded(opened, place, threads, precision, self_check)
+            return _loaded(opened, candidate, threads, precision, self_check)
         except EnginePackageError:
             raise
         except EngineError as error:
             if after is None:
                 raise
-            warnings.warn(f"{place.name}: {error}; going on with {after.name}", DeviceWarning, stacklevel=2)
+            warnings.warn(f"{candidate.name}: {error}; going on with {after.name}", DeviceWarning, stacklevel=2)
     raise EngineError("no device was tried")  # there is always one: `candidates` says
 
 
 def _loaded(
-    opened: Bundle, place: Device, threads: int | None, precision: ComputePrecision, self_check: SelfCheck
+    opened: Bundle, device: Device, threads: int | None, precision: ComputePrecision, self_check: SelfCheck
 ) -> AnyModel:
-    model = TASKS[opened.manifest.task](opened, start(place, threads, precision))
+    model = TASKS[opened.manifest.task](opened, start(device, threads, precision))
     try:
-        require(model, place, self_check)
+        require(model, device, self_check)
     except BaseException:
         model.close()
         raise

@@ -37,7 +37,7 @@ NEEDED: dict[Task, str] = {
 
 @dataclass(frozen=True)
 class Audio:
-    """What the model hears: `sampling_rate` in Hz, `hop` in samples a frame, `shortest` in samples that give one frame.
+    """What audio the model takes: `sampling_rate` in Hz, `hop` in samples a frame, `shortest` in samples for one frame.
 
     An x-vector is made of a mean and a deviation over frames: there `shortest` gives two. With `normalize`, the host
     gives each utterance zero mean and unit variance first (`waveform.normalize`).

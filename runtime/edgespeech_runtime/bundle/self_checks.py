@@ -9,7 +9,7 @@ from ..tasks.model import Model
 from . import cache
 
 SelfCheck = Literal["always", "once", "never"]
-KIND = "verdicts"
+KIND = "self-checks"
 
 
 def require(model: Model, device: Device, mode: SelfCheck) -> None:
@@ -23,18 +23,18 @@ def require(model: Model, device: Device, mode: SelfCheck) -> None:
     if mode == "never":
         return
     key = cache.key(model.manifest.to_json(), device.name, device.library, device.driver or "", model.precision)
-    known = _recalled(key) if mode == "once" else None
-    if known is None:
+    failure = _recalled(key) if mode == "once" else None
+    if failure is None:
         try:
             model.self_check()
-            known = ""
+            failure = ""
         except SelfCheckError as error:
-            known = str(error)
-        cache.write(KIND, key, json.dumps({"failure": known}).encode())
-        if known:
-            raise SelfCheckError(known)
-    elif known:
-        raise SelfCheckError(f"{known} (found earlier; self_check='always' checks again)")
+            failure = str(error)
+        cache.write(KIND, key, json.dumps({"failure": failure}).encode())
+        if failure:
+            raise SelfCheckError(failure)
+    elif failure:
+        raise SelfCheckError(f"{failure} (found earlier; self_check='always' checks again)")
 
 
 def _recalled(key: str) -> str | None:

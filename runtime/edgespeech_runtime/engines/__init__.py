@@ -51,7 +51,7 @@ class Device:
         return self.name.partition(":")[2]
 
 
-class Share(NamedTuple):
+class ProviderUsage(NamedTuple):
     """What one provider of an engine did in a run of a graph: its name, the nodes it ran, the seconds they took."""
 
     provider: str
@@ -59,7 +59,7 @@ class Share(NamedTuple):
     seconds: float
 
 
-class Resident(NamedTuple):
+class DeviceTensor(NamedTuple):
     """A tensor that stayed in a device's memory: its shape, the engine's own value, and what must outlive that."""
 
     shape: tuple[int, ...]
@@ -78,7 +78,7 @@ class Graph(Protocol):
         """Prepare a series of calls that share most of their inputs."""
         ...
 
-    def placement(self, inputs: Arrays) -> list[Share]:
+    def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Run once under the engine's profiler and say what ran where, the most time first. Raises EngineError."""
         ...
 
@@ -88,22 +88,22 @@ class DeviceGraph(Graph, Protocol):
     """A graph on a device with a memory of its own, where outputs can stay until another graph takes them in."""
 
     def bind_there(self, staying: Collection[str]) -> "Binding":
-        """Prepare a series of calls whose outputs `staying` come as `Resident`."""
+        """Prepare a series of calls whose outputs `staying` come as `DeviceTensor`."""
         ...
 
 
 class Binding(Protocol):
     """A series of calls of one graph, for one thread at a time.
 
-    A device reads the host's memory without a copy where it can; `Resident` inputs are where it wants them.
+    A device reads the host's memory without a copy where it can; `DeviceTensor` inputs are where it wants them.
     """
 
     def set(self, inputs: Mapping[str, Any]) -> None:
-        """Bind contiguous, writable arrays to these inputs; what is written into them later is seen. Or `Resident`s."""
+        """Bind contiguous, writable arrays to these inputs; later writes are seen. Or `DeviceTensor`s."""
         ...
 
     def run(self) -> dict[str, Any]:
-        """All outputs by name, in arrays that hold until the next call, or `Resident`. Raises EngineError."""
+        """All outputs by name, in arrays that hold until the next call, or `DeviceTensor`. Raises EngineError."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""What this machine offers to run models on, and which of it a wish for a device means. Nothing is loaded here."""
+"""The devices that this machine offers, and which of them a requested device names. Nothing is loaded here."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -9,7 +9,7 @@ from ..bundle.manifest import EngineName
 from ..errors import DeviceError, EnginePackageError
 from . import ENGINES, ComputePrecision, Device, Engine, Kind, engine_module, start
 
-Wish: TypeAlias = "str | Sequence[str]"
+RequestedDevice: TypeAlias = "str | Sequence[str]"
 
 BEST_FIRST: tuple[Kind, ...] = ("gpu", "npu", "cpu")  # what "auto" tries
 PACKAGES: dict[EngineName, dict[Kind, str]] = {  # what brings a device that is missing
@@ -41,65 +41,69 @@ def register_provider(name: str, library: str | os.PathLike[str], kind: Kind = "
     engine.register(name, Path(library), engine.Provider(kind, static=static))
 
 
-def candidates(engine: EngineName, wish: Wish, static: bool = False) -> list[Device]:
+def candidates(engine: EngineName, requested: RequestedDevice, static: bool = False) -> list[Device]:
     """Devices for a bundle of `engine` in the order in which they are to be tried.
 
-    A wish is a kind, "auto", an exact name, or a list of those: the first that works is taken. `static` says whether
-    the bundle's graphs have fixed shapes. Raises DeviceError, which lists what there is, where nothing of the wish is.
+    `requested` is a kind, "auto", an exact name, or a list of those: the first that works is taken. `static` says
+    whether the bundle's graphs have fixed shapes. Raises DeviceError, which lists the devices that there are, where
+    none of them is requested.
     """
     offered = engine_module(engine).offered()
-    wishes = list(wish) if isinstance(wish, list | tuple) else [wish]
-    found = dict.fromkeys(device for each in wishes for device in _meant(engine, each, offered))
-    able = [device for device in found if static or not device.static]
+    names = list(requested) if isinstance(requested, list | tuple) else [requested]
+    matches = dict.fromkeys(device for name in names for device in _matching(engine, name, offered))
+    able = [device for device in matches if static or not device.static]
     if able:
         return able
-    if found:
+    if matches:
         raise DeviceError(
-            f"{next(iter(found)).name} needs graphs of fixed shapes, this bundle's are free: export it with --static"
+            f"{next(iter(matches)).name} needs graphs of fixed shapes, this bundle's are free: export it with --static"
         )
-    raise DeviceError(_missing(engine, wishes, offered))
+    raise DeviceError(_missing(engine, names, offered))
 
 
 def open_engine(
-    name: EngineName, wish: Wish = "cpu", threads: int | None = None, precision: ComputePrecision = "exact"
+    name: EngineName,
+    requested: RequestedDevice = "cpu",
+    threads: int | None = None,
+    precision: ComputePrecision = "exact",
 ) -> Engine:
-    """Start an engine on the first device of a wish. Errors: see `candidates` and `start`."""
-    return start(candidates(name, wish)[0], threads, precision)
+    """Start an engine on the first of the requested devices. Errors: see `candidates` and `start`."""
+    return start(candidates(name, requested)[0], threads, precision)
 
 
 def _offered(engine: EngineName) -> list[Device]:
     try:
-        found: list[Device] = engine_module(engine).offered()
+        devices: list[Device] = engine_module(engine).offered()
     except EnginePackageError:
         return []
-    return found
+    return devices
 
 
-def _meant(engine: EngineName, wish: object, offered: Sequence[Device]) -> Iterator[Device]:
-    """Devices that one word of a wish means; none for what is no word."""
-    if not isinstance(wish, str):
+def _matching(engine: EngineName, name: object, offered: Sequence[Device]) -> Iterator[Device]:
+    """Devices that one requested name stands for; none where it is not a string."""
+    if not isinstance(name, str):
         return
-    if wish == "auto":
+    if name == "auto":
         for kind in BEST_FIRST:
             yield from (device for device in offered if device.kind == kind)
-    elif wish in BEST_FIRST:
-        yield from (device for device in offered if device.kind == wish)
+    elif name in BEST_FIRST:
+        yield from (device for device in offered if device.kind == name)
     else:
-        owner, _, target = wish.partition(":")
+        owner, _, target = name.partition(":")
         if owner in ENGINES and owner != engine:
-            raise DeviceError(f"device {wish!r} is for bundles of {owner}, this one is for {engine}: export it again")
-        yield from (device for device in offered if device.name == wish)
-        if owner == engine and not any(device.name == wish for device in offered):
+            raise DeviceError(f"device {name!r} is for bundles of {owner}, this one is for {engine}: export it again")
+        yield from (device for device in offered if device.name == name)
+        if owner == engine and not any(device.name == name for device in offered):
             combined = getattr(engine_module(engine), "combined", lambda target, offered: None)(target, offered)
             yield from [] if combined is None else [combined]
 
 
-def _missing(engine: EngineName, wishes: Sequence[object], offered: Sequence[Device]) -> str:
-    said = " or ".join(map(repr, wishes)) or "[]"
+def _missing(engine: EngineName, names: Sequence[object], offered: Sequence[Device]) -> str:
+    requested = " or ".join(map(repr, names)) or "[]"
     kinds = ", ".join(repr(kind) for kind in BEST_FIRST if any(device.kind == kind for device in offered))
     here = ", ".join(device.name for device in offered)
-    hints = [f"{kind!r} comes with {PACKAGES[engine][kind]}" for kind in PACKAGES.get(engine, {}) if kind in wishes]
+    hints = [f"{kind!r} comes with {PACKAGES[engine][kind]}" for kind in PACKAGES.get(engine, {}) if kind in names]
     return (
-        f"device {said} is not offered here: use {kinds}, or 'auto' for the best of them; bundles for {engine} find "
-        f"{here} on this machine{''.join(f'; {hint}' for hint in hints)}"
+        f"device {requested} is not offered here: use {kinds}, or 'auto' for the best of them; bundles for {engine} "
+        f"find {here} on this machine{''.join(f'; {hint}' for hint in hints)}"
     )

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from ..bundle.folder import Bundle
 from ..bundle.manifest import Graph as Spec
 from ..errors import EngineError
-from . import Arrays, Binding, DeviceGraph, Engine, Graph, Share
+from . import Arrays, Binding, DeviceGraph, Engine, Graph, ProviderUsage
 
 
 class Graphs:
@@ -38,8 +38,8 @@ class Graphs:
         found = self._graph(name).run(self._converted(name, inputs))
         return {key: np.asarray(value, np.float32) for key, value in found.items()}
 
-    def run_there(self, name: str, inputs: Arrays) -> dict[str, Any]:
-        """The same, but outputs stay where they are computed: as `Resident` on a device with its own memory."""
+    def run_on_device(self, name: str, inputs: Arrays) -> dict[str, Any]:
+        """The same, but outputs stay where they are computed: as `DeviceTensor` on a device with its own memory."""
         if not self.can_stay(name):
             return self.run(name, inputs)
         binding = self.bind(name, staying=[tensor.name for tensor in self._bundle.manifest.graphs[name].outputs])
@@ -55,7 +55,7 @@ class Graphs:
         graph = self._graph(name)
         return graph.bind_there(staying) if isinstance(graph, DeviceGraph) else graph.bind()
 
-    def placement(self) -> dict[str, list[Share]]:
+    def placement(self) -> dict[str, list[ProviderUsage]]:
         """What ran where in each graph that is loaded, on its example."""
         return {name: graph.placement(self._examples[name]) for name, graph in self._loaded.items()}
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..bundle.contracts import Tensor
 from ..errors import BundleError, EngineError
-from . import Arrays, ComputePrecision, Device, Port, Share, check_ports, one_line
+from . import Arrays, ComputePrecision, Device, Port, ProviderUsage, check_ports, one_line
 from .numpy_operators import Array
 from .numpy_operators.workers import Workers
 from .numpy_program import Program, Step, plan
@@ -100,11 +100,11 @@ class Graph:
         """Prepare a series of calls."""
         return Binding(self)
 
-    def placement(self, inputs: Arrays) -> list[Share]:
+    def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """All of it on the CPU."""
         began = time.perf_counter()
         self.run(inputs)
-        return [Share("CPU", len(self._steps), time.perf_counter() - began)]
+        return [ProviderUsage("CPU", len(self._steps), time.perf_counter() - began)]
 
     def _checked(self, inputs: Arrays) -> Arrays:
         for tensor in self._inputs:

@@ -91,13 +91,13 @@ class Program:
 
     def wanted(self) -> dict[str, Wanted]:
         """What to read from the archive, by the names of this program's values."""
-        wishes: dict[str, Wanted] = {name: (key, "", lambda array: array) for name, key in self.weights.items()}
+        needed: dict[str, Wanted] = {name: (key, "", lambda array: array) for name, key in self.weights.items()}
         for step in self.steps:
             for place, arrange in OPERATORS[step.op].arranges.items():
                 given = {name: value for name, value in step.attributes.items() if name in keywords(arrange)}
                 way = f"{arrange.__name__} {sorted(given.items())}"
-                wishes[step.inputs[place]] = (self.weights[step.inputs[place]], way, partial(arrange, **given))
-        return wishes
+                needed[step.inputs[place]] = (self.weights[step.inputs[place]], way, partial(arrange, **given))
+        return needed
 
 
 @dataclass(frozen=True)

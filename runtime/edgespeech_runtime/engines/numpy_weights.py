@@ -36,14 +36,14 @@ class Weights:
         import zipfile  # here, because it is slow to import
 
         with self._lock:
-            missing = {wish[:2]: wish for wish in wanted.values() if wish[:2] not in self._arrays}
+            missing = {need[:2]: need for need in wanted.values() if need[:2] not in self._arrays}
             if missing:
                 with zipfile.ZipFile(self._path), np.load(self._path, allow_pickle=False) as archive:
                     for key, (name, _, arrange) in missing.items():
                         array = np.ascontiguousarray(arrange(self._widened(archive, name)))
                         array.flags.writeable = False
                         self._arrays[key] = array
-            return {local: self._arrays[wish[:2]] for local, wish in wanted.items()}
+            return {local: self._arrays[need[:2]] for local, need in wanted.items()}
 
     def _widened(self, archive: Mapping[str, Any], name: str) -> Array:
         """A weight in the type that graphs compute in."""

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from ..errors import EngineError
-from . import Arrays, Binding, Resident, Share, one_line
+from . import Arrays, Binding, DeviceTensor, ProviderUsage, one_line
 from .onnx_providers import CPU
 
 HOST = "cpu"  # what onnxruntime calls the host's memory
@@ -45,7 +45,7 @@ class Graph:
         """Prepare a series of calls."""
         return HostBinding(self._file.name, self._session, self._outputs, self._engine)
 
-    def placement(self, inputs: Arrays) -> list[Share]:
+    def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by provider, in the second of two runs of a session of its own."""
         with tempfile.TemporaryDirectory(prefix="edgespeech-") as folder:
             session = self._engine.session(self._file, Path(folder) / "profile")
@@ -61,7 +61,7 @@ class Graph:
                 seconds[event["args"].get("provider", CPU), event["name"]] = event["dur"] / 1e6
         providers = {provider for provider, _ in seconds}
         shares = [
-            Share(name, len(times), sum(times))
+            ProviderUsage(name, len(times), sum(times))
             for name in providers
             for times in [[value for (provider, _), value in seconds.items() if provider == name]]
         ]
@@ -112,15 +112,15 @@ class DeviceBinding:
     def __init__(
         self, name: str, session: Any, memories: Mapping[str, str], staying: Collection[str], engine: Opener
     ) -> None:
-        """`memories` is where each output is wanted, `staying` those that the caller gets as `Resident`."""
+        """`memories` is where each output is wanted, `staying` those that the caller gets as `DeviceTensor`."""
         self._name, self._session, self._engine = name, session, engine
         self._memories, self._staying = memories, staying
-        self._inputs: dict[str, Any] = {}  # by name: values over the caller's arrays, and `Resident`s
+        self._inputs: dict[str, Any] = {}  # by name: values over the caller's arrays, and `DeviceTensor`s
 
     def set(self, inputs: Mapping[str, Any]) -> None:
         """Bind arrays, or what stayed on the device, to inputs."""
         for name, given in inputs.items():
-            self._inputs[name] = given if isinstance(given, Resident) else self._engine.value(given)
+            self._inputs[name] = given if isinstance(given, DeviceTensor) else self._engine.value(given)
 
     def run(self) -> dict[str, Any]:
         """All outputs by name."""
@@ -128,7 +128,7 @@ class DeviceBinding:
             # One for each call: values that it gives lie in it, and end with it or with its next call.
             binding = self._session.io_binding()
             for name, given in self._inputs.items():  # those of the host are copied to the device here, as they are now
-                binding.bind_ortvalue_input(name, given.value if isinstance(given, Resident) else given)
+                binding.bind_ortvalue_input(name, given.value if isinstance(given, DeviceTensor) else given)
             for name, memory in self._memories.items():
                 binding.bind_output(name, memory)
             self._session.run_with_iobinding(binding)
@@ -136,7 +136,7 @@ class DeviceBinding:
             values = dict(zip(self._memories, binding.get_outputs(), strict=True))
             owner = (self._session, binding)
             return {
-                name: Resident(tuple(value.shape()), value, owner) if name in self._staying else value.numpy()
+                name: DeviceTensor(tuple(value.shape()), value, owner) if name in self._staying else value.numpy()
                 for name, value in values.items()
             }
         except Exception as error:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from ..bundle.contracts import Tensor
 from ..errors import EngineError, EnginePackageError
-from . import Arrays, ComputePrecision, Device, Kind, Port, Share, check_ports, one_line
+from . import Arrays, ComputePrecision, Device, Kind, Port, ProviderUsage, check_ports, one_line
 from .compiled import SLOW, kept
 
 TELEMETRY = "openvino_telemetry"
@@ -160,7 +160,7 @@ class Graph:
         """Prepare a series of calls."""
         return Binding(self._name, self._compiled.create_infer_request(), self._outputs)
 
-    def placement(self, inputs: Arrays) -> list[Share]:
+    def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by device, in the second of two runs of a model compiled with counters."""
         request = self._engine.compile(self._model, self._file, PERF_COUNT=True).create_infer_request()
         try:
@@ -170,7 +170,7 @@ class Graph:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
         seconds = sum(node.real_time.total_seconds() for node in nodes)
-        return [Share(",".join(self._compiled.get_property("EXECUTION_DEVICES")), len(nodes), seconds)]
+        return [ProviderUsage(",".join(self._compiled.get_property("EXECUTION_DEVICES")), len(nodes), seconds)]
 
 
 class Binding:

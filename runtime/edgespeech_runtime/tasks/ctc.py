@@ -57,8 +57,8 @@ class CtcModel(LogitsModel):
         """What is said, by the most probable token of each frame: one Transcript, or a list in the order of the inputs.
 
         Words with times and confidences cost nothing here and are always there; `timestamps="char"` adds the
-        characters. `on_text` takes a single input and is called with its text, once: what a frame says is certain only
-        when all have been heard. Raises AudioError, which names the item of a list, and ArgumentError for an unknown
+        characters. `on_text` takes a single input and is called with its text, once: the text is certain only when
+        all frames are there. Raises AudioError, which names the item of a list, and ArgumentError for an unknown
         option.
         """
         if timestamps is not None and timestamps not in get_args(Timestamps):

@@ -50,9 +50,9 @@ class EncoderDecoderModel(Model):
 
     def _static_examples(self, buckets: Buckets, values: Waveform) -> dict[str, Arrays]:
         examples: dict[str, Arrays] = {f"encoder_{size}": buckets.inputs(values, size) for size in buckets.lengths}
-        heard = {**buckets.sizes(buckets.lengths[-1]), "slots": self._static.slots}
+        shapes = {**buckets.sizes(buckets.lengths[-1]), "slots": self._static.slots}
         for name, new in (("prefill", self._static.prefill), ("step", 1)):
-            examples[name] = self._zeros(name, {**heard, "new": new, "columns": self._static.slots + new})
+            examples[name] = self._zeros(name, {**shapes, "new": new, "columns": self._static.slots + new})
         return examples
 
     def _zeros(self, graph: str, sizes: dict[str, int]) -> Arrays:
@@ -222,7 +222,7 @@ class EncoderDecoderModel(Model):
         return self._batched(waveforms, batch_size, run)
 
     def _heard(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> CachedDecoder | StaticDecoder:
-        """A decoder of what was heard: (batch, samples), true samples (batch,)."""
+        """A decoder over an encoded utterance: (batch, samples), true samples (batch,)."""
         if self._buckets is not None:
             return self._static_decoder(self._buckets, values)
         return self._cached(self._encode(values, lengths), lengths)
@@ -248,11 +248,11 @@ class EncoderDecoderModel(Model):
     def _encode(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Any]:
         """(batch, samples), true samples (batch,) -> what all layers of the decoder attend to, on the device if it can.
 
-        See `Graphs.run_there`.
+        See `Graphs.run_on_device`.
         """
         if lengths.min() == lengths.max():
-            return self._graphs.run_there("encoder", {VALUES.name: values})
-        return self._graphs.run_there("encoder_batch", {VALUES.name: values, LENGTHS.name: lengths})
+            return self._graphs.run_on_device("encoder", {VALUES.name: values})
+        return self._graphs.run_on_device("encoder_batch", {VALUES.name: values, LENGTHS.name: lengths})
 
     def _cached(self, cross: dict[str, Any], lengths: Sequence[int] | npt.NDArray[np.int64]) -> CachedDecoder:
         frames = [self.manifest.frames.count(int(length)) for length in lengths]

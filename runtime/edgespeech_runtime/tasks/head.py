@@ -38,7 +38,7 @@ class HeadModel(Model):
         """See `Model.self_check`."""
         values, expected = self._golden(VALUES.name, self._output.name)
         if self._buckets is not None:
-            found = self._heard(self._buckets, values)[None]
+            found = self._in_bucket(self._buckets, values)[None]
         else:
             found = self._graphs.run("single", {VALUES.name: values})[self._output.name]
         says = {"vocabulary": "tokens", "labels": "labels"}.get(self._output.axes[-1])
@@ -50,14 +50,14 @@ class HeadModel(Model):
 
     def _run(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
         """`[samples] -> [frames, size]` or `[size]` for each."""
-        if self._buckets is not None and not self._has_frames:  # nothing is heard before all are known to fit
+        if self._buckets is not None and not self._has_frames:  # nothing is run before all are known to fit
             self._require_buckets(self._buckets, waveforms)
         return self._batched(waveforms, batch_size, self._run_batch)
 
     def _run_batch(self, waveforms: list[Waveform]) -> list[Output]:
         if self._buckets is not None:
-            hear = self._in_windows if self._has_frames else self._heard
-            return [hear(self._buckets, self._padded([samples])[0]) for samples in waveforms]
+            run = self._in_windows if self._has_frames else self._in_bucket
+            return [run(self._buckets, self._padded([samples])[0]) for samples in waveforms]
         values, lengths = self._padded(waveforms)
         if lengths.min() == lengths.max():
             found = self._graphs.run("single", {VALUES.name: values})
@@ -70,10 +70,10 @@ class HeadModel(Model):
     def _in_windows(self, buckets: Buckets, values: Waveform) -> Output:
         """(1, samples) -> (frames, size) by graphs of fixed shapes, in windows where none is long enough."""
         windows = list(buckets.windows(values.shape[1]))
-        parts = [self._heard(buckets, values[:, w.start : w.stop])[w.first : w.last] for w in windows]
+        parts = [self._in_bucket(buckets, values[:, w.start : w.stop])[w.first : w.last] for w in windows]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
-    def _heard(self, buckets: Buckets, values: Waveform) -> Output:
+    def _in_bucket(self, buckets: Buckets, values: Waveform) -> Output:
         """(1, samples) -> (frames, size) or (size,) by the graph of the smallest bucket that holds them."""
         samples = values.shape[1]
         bucket = buckets.choose(samples)

@@ -13,7 +13,7 @@ from ..audio.buckets import Buckets
 from ..audio.waveform import normalize, pad
 from ..bundle.folder import Bundle
 from ..bundle.manifest import Manifest
-from ..engines import Arrays, Engine, Share
+from ..engines import Arrays, Engine, ProviderUsage
 from ..engines.graphs import Graphs
 from ..errors import ArgumentError, SelfCheckError
 
@@ -54,7 +54,7 @@ class Model:
         """Every fact about the model."""
         return self._bundle.manifest
 
-    def placement(self) -> dict[str, list[Share]]:
+    def placement(self) -> dict[str, list[ProviderUsage]]:
         """What really runs where: for each graph that is loaded, the engine's providers or devices with the number of
         nodes that they ran on a short input, and the seconds.
         """

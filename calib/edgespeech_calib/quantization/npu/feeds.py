@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import Bundle
-from edgespeech_runtime.engines import Arrays, Binding, Device, Engine, Graph, Share
+from edgespeech_runtime.engines import Arrays, Binding, Device, Engine, Graph, ProviderUsage
 from edgespeech_runtime.engines.devices import open_engine
 from edgespeech_runtime.tasks import TASKS, CtcModel, EncoderDecoderModel
 
@@ -53,7 +53,7 @@ class _Recording:
     def bind(self) -> Binding:
         return _RecordingBinding(self._graph.bind(), self._feeds)
 
-    def placement(self, inputs: Arrays) -> list[Share]:
+    def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         return self._graph.placement(inputs)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ...bundle.contracts import COLUMNS
-from ...engines import Binding, Resident
+from ...engines import Binding, DeviceTensor
 from .columns import BLOCK, Slots
 
 
@@ -20,7 +20,7 @@ class DeviceSlots:
     def __init__(self, empty: Slots, graph: Binding) -> None:
         """`empty` gives the first arrays; `graph` is "cache", and its outputs stay on the device."""
         self._empty, self._graph = empty, graph
-        self._start, self._new = 0, dict[str, Resident]()  # what was written and is not among the arrays yet
+        self._start, self._new = 0, dict[str, DeviceTensor]()  # what was written and is not among the arrays yet
         self.arrays: Mapping[str, Any] = {}
         self.count = 0
 
