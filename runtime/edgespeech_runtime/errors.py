@@ -8,6 +8,8 @@ EdgeSpeechRuntimeError
 ├── BundleError (ValueError)                      a bundle that is damaged, foreign or too new
 │   └── BundleMissingError (FileNotFoundError)
 ├── DeviceError (ValueError)                      a device that this machine or engine does not offer
+├── LanguageModelError (ValueError)               a language model that is damaged, or of a kind that cannot be read
+│   └── LanguageModelMissingError (FileNotFoundError)
 └── EngineError (RuntimeError)                    the inference engine refused or failed
     ├── EnginePackageError (ImportError)          the engine's package is not installed
     └── SelfCheckError                            the device computes something else than the build machine did
@@ -52,6 +54,17 @@ class BundleMissingError(BundleError, FileNotFoundError):
 
 class DeviceError(EdgeSpeechRuntimeError, ValueError):
     """A device that this machine or this engine does not offer."""
+
+
+class LanguageModelError(EdgeSpeechRuntimeError, ValueError):
+    """A language model that is damaged, or of a kind that cannot be read."""
+
+
+class LanguageModelMissingError(LanguageModelError, FileNotFoundError):
+    """There is no such language model file."""
+
+    def __init__(self, path: object) -> None:
+        super().__init__(f"{path}: no such language model; expected an ARPA file or a KenLM binary file")
 
 
 class EngineError(EdgeSpeechRuntimeError, RuntimeError):
