@@ -14,12 +14,12 @@ from edgespeech_runtime.generation import GenerationOptions, Hypothesis, Ids, Lo
 from edgespeech_runtime.generation.cache.columns import Ancestry
 from torch import Tensor
 
+from edgespeech.base.outputs import GenerateOutput
 from edgespeech.decoder import Cache, TextDecoder
 from edgespeech.decoder.names import part
 from edgespeech.decoder.sequences import hidden_score, padding_bias
 from edgespeech.encoder.lengths import real
 from edgespeech.errors import ConfigError, InputError
-from edgespeech.models.outputs import GenerateOutput
 
 Found = list[list[Hypothesis]]  # of each utterance
 

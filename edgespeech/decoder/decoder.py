@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgespeech.activations import activation
+from edgespeech.base.outputs import CausalLMOutput
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.decoder import loading
 from edgespeech.decoder.attention import KeyValues
 from edgespeech.decoder.configuration import Architecture, TextDecoderConfig
@@ -21,8 +23,6 @@ from edgespeech.decoder.names import DecoderNames, part, place
 from edgespeech.decoder.positions import LearnedPositions, SinusoidalPositions
 from edgespeech.decoder.sequences import causal_bias, check_sequences, check_states, padding_bias, traced
 from edgespeech.errors import ConfigError
-from edgespeech.models.outputs import CausalLMOutput
-from edgespeech.models.pretrained import PreTrainedModel
 
 Cache = tuple[KeyValues, ...]  # one per layer
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import UnknownModelError
@@ -24,7 +25,6 @@ from edgespeech.models.heads.classification import SpeechForAudioFrameClassifica
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.models.heads.pretraining import SpeechWithQuantizer
 from edgespeech.models.heads.xvector import SpeechForXVector
-from edgespeech.models.pretrained import PreTrainedModel
 
 CTC_CLASSES: dict[str, type[SpeechForCTC]] = {
     kind.config_class.model_type: kind for kind in (Wav2Vec2ForCTC, HubertForCTC, UniSpeechForCTC)

@@ -2,12 +2,12 @@
 
 from torch import Tensor
 
+from edgespeech.base.outputs import BaseModelOutput
+from edgespeech.base.pretrained import PreTrainedModel, draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder import EncoderOutput, SpeechEncoder
 from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import InputError
-from edgespeech.models.outputs import BaseModelOutput
-from edgespeech.models.pretrained import PreTrainedModel, draw
 
 # Weights of heads, by their first name: an encoder leaves them in the checkpoint when it is loaded on its own.
 HEADS = frozenset(

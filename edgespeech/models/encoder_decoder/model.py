@@ -12,6 +12,9 @@ from edgespeech_runtime.generation import OnTokens
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.base.labels import IGNORED, check_labels, shifted_right
+from edgespeech.base.outputs import BaseModelOutput, GenerateOutput, ModelOutput, Seq2SeqLMOutput
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG, Config
 from edgespeech.decoder import TextDecoder
@@ -23,10 +26,7 @@ from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
 from edgespeech.models.decoders.table import DECODER_CLASSES
 from edgespeech.models.encoder_decoder.configuration import SpeechEncoderDecoderConfig
 from edgespeech.models.encoder_decoder.halves import check_halves, load_decoder, load_encoder, parted
-from edgespeech.models.encoder_decoder.labels import IGNORED, check_labels, shifted_right
 from edgespeech.models.encoders.table import ENCODER_CLASSES
-from edgespeech.models.outputs import BaseModelOutput, GenerateOutput, ModelOutput, Seq2SeqLMOutput
-from edgespeech.models.pretrained import PreTrainedModel
 from edgespeech.models.speech import SpeechModel, sample_lengths
 
 ModelT = TypeVar("ModelT", bound="SpeechEncoderDecoderModel")

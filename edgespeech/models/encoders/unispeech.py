@@ -4,12 +4,12 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
+from edgespeech.base.outputs import PreTrainingOutput
+from edgespeech.base.pretrained import draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.models.heads.classification import SpeechForSequenceClassification
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.models.heads.pretraining import SpeechWithQuantizer
-from edgespeech.models.outputs import PreTrainingOutput
-from edgespeech.models.pretrained import draw
 from edgespeech.models.speech import SpeechModel
 
 

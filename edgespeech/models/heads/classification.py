@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.base.labels import IGNORED
+from edgespeech.base.outputs import SequenceClassifierOutput, TokenClassifierOutput
+from edgespeech.base.pretrained import draw
 from edgespeech.class_names import in_order
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.errors import InputError
-from edgespeech.models.encoder_decoder.labels import IGNORED
 from edgespeech.models.heads.head import StatesHead, float_mask
-from edgespeech.models.outputs import SequenceClassifierOutput, TokenClassifierOutput
-from edgespeech.models.pretrained import draw
 
 
 class SpeechClassifier(StatesHead):

@@ -7,12 +7,12 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.base.outputs import CTCOutput
+from edgespeech.base.pretrained import draw
 from edgespeech.checkpoint import load_into, read_adapter, read_weights, resolve
 from edgespeech.configuration import Config, SpeechEncoderConfig
 from edgespeech.errors import CheckpointError, ConfigError, InputError
 from edgespeech.models.heads.head import SpeechWithHead
-from edgespeech.models.outputs import CTCOutput
-from edgespeech.models.pretrained import draw
 from edgespeech.models.speech import sample_lengths
 
 CTCT = TypeVar("CTCT", bound="SpeechForCTC")

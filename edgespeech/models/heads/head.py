@@ -7,11 +7,11 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.lengths import conv_length, real, samples_for
 from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import ConfigError, InputError
-from edgespeech.models.pretrained import PreTrainedModel
 from edgespeech.models.speech import SpeechModel
 
 

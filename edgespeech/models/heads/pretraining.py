@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.base.outputs import PreTrainingOutput
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder import EncoderOutput
 from edgespeech.encoder.lengths import real
 from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import ConfigError, InputError
 from edgespeech.models.heads.head import SpeechWithHead
-from edgespeech.models.outputs import PreTrainingOutput
 
 
 class GumbelVectorQuantizer(nn.Module):

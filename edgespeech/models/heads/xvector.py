@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from edgespeech.base.outputs import XVectorOutput
+from edgespeech.base.pretrained import draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.errors import ConfigError
 from edgespeech.models.heads.classification import checked_classes
 from edgespeech.models.heads.head import StatesHead, float_mask
-from edgespeech.models.outputs import XVectorOutput
-from edgespeech.models.pretrained import draw
 
 LEAST_VARIANCE = 1e-12  # of a channel: the square root has no gradient at 0, where a silent unit's variance is
 

@@ -11,7 +11,7 @@ import torch
 from edgespeech_runtime.bundle.contracts import HEADS, VALUES, Task
 from torch import Tensor
 
-from edgespeech.models.pretrained import PreTrainedModel
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech_export.graphs.heads import computed
 from edgespeech_export.proof import proof
 from edgespeech_export.proof.proof import Arrays, Logits, Reference, Waveform, difference, model_input

@@ -14,8 +14,8 @@ from edgespeech_runtime.bundle.contracts import Task
 from edgespeech_runtime.bundle.manifest import Audio, EngineName, Frames
 from torch.nn.utils import parametrize
 
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.encoder.lengths import samples_for
-from edgespeech.models.pretrained import PreTrainedModel
 from edgespeech.models.speech import SpeechModel
 from edgespeech.processing import Wav2Vec2FeatureExtractor
 from edgespeech_export.graphs.graphs import GraphSource

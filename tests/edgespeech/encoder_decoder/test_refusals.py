@@ -10,8 +10,8 @@ from encoder_decoders import LAYER_NORM, SHORT, make_model
 
 import edgespeech
 from edgespeech import SpeechEncoderDecoderConfig, SpeechEncoderDecoderModel
+from edgespeech.base.outputs import BaseModelOutput
 from edgespeech.errors import ConfigError, InputError, UnknownModelError
-from edgespeech.models.outputs import BaseModelOutput
 
 LABELS = torch.tensor([[5, 6, 7, 2]])
 AUDIO, MASK = waveforms(900)

@@ -12,18 +12,10 @@ from edgespeech_runtime.engines.openvino import openvino
 
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
-from edgespeech_calib.quantization.openvino import (
-    damage as openvino_damage,
-)
-from edgespeech_calib.quantization.openvino import (
-    long as openvino_long,
-)
-from edgespeech_calib.quantization.openvino import (
-    noise as openvino_noise,
-)
-from edgespeech_calib.quantization.openvino import (
-    ranges as openvino_ranges,
-)
+from edgespeech_calib.quantization.openvino import damage as openvino_damage
+from edgespeech_calib.quantization.openvino import long as openvino_long
+from edgespeech_calib.quantization.openvino import noise as openvino_noise
+from edgespeech_calib.quantization.openvino import ranges as openvino_ranges
 from edgespeech_calib.quantization.openvino.attention import write_attention
 from edgespeech_calib.quantization.openvino.forms import Learnt, quantize
 from edgespeech_calib.quantization.openvino.network import (

@@ -1,0 +1,1 @@
+"""What all models share: outputs, labels, and the way from and to a checkpoint folder."""
