@@ -2,16 +2,15 @@
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-import numpy as np
-from edgespeech_runtime.bundle.folder import sha256
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, EngineName, File, FloatPrecision, Golden, Manifest
+from edgespeech_runtime.bundle.manifest import EngineName, FloatPrecision, Manifest
 from edgespeech_runtime.engines.devices import open_engine
 
 from edgespeech.checkpoint import resolve
+from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
 from edgespeech_export.proof.proof import Reference, difference
@@ -22,7 +21,6 @@ from edgespeech_export.sources.static import StaticShapes, with_static_shapes
 from edgespeech_export.writers.weight_store import round_weights
 from edgespeech_export.writers.writers import WRITERS, Written
 
-GOLDEN_FILE = "golden.npz"
 # Of the largest logit: what 11 bits may add up to over a network; beyond it are weights too small for float16.
 ROUNDING = 5e-3
 DEVICES = 1e-5  # of the largest logit: what a device may be off by in any case, for GPUs have rougher functions
@@ -90,25 +88,22 @@ def export(
     with written_whole(target, options.force) as partial:
         written = WRITERS[options.engine](source, partial, options.precision, progress)
         source.write_files(partial)
-        golden = _write_golden(reference, partial)
-        manifest = Manifest(
+        writer = BundleWriter(partial)
+        golden = writer.write_golden(reference.golden(), max(reference.allowed, DEVICES * reference.largest))
+        manifest = writer.create(
             task=source.task,
             engine=options.engine,
             precision=options.precision,
             audio=source.audio,
             graphs={name: entry.graph for name, entry in written.items()},
-            files=_listing(partial),
             frames=source.frames,
             golden=golden,
             provenance={**provenance(folder, options.engine), **source.origins},
             **source.facts,
         )
-        _write(manifest, partial)
         progress("proving the bundle against the checkpoint")
         parity = {**reference.prove(partial), **rounding}
-        manifest = replace(manifest, report={"parity": parity, **_report(partial, source, written)})
-        _write(manifest, partial)
-    return manifest
+        return writer.update(manifest, report={"parity": parity, **_report(partial, source, written)})
 
 
 def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, dict[str, object]]:
@@ -141,20 +136,6 @@ def _report(folder: Path, source: Source, written: dict[str, Written]) -> dict[s
         "operators": {name: operators(entry.model) for name, entry in written.items()},
         "speed": speed(folder),
     }
-
-
-def _write_golden(reference: Reference, folder: Path) -> Golden:
-    """Write a short input and the reference model's output for it."""
-    np.savez_compressed(folder / GOLDEN_FILE, allow_pickle=False, **reference.golden())
-    return Golden(GOLDEN_FILE, max(reference.allowed, DEVICES * reference.largest))
-
-
-def _listing(folder: Path) -> dict[str, File]:
-    return {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
-
-
-def _write(manifest: Manifest, folder: Path) -> None:
-    (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def _needed(source: Source, options: ExportOptions) -> int:

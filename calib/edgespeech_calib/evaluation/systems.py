@@ -136,7 +136,7 @@ def bundle_facts(manifest: Manifest) -> Facts:
         precision=manifest.precision,
         sampling_rate=heard.sampling_rate,
         shortest=heard.shortest,
-        bytes=sum(file.bytes for file in manifest.files.values()),
+        bytes=manifest.bytes,
         labels=manifest.labels or (),
         problem_type=manifest.problem_type,
         hop=heard.hop,

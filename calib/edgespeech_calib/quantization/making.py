@@ -4,23 +4,22 @@ A try is a whole bundle in the scratch folder, so that the real runtime judges w
 """
 
 import contextlib
-import math
 import shutil
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from edgespeech_runtime.bundle.folder import Bundle, sha256
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
+from edgespeech_export.bundle import BundleWriter
+from edgespeech_runtime.bundle.folder import Bundle
+from edgespeech_runtime.bundle.manifest import Manifest
 
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.judge.gate import Count, Gate, Verdict
-from edgespeech_calib.quantization.judge.hearing import open_model
 from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
 from edgespeech_calib.quantization.report.report import Facts, LayerReport, Try, quantization
 from edgespeech_calib.quantization.search.ranking import chosen, estimated, ranked
@@ -29,11 +28,6 @@ from edgespeech_calib.quantization.search.ranking import chosen, estimated, rank
 # products of two activations stay in float, and with the dynamic scheme convolutions too, most of a narrow model.
 LEAST_SHARE: dict[Scheme, float] = {"static": 0.25, "dynamic": 0.1}
 LEAST_WEIGHTS = 0.5  # where weights alone are quantized, of those that can be: with fewer, float16 is as small
-# The golden output is the float model's, so that the self-check sees the whole distance from what is right. Rounding
-# differs between processors; twice the difference measured here leaves room for that and none for garbage.
-GOLDEN_MARGIN = 2.0
-GOLDEN_LEAST = 1e-3
-ANY = 1e30  # tolerance of a try, whose difference is yet to be measured
 NAMED = 5  # layers in a message
 TRIES, PART = 4, 1 / 4  # at most, and how much of the noise is left from one to the next: 6 dB less
 MOST_FLOAT = 0.2  # of the work, where what more layers in float would change is not shown to matter
@@ -171,22 +165,11 @@ class Maker:
         return made
 
     def _write(self, folder: Path, floating: frozenset[str]) -> Manifest:
-        source = self._source.manifest
         graphs = self._encoder.write(folder, floating)
         if self._decoder is not None:
             graphs = {**graphs, **self._decoder.write(folder, floating)}
-        for name in sorted(source.files.keys() - _graph_files(source.graphs.values())):
-            shutil.copyfile(self._source.path(name), folder / name)
-        manifest = replace(
-            source,
-            precision="int8",
-            graphs={name: graphs[name] for name in source.graphs if name in graphs},
-            files=_listing(folder),
-            golden=Golden(source.golden.file, ANY),
-            report={},
-        )
-        _save(manifest, folder)
-        return manifest
+        in_order = {name: graphs[name] for name in self._source.manifest.graphs if name in graphs}
+        return BundleWriter(folder).derive(self._source, in_order)
 
     def _require_integers(self, share: IntegerShare, decoder: IntegerShare | None, reverted: int) -> None:
         """Raise QualityError for a bundle that would be INT8 by name alone."""
@@ -238,9 +221,7 @@ class Maker:
 
     def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
         """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
-        with open_model(made.folder) as model:
-            difference = model.self_check()
-        source = self._source.manifest
+        writer, source = BundleWriter(made.folder), self._source.manifest
         facts = Facts(
             options=self._options,
             target=target,
@@ -250,34 +231,21 @@ class Maker:
             decoder=made.decoder,
             verdict=made.verdict,
             tries=tuple(self.tries),
-            float_bytes=size(source),
+            float_bytes=source.bytes,
         )
-        manifest = replace(
+        manifest = writer.update(
             made.manifest,
-            golden=Golden(source.golden.file, tolerance(difference)),
+            golden=writer.golden_measured_here(made.manifest),
             report={
-                "bytes": size(made.manifest),
+                "bytes": made.manifest.bytes,
                 **{name: source.report[name] for name in ("checkpoint_bytes_float32",) if name in source.report},
                 "quantization": quantization(facts),
             },
             provenance=_provenance(source, self._drawn),
         )
-        _save(manifest, made.folder)
         for path in made.folder.iterdir():
             path.rename(partial / path.name)
         return manifest
-
-
-def tolerance(difference: float) -> float:
-    """Return the golden tolerance for a measured difference, rounded up to two digits."""
-    value = max(GOLDEN_MARGIN * difference, GOLDEN_LEAST)
-    unit = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return float(f"{math.ceil(value / unit) * unit:.1e}")
-
-
-def size(manifest: Manifest) -> int:
-    """Bytes of all files of a bundle but the manifest."""
-    return sum(file.bytes for file in manifest.files.values())
 
 
 def _provenance(source: Manifest, drawn: Calibration) -> dict[str, Any]:
@@ -286,18 +254,6 @@ def _provenance(source: Manifest, drawn: Calibration) -> dict[str, Any]:
         with contextlib.suppress(metadata.PackageNotFoundError):
             versions["nncf"] = metadata.version("nncf")
     return {**source.provenance, "versions": versions, "calibration": drawn.provenance()}
-
-
-def _graph_files(graphs: Iterable[Graph]) -> set[str]:
-    return {file for graph in graphs for file in (graph.file, graph.weights) if file is not None}
-
-
-def _listing(folder: Path) -> dict[str, File]:
-    return {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(folder.iterdir())}
-
-
-def _save(manifest: Manifest, folder: Path) -> None:
-    (folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
 
 
 def _few(names: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from edgespeech_calib.quantization import backends, calibration, timing
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
 from edgespeech_calib.quantization.judge.hearing import EXCERPT_TOKENS
-from edgespeech_calib.quantization.making import Maker, Progress, StepClock, size
+from edgespeech_calib.quantization.making import Maker, Progress, StepClock
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.report.report import Quantized
 from edgespeech_calib.quantization.search import ranking
@@ -115,7 +115,7 @@ def quantize(
         raise QuantizationError(f"{floating.folder} has fixed shapes; INT8 is made of free ones, or by `export_npu`")
     check_target(place, force, keep=floating.folder)
     evaluated = _checked(data, evaluation_data, options, floating.manifest.engine, floating.manifest.task)
-    check_space(place, size(floating.manifest) + SPARE)
+    check_space(place, floating.manifest.bytes + SPARE)
     with written_whole(place, force) as partial, _scratch(place) as scratch:
         return _quantize(floating, partial, scratch, data, evaluated, options, StepClock(progress))
 
@@ -188,8 +188,8 @@ def _quantize(
         verdict=made.verdict,
         layers=maker.layers(made),
         tries=tuple(maker.tries),
-        float_bytes=size(floating.manifest),
-        bytes=size(manifest),
+        float_bytes=floating.manifest.bytes,
+        bytes=manifest.bytes,
         speed=speed,
         seconds=clock.seconds,
         skipped=drawn.skipped,

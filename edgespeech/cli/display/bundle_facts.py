@@ -84,7 +84,7 @@ class BundleFacts:
             ("task", manifest.task),
             ("engine", ENGINE_NAMES[manifest.engine]),
             ("precision", manifest.precision),
-            ("size", size(sum(file.bytes for file in manifest.files.values()))),
+            ("size", size(manifest.bytes)),
             ("audio", f"{audio.sampling_rate} Hz, {'normalised' if audio.normalize else 'as it is'}"),
             ("frame", f"{audio.hop} samples, {audio.hop * milliseconds:g} ms"),
             *bucket_rows(manifest),

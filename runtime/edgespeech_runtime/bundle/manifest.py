@@ -194,6 +194,11 @@ class Manifest:
         self._check_shortest()
 
     @property
+    def bytes(self) -> int:
+        """Size of all files of the bundle but the manifest."""
+        return sum(file.bytes for file in self.files.values())
+
+    @property
     def contract(self) -> Contract:
         """What the graphs of this model take and give."""
         if self.static is not None:

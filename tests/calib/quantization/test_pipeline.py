@@ -12,6 +12,7 @@ from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, QualityError, QuantizationError
 from edgespeech_calib.quantization import QuantizationOptions, making, pipeline, quantize, timing
 from edgespeech_export import ExportError, TargetExistsError
+from edgespeech_export.bundle import golden_tolerance
 from edgespeech_runtime.bundle.folder import open_bundle
 from fake_quantizer import TERRIBLE, install
 
@@ -269,5 +270,5 @@ def test_progress_tells_steps_and_how_far_they_are(bundle, place, data, monkeypa
 
 @pytest.mark.parametrize(("difference", "expected"), [(0.0, 1e-3), (0.031, 0.062), (0.1234, 0.25), (12.0, 24.0)])
 def test_the_golden_tolerance_leaves_twice_the_difference(difference, expected):
-    assert making.tolerance(difference) == pytest.approx(expected)
-    assert making.tolerance(difference) >= 2 * difference
+    assert golden_tolerance(difference) == pytest.approx(expected)
+    assert golden_tolerance(difference) >= 2 * difference

@@ -9,25 +9,26 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import onnx
 from edgespeech_export import ExportOptions, Lengths, export
+from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.folder import absolute, check_target, written_whole
 from edgespeech_export.sources.reading import task_of
 from edgespeech_export.sources.static import BUCKETS, StaticShapes
 from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_export.writers.writers import WEIGHTS_FILE
 from edgespeech_runtime.bundle.contracts import Task
-from edgespeech_runtime.bundle.folder import Bundle, open_bundle, sha256
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
+from edgespeech_runtime.bundle.folder import Bundle, open_bundle
+from edgespeech_runtime.bundle.manifest import Graph, Manifest
 
 from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization import calibration
-from edgespeech_calib.quantization.making import ANY, Progress, tolerance
+from edgespeech_calib.quantization.making import Progress
 from edgespeech_calib.quantization.npu.compiled import compile_graphs, compiled_report, compiler
 from edgespeech_calib.quantization.npu.feeds import Feeds, record
 from edgespeech_calib.quantization.npu.forms import float_nodes, quantize_moved_inputs, separate_tables
@@ -236,24 +237,13 @@ def _finished(
     options: NpuOptions,
 ) -> Manifest:
     """Copy what is not a graph, measure the golden difference on the CPU, and write the manifest."""
-    import edgespeech_runtime
-
-    source = floating.manifest
-    of_graphs = {file for graph in source.graphs.values() for file in (graph.file, graph.weights)}
-    for name in source.files.keys() - of_graphs:
-        (partial / name).write_bytes(floating.path(name).read_bytes())
-    files = {path.name: File(path.stat().st_size, sha256(path)) for path in sorted(partial.iterdir())}
-    manifest = replace(
-        source, precision="int8", graphs=graphs, files=files, golden=Golden(source.golden.file, ANY), report={}
-    )
-    (partial / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
-    with edgespeech_runtime.load(partial, self_check="never") as model:
-        difference = model.self_check()
-    manifest = replace(
+    writer = BundleWriter(partial)
+    manifest = writer.derive(floating, graphs)
+    return writer.update(
         manifest,
-        golden=Golden(source.golden.file, tolerance(difference)),
+        golden=writer.golden_measured_here(manifest),
         report={
-            "bytes": sum(file.bytes for file in files.values()),
+            "bytes": manifest.bytes,
             "quantization": {
                 "scheme": "static",
                 "ranges": "minmax",
@@ -264,7 +254,5 @@ def _finished(
             },
             **({"compiled": compiled_report(partial, graphs)} if options.compile else {}),
         },
-        provenance={**source.provenance, "calibration": drawn.provenance()},
+        provenance={**floating.manifest.provenance, "calibration": drawn.provenance()},
     )
-    (partial / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")
-    return manifest
