@@ -11,7 +11,7 @@ import torch
 import transformers
 from edgespeech_calib import SpeechSet, normalise, open_set, score
 from edgespeech_runtime import CtcModel, EncoderDecoderModel, Transcript
-from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed
+from other_runtimes import RATE, onnx_asr_texts, sherpa_texts, squeezed, texts_by_contract
 from places import SAMPLES, SENTENCES, embedded, real_speech
 
 import edgespeech
@@ -142,11 +142,12 @@ def test_the_runtime_writes_the_tokens_of_the_reference_model(bundle: Bundles, e
             assert model.generate(waveform) == reference.generate(values)[0].tolist()
 
 
-def test_other_runtimes_hear_the_same(bundle: Bundles, samples: SpeechSet) -> None:
+def test_other_runtimes_give_the_same_text(bundle: Bundles, samples: SpeechSet) -> None:
     folder, audio = bundle("ctc-en", "onnx"), waveforms(samples)
     with edgespeech_runtime.load(folder) as model:
         expected = [squeezed(transcript.text) for transcript in model.transcribe(audio)]
     assert sherpa_texts(folder, audio) == expected
+    assert texts_by_contract(folder, audio) == expected
     assert onnx_asr_texts(folder, audio) == (expected, expected)
 
 
