@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from edgespeech.models.decoders.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
     from edgespeech.models.encoder_decoder.configuration import SpeechEncoderDecoderConfig
     from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
+    from edgespeech.models.encoders.data2vec import (
+        Data2VecAudioConfig,
+        Data2VecAudioForAudioFrameClassification,
+        Data2VecAudioForCTC,
+        Data2VecAudioForSequenceClassification,
+        Data2VecAudioForXVector,
+        Data2VecAudioModel,
+    )
     from edgespeech.models.encoders.hubert import (
         HubertConfig,
         HubertForCTC,
@@ -35,6 +43,15 @@ if TYPE_CHECKING:
         UniSpeechForSequenceClassification,
         UniSpeechModel,
     )
+    from edgespeech.models.encoders.unispeech_sat import (
+        UniSpeechSatConfig,
+        UniSpeechSatForAudioFrameClassification,
+        UniSpeechSatForCTC,
+        UniSpeechSatForPreTraining,
+        UniSpeechSatForSequenceClassification,
+        UniSpeechSatForXVector,
+        UniSpeechSatModel,
+    )
     from edgespeech.models.encoders.wav2vec2 import (
         Wav2Vec2Config,
         Wav2Vec2ForAudioFrameClassification,
@@ -43,6 +60,14 @@ if TYPE_CHECKING:
         Wav2Vec2ForSequenceClassification,
         Wav2Vec2ForXVector,
         Wav2Vec2Model,
+    )
+    from edgespeech.models.encoders.wavlm import (
+        WavLMConfig,
+        WavLMForAudioFrameClassification,
+        WavLMForCTC,
+        WavLMForSequenceClassification,
+        WavLMForXVector,
+        WavLMModel,
     )
     from edgespeech.processing import (
         AutoFeatureExtractor,
@@ -79,6 +104,12 @@ __all__ = [
     "BertConfig",
     "BertLMHeadModel",
     "BertTokenizer",
+    "Data2VecAudioConfig",
+    "Data2VecAudioForAudioFrameClassification",
+    "Data2VecAudioForCTC",
+    "Data2VecAudioForSequenceClassification",
+    "Data2VecAudioForXVector",
+    "Data2VecAudioModel",
     "GPT2Config",
     "GPT2LMHeadModel",
     "GPT2Tokenizer",
@@ -104,6 +135,13 @@ __all__ = [
     "UniSpeechForPreTraining",
     "UniSpeechForSequenceClassification",
     "UniSpeechModel",
+    "UniSpeechSatConfig",
+    "UniSpeechSatForAudioFrameClassification",
+    "UniSpeechSatForCTC",
+    "UniSpeechSatForPreTraining",
+    "UniSpeechSatForSequenceClassification",
+    "UniSpeechSatForXVector",
+    "UniSpeechSatModel",
     "Wav2Vec2CTCTokenizer",
     "Wav2Vec2Config",
     "Wav2Vec2FeatureExtractor",
@@ -114,6 +152,12 @@ __all__ = [
     "Wav2Vec2ForXVector",
     "Wav2Vec2Model",
     "Wav2Vec2Processor",
+    "WavLMConfig",
+    "WavLMForAudioFrameClassification",
+    "WavLMForCTC",
+    "WavLMForSequenceClassification",
+    "WavLMForXVector",
+    "WavLMModel",
 ]
 
 _HOMES = {
@@ -129,6 +173,10 @@ _HOMES = {
     "edgespeech.models.decoders.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
     "edgespeech.models.encoder_decoder.model": ("SpeechEncoderDecoderModel",),
     "edgespeech.models.encoder_decoder.configuration": ("SpeechEncoderDecoderConfig",),
+    "edgespeech.models.encoders.data2vec": (
+        *("Data2VecAudioConfig", "Data2VecAudioForAudioFrameClassification", "Data2VecAudioForCTC"),
+        *("Data2VecAudioForSequenceClassification", "Data2VecAudioForXVector", "Data2VecAudioModel"),
+    ),
     "edgespeech.models.encoders.hubert": (
         "HubertConfig",
         "HubertForCTC",
@@ -139,9 +187,18 @@ _HOMES = {
         *("UniSpeechConfig", "UniSpeechForCTC", "UniSpeechForPreTraining"),
         *("UniSpeechForSequenceClassification", "UniSpeechModel"),
     ),
+    "edgespeech.models.encoders.unispeech_sat": (
+        *("UniSpeechSatConfig", "UniSpeechSatForAudioFrameClassification", "UniSpeechSatForCTC"),
+        *("UniSpeechSatForPreTraining", "UniSpeechSatForSequenceClassification", "UniSpeechSatForXVector"),
+        "UniSpeechSatModel",
+    ),
     "edgespeech.models.encoders.wav2vec2": (
         *("Wav2Vec2Config", "Wav2Vec2ForAudioFrameClassification", "Wav2Vec2ForCTC"),
         *("Wav2Vec2ForPreTraining", "Wav2Vec2ForSequenceClassification", "Wav2Vec2ForXVector", "Wav2Vec2Model"),
+    ),
+    "edgespeech.models.encoders.wavlm": (
+        *("WavLMConfig", "WavLMForAudioFrameClassification", "WavLMForCTC"),
+        *("WavLMForSequenceClassification", "WavLMForXVector", "WavLMModel"),
     ),
     "edgespeech.processing": (
         *("AutoFeatureExtractor", "AutoProcessor", "AutoTokenizer"),

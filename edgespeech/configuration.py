@@ -34,6 +34,7 @@ LEAST = {
     "conv_stride": 1,
     "num_conv_pos_embeddings": 1,
     "num_conv_pos_embedding_groups": 1,
+    "conv_pos_kernel_size": 1,
     "adapter_kernel_size": 1,
     "adapter_stride": 1,
     "num_adapter_layers": 0,
@@ -53,6 +54,7 @@ class Config:
     """
 
     model_type: ClassVar[str]
+    unread: ClassVar[frozenset[str]] = frozenset()  # fields that a file may hold, and that no model of the family reads
 
     extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
@@ -122,7 +124,7 @@ class Config:
             ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
             CheckpointError: `model_type` is another family's.
         """
-        known = signature(cls).parameters.keys() - {"extra"}
+        known = signature(cls).parameters.keys() - {"extra"} - cls.unread
         unknown = sorted(overrides.keys() - known - {"model_type"})
         if unknown:
             raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
@@ -146,7 +148,8 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of a `config.json`, `model_type` and unknown keys included."""
-        own = {entry.name: getattr(self, entry.name) for entry in fields(self) if entry.name != "extra"}
+        names = (entry.name for entry in fields(self) if entry.name not in {"extra", *self.unread})
+        own = {name: getattr(self, name) for name in names}
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
         return {**self.extra, **plain, "model_type": self.model_type}
 
@@ -188,7 +191,7 @@ def _spelled(hint: Any) -> str:
 
 @dataclass(kw_only=True)
 class SpeechEncoderConfig(Config):
-    """Architecture of the encoder that wav2vec2, HuBERT and UniSpeech share; the defaults are the base size's.
+    """Architecture of the encoder that all families share; the defaults are wav2vec2's base size.
 
     Sizes are in channels, kernels and strides in frames of their layer's input. A family's class states only where its
     published defaults differ. https://arxiv.org/abs/2006.11477, https://arxiv.org/abs/2106.07447,
@@ -298,6 +301,26 @@ class SpeechEncoderConfig(Config):
         return (self.output_hidden_size or self.hidden_size) if self.add_adapter else self.hidden_size
 
     @property
+    def positional_kernel(self) -> int:
+        """Frames that a positional convolution sees at once."""
+        return self.num_conv_pos_embeddings
+
+    @property
+    def positional_layers(self) -> int | None:
+        """Positional convolutions, one behind the other, with a norm behind each; None: a single one without it."""
+        return None
+
+    @property
+    def relative_positions(self) -> tuple[int, int] | None:
+        """Buckets of distances for which attention has biases, and the first distance of the last; None: no biases."""
+        return None
+
+    @property
+    def has_masking_vector(self) -> bool:
+        """Whether there is a vector that stands for hidden frames."""
+        return self.mask_time_prob > 0 or self.mask_feature_prob > 0
+
+    @property
     def inputs_to_logits_ratio(self) -> int:
         """Samples of audio per frame of the conv stack (320 for the published models: 20 ms at 16 kHz)."""
         ratio = 1
@@ -327,7 +350,7 @@ class SpeechEncoderConfig(Config):
                 f"{len(self.conv_dim)}, {len(self.conv_kernel)} and {len(self.conv_stride)}"
             )
         for name, least in LEAST.items():
-            value = getattr(self, name)
+            value = getattr(self, name) if name in _hints(type(self)) else None
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {value}")
         for name in RATES:

@@ -102,6 +102,21 @@ class PreTrainingOutput(ModelOutput):
 
 
 @dataclass
+class FeaturePreTrainingOutput(ModelOutput):
+    """Of UniSpeech-SAT's pre-training, which has no loss here.
+
+    `logits`: the normalised features below the transformer (batch, frames, conv_dim), under the reference library's
+    name for them; `projected_states`: the encoder's states (batch, frames, hidden). The rest as above.
+    """
+
+    loss: Tensor | None
+    logits: Tensor
+    projected_states: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+    attentions: tuple[Tensor, ...] | None = None
+
+
+@dataclass
 class CausalLMOutput(ModelOutput):
     """Of a text decoder: `loss` (a scalar, with labels) and `logits` (batch, length, vocabulary).
 

@@ -12,7 +12,7 @@ from torch.overrides import TorchFunctionMode
 from edgespeech.checkpoint import load_into, read_weights, resolve, staged, write_json, write_weights
 from edgespeech.configuration import CONFIG, Config, SpeechEncoderConfig
 from edgespeech.encoder.features import FeatureProjection
-from edgespeech.encoder.transformer import PositionalConv
+from edgespeech.encoder.positions import PositionalConv
 from edgespeech.errors import ConfigError
 
 ModelT = TypeVar("ModelT", bound="PreTrainedModel")
@@ -165,13 +165,17 @@ def draw(model: nn.Module, config: SpeechEncoderConfig) -> None:
         if isinstance(module, nn.Linear):
             module.weight.normal_(0.0, config.initializer_range)
             module.bias.zero_()
+        elif isinstance(module, nn.Embedding):
+            module.weight.normal_(0.0, config.initializer_range)
         elif isinstance(module, nn.Conv1d) and not hasattr(module, "parametrizations"):
             nn.init.kaiming_normal_(module.weight)
             if module.bias is not None:
                 bound = math.sqrt(module.groups / (module.in_channels * module.kernel_size[0]))
                 module.bias.uniform_(-bound, bound)
     for module in model.modules():  # after the general rules, those that differ
-        if isinstance(module, PositionalConv):
+        if isinstance(module, PositionalConv) and module.layer_norm is not None:
+            nn.init.zeros_(module.conv.bias)  # type: ignore[arg-type]
+        elif isinstance(module, PositionalConv):
             fan = module.conv.kernel_size[0] * module.conv.in_channels
             weight = torch.randn_like(module.conv.weight) * (2 * math.sqrt(1 / fan))
             if module.batch_norm is None:

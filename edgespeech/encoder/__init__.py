@@ -1,4 +1,4 @@
-"""The speech encoder that wav2vec2, HuBERT and UniSpeech share, in the order in which audio passes through it."""
+"""The speech encoder that all families share, in the order in which audio passes through it."""
 
 from edgespeech.encoder.encoder import EncoderOutput, SpeechEncoder
 

@@ -26,7 +26,7 @@ class EncoderOutput:
 
 
 class SpeechEncoder(nn.Module):
-    """The encoder of wav2vec2, HuBERT and UniSpeech; the configuration says which.
+    """The encoder of all families; the configuration says which.
 
     With `lengths`, a padded batch gives each utterance what it gets alone. Without, nothing is masked.
     """
@@ -36,7 +36,7 @@ class SpeechEncoder(nn.Module):
         self.config = config
         self.feature_extractor = FeatureExtractor(config)
         self.feature_projection = FeatureProjection(config)
-        if config.mask_time_prob > 0 or config.mask_feature_prob > 0:
+        if config.has_masking_vector:
             self.masked_spec_embed = nn.Parameter(torch.empty(config.hidden_size).uniform_())
         self.encoder = Transformer(config)
         self.adapter = Adapter(config) if config.add_adapter else None

@@ -1,98 +1,27 @@
-"""The transformer: positional convolution, attention and feed-forward layers, pre- or post-norm."""
+"""The transformer: attention and feed-forward layers, pre- or post-norm. Where frames stand is said in `positions`."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torch.nn.utils import parametrizations
 
 from edgespeech.activations import activation
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.lengths import real
+from edgespeech.encoder.positions import RelativePositions, positional
 
 MASKED = -1e4  # added to the scores of padded frames: exp underflows to 0 in float32, and float16 can hold it
-
-
-class PositionalConv(nn.Module):
-    """A grouped convolution over time whose output is added to its input in place of position embeddings.
-
-    `before` counts the frames of zeros to the left; with `taps - 1 - before` to the right, the length stays as it is.
-    """
-
-    def __init__(self, config: SpeechEncoderConfig) -> None:
-        super().__init__()
-        kernel = config.num_conv_pos_embeddings
-        self.before = kernel // 2
-        self.conv = nn.Conv1d(
-            config.hidden_size,
-            config.hidden_size,
-            kernel,
-            padding=kernel // 2,
-            groups=config.num_conv_pos_embedding_groups,
-        )
-        self.batch_norm = nn.BatchNorm1d(config.hidden_size) if config.conv_pos_batch_norm else None
-        if self.batch_norm is None:
-            parametrizations.weight_norm(self.conv, name="weight", dim=2)
-        self.surplus = 1 - kernel % 2  # an even kernel with kernel // 2 of padding gives one frame too many
-        self.activation = activation(config.feat_extract_activation)
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """(batch, frames, hidden) -> the same shape; frames where `mask` (batch, frames) is false count as zero."""
-        x = x.transpose(1, 2)  # (batch, hidden, frames)
-        if self.batch_norm is not None:
-            x = self.batch_norm(x)
-        if mask is not None:
-            x = x * mask[:, None].to(x.dtype)
-        x = self.depthwise(x) if self.is_depthwise else self.conv(x)
-        if self.surplus and not self.is_depthwise:
-            x = x[:, :, : -self.surplus]
-        return self.activation(x).transpose(1, 2)
-
-    @property
-    def is_depthwise(self) -> bool:
-        """Whether each channel has a kernel of its own."""
-        return self.conv.groups == self.conv.out_channels
-
-    def depthwise(self, x: Tensor) -> Tensor:
-        """(batch, hidden, frames) -> the same shape, as a convolution over an image of one row.
-
-        That form has fast kernels everywhere: ONNX Runtime takes 8 to 20 times as long for the other one, where the
-        kernel spans hundreds of frames. Taps that reach beyond the audio see only zeros; where its length is known,
-        they are left out.
-        """
-        weight, before = self.conv.weight, self.before
-        if not torch.compiler.is_exporting():
-            weight, before = within(weight, before, x.shape[2])
-        return self.over_row(F.pad(x, (before, weight.shape[2] - 1 - before)), weight)
-
-    def over_row(self, x: Tensor, weight: Tensor) -> Tensor:
-        """(batch, hidden, frames + taps - 1) with a kernel (hidden, 1, taps) -> (batch, hidden, frames)."""
-        return F.conv2d(x.unsqueeze(2), weight.unsqueeze(2), self.conv.bias, groups=self.conv.groups).squeeze(2)
-
-    @torch.no_grad()
-    def trim(self) -> None:
-        """Leave out taps at the ends of a kernel for each channel that are zero in all; weight norm must be folded."""
-        used = self.conv.weight.ne(0).any(dim=1).any(dim=0).nonzero()
-        if self.is_depthwise and len(used):
-            first, last = int(used[0]), int(used[-1]) + 1
-            self.conv.weight = nn.Parameter(self.conv.weight[:, :, first:last].clone(), requires_grad=False)
-            self.conv.kernel_size = (last - first,)
-            self.before -= first
-
-
-def within(weight: Tensor, before: int, frames: int) -> tuple[Tensor, int]:
-    """The taps of a kernel (channels, channels in a group, taps) that can see one of `frames`; and the zeros before."""
-    first, last = max(0, before - frames + 1), min(weight.shape[2], before + frames)
-    if first >= last:  # none can
-        return torch.zeros_like(weight[:, :, :1]), 0
-    return weight[:, :, first:last], before - first
+GATE_TERMS = 4  # outputs whose sum is one gate, in every checkpoint
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention."""
+    """Multi-head self-attention. With relative positions each head has biases by distance, and a gate for each frame.
 
-    def __init__(self, config: SpeechEncoderConfig) -> None:
+    Biases are those of the first layer in all, gates each layer's own: https://arxiv.org/abs/2110.13900 (section 3.2).
+    """
+
+    def __init__(self, config: SpeechEncoderConfig, is_first: bool) -> None:
         super().__init__()
         size = config.hidden_size
         self.heads = config.num_attention_heads
@@ -102,20 +31,38 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(size, size)
         self.q_proj = nn.Linear(size, size)
         self.out_proj = nn.Linear(size, size)
+        if config.relative_positions is not None:
+            self.gru_rel_pos_const = nn.Parameter(torch.ones(1, self.heads, 1, 1))
+            self.gru_rel_pos_linear = nn.Linear(self.head_dim, 2 * GATE_TERMS)
+            if is_first:
+                self.rel_attn_embed = RelativePositions(*config.relative_positions, self.heads)
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, bias: Tensor | None, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """(batch, frames, hidden) -> (batch, frames, hidden), weights (batch, heads, frames, frames).
 
-        `bias` (batch, 1, 1, frames) is added to the scores.
+        `bias` (batch, 1, 1, frames) is added to the scores, and so are `positions` (heads, frames, frames), gated.
         """
         query = self.split(self.q_proj(x)) * self.head_dim**-0.5
         key, value = self.split(self.k_proj(x)), self.split(self.v_proj(x))
         scores = query @ key.transpose(2, 3)  # (batch, heads, frames, frames)
+        if positions is not None:
+            scores = scores + self.gate(x) * positions
         if bias is not None:
             scores = scores + bias
         weights = self.dropout(scores.softmax(-1))
         mixed = (weights @ value).transpose(1, 2)  # (batch, frames, heads, head_dim)
         return self.out_proj(mixed.flatten(2)), weights
+
+    def gate(self, x: Tensor) -> Tensor:
+        """(batch, frames, hidden) -> the factor on the biases of each frame, (batch, heads, frames, 1).
+
+        Two gates follow from a frame's own channels of a head; each is a sum of terms, whose weights are added first.
+        """
+        layer = self.gru_rel_pos_linear
+        weight = layer.weight.view(2, GATE_TERMS, self.head_dim).sum(1)  # (2, head_dim)
+        gates = F.linear(self.split(x), weight, layer.bias.view(2, GATE_TERMS).sum(1)).sigmoid()
+        update, reset = gates[..., :1], gates[..., 1:]
+        return update * (reset * self.gru_rel_pos_const - 1) + 2
 
     def split(self, x: Tensor) -> Tensor:
         """(batch, frames, hidden) -> (batch, heads, frames, head_dim)."""
@@ -156,10 +103,10 @@ class LanguageAdapter(nn.Module):
 class TransformerLayer(nn.Module):
     """Attention and feed-forward with their norms before (`do_stable_layer_norm`) or after them."""
 
-    def __init__(self, config: SpeechEncoderConfig) -> None:
+    def __init__(self, config: SpeechEncoderConfig, is_first: bool = False) -> None:
         super().__init__()
         self.pre_norm = config.do_stable_layer_norm
-        self.attention = Attention(config)
+        self.attention = Attention(config, is_first)
         self.dropout = nn.Dropout(config.hidden_dropout)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.feed_forward = FeedForward(config)
@@ -168,9 +115,9 @@ class TransformerLayer(nn.Module):
         if self.pre_norm and config.adapter_attn_dim is not None:
             self.adapter_layer = LanguageAdapter(config.hidden_size, config.adapter_attn_dim)
 
-    def forward(self, x: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor]:
-        """(batch, frames, hidden) -> (batch, frames, hidden), attention weights."""
-        mixed, weights = self.attention(self.layer_norm(x) if self.pre_norm else x, bias)
+    def forward(self, x: Tensor, bias: Tensor | None, positions: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """(batch, frames, hidden) -> (batch, frames, hidden), attention weights; see `Attention` for the rest."""
+        mixed, weights = self.attention(self.layer_norm(x) if self.pre_norm else x, bias, positions)
         x = x + self.dropout(mixed)
         if self.pre_norm:
             x = x + self.feed_forward(self.final_layer_norm(x))
@@ -204,10 +151,11 @@ class Transformer(nn.Module):
         super().__init__()
         self.pre_norm = config.do_stable_layer_norm
         self.layerdrop = config.layerdrop
-        self.pos_conv_embed = PositionalConv(config)
+        self.pos_conv_embed = positional(config)
         self.layer_norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.dropout = nn.Dropout(config.hidden_dropout)
-        self.layers = nn.ModuleList(TransformerLayer(config) for _ in range(config.num_hidden_layers))
+        self.layers = nn.ModuleList(TransformerLayer(config, n == 0) for n in range(config.num_hidden_layers))
+        self.has_relative_positions = config.relative_positions is not None and config.num_hidden_layers > 0
 
     def forward(self, x: Tensor, lengths: Tensor | None, trace: Trace) -> Tensor:
         """(batch, frames, hidden) -> (batch, frames, hidden); `lengths` (batch,) counts the real frames."""
@@ -221,10 +169,21 @@ class Transformer(nn.Module):
             x = self.layer_norm(x)
         x = self.dropout(x)
         trace.saw(x)
-        for layer in self.layers:
-            if self.training and torch.rand(()) < self.layerdrop:  # https://arxiv.org/abs/1909.11556
+        positions = self.positions(x.shape[1])
+        for index, layer in enumerate(self.layers):
+            is_droppable = self.training and (index > 0 or positions is None)
+            if is_droppable and torch.rand(()) < self.layerdrop:  # https://arxiv.org/abs/1909.11556
                 trace.saw(x)  # one state for each layer, which a weighted sum of them needs
                 continue
-            x, weights = layer(x, bias)
+            x, weights = layer(x, bias, positions)
+            if positions is not None and trace.attentions is not None:  # as the reference library shows them
+                weights = weights.mean(1, keepdim=True).expand_as(weights)
             trace.saw(x, weights)
         return self.layer_norm(x) if self.pre_norm else x
+
+    def positions(self, frames: int) -> Tensor | None:
+        """Return the biases by distance that all layers share, (heads, frames, frames); None where there are none."""
+        if not self.has_relative_positions:
+            return None
+        biases: Tensor = self.layers[0].attention.rel_attn_embed(frames)  # type: ignore[union-attr, operator]
+        return biases

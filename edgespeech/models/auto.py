@@ -8,44 +8,17 @@ from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import UnknownModelError
-from edgespeech.models.encoders.hubert import HubertForCTC, HubertForSequenceClassification
-from edgespeech.models.encoders.unispeech import (
-    UniSpeechForCTC,
-    UniSpeechForPreTraining,
-    UniSpeechForSequenceClassification,
-)
-from edgespeech.models.encoders.wav2vec2 import (
-    Wav2Vec2ForAudioFrameClassification,
-    Wav2Vec2ForCTC,
-    Wav2Vec2ForPreTraining,
-    Wav2Vec2ForSequenceClassification,
-    Wav2Vec2ForXVector,
-)
+from edgespeech.models.encoders.table import classes
 from edgespeech.models.heads.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.models.heads.pretraining import SpeechWithQuantizer
 from edgespeech.models.heads.xvector import SpeechForXVector
 
-CTC_CLASSES: dict[str, type[SpeechForCTC]] = {
-    kind.config_class.model_type: kind for kind in (Wav2Vec2ForCTC, HubertForCTC, UniSpeechForCTC)
-}
-CLASSIFIER_CLASSES: dict[str, type[SpeechForSequenceClassification]] = {
-    kind.config_class.model_type: kind
-    for kind in (
-        Wav2Vec2ForSequenceClassification,
-        HubertForSequenceClassification,
-        UniSpeechForSequenceClassification,
-    )
-}
-FRAME_CLASSIFIER_CLASSES: dict[str, type[SpeechForAudioFrameClassification]] = {
-    kind.config_class.model_type: kind for kind in (Wav2Vec2ForAudioFrameClassification,)
-}
-XVECTOR_CLASSES: dict[str, type[SpeechForXVector]] = {
-    kind.config_class.model_type: kind for kind in (Wav2Vec2ForXVector,)
-}
-PRE_TRAINING_CLASSES: dict[str, type[SpeechWithQuantizer]] = {
-    kind.config_class.model_type: kind for kind in (Wav2Vec2ForPreTraining, UniSpeechForPreTraining)
-}
+CTC_CLASSES = classes(SpeechForCTC)
+CLASSIFIER_CLASSES = classes(SpeechForSequenceClassification)
+FRAME_CLASSIFIER_CLASSES = classes(SpeechForAudioFrameClassification)
+XVECTOR_CLASSES = classes(SpeechForXVector)
+PRE_TRAINING_CLASSES = classes(SpeechWithQuantizer)
 
 
 class AutoModelForCTC:

@@ -14,6 +14,8 @@ HEADS = frozenset(
     (
         "classifier",
         "ctc_proj",
+        "label_embeddings_concat",
+        "layer_norm_for_extract",
         "feature_extractor",  # of the x-vector head; the encoder's own stands under the family's prefix
         "layer_weights",
         "lm_head",
@@ -22,6 +24,7 @@ HEADS = frozenset(
         "project_q",
         "projector",
         "quantizer",
+        "speaker_proj",
         "tdnn",
     )
 )

@@ -110,8 +110,8 @@ def test_other_float_types_are_loaded_as_float32(folder: Path, kind: torch.dtype
     ("family", "head"),
     [
         *((family, head) for family in FAMILIES for head in ("ForCTC", "ForSequenceClassification")),
-        *((family, "ForPreTraining") for family in ("wav2vec2", "unispeech")),
-        *(("wav2vec2", head) for head in ("ForXVector", "ForAudioFrameClassification")),
+        *((family, "ForPreTraining") for family in ("wav2vec2", "unispeech", "unispeech-sat")),
+        *((family, head) for family in ("wav2vec2", "wavlm") for head in ("ForXVector", "ForAudioFrameClassification")),
     ],
 )
 def test_an_encoder_out_of_a_checkpoint_with_a_head(tmp_path: Path, family: Family, head: str) -> None:

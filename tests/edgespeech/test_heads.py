@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from checkpoints import CLASSES, FAMILIES, XVECTOR, Family, Head, make_checkpoint, make_model, waveforms
+from checkpoints import (
+    CLASSES,
+    FAMILIES,
+    THEIR_MASKS,
+    XVECTOR,
+    Family,
+    Head,
+    make_checkpoint,
+    make_model,
+    waveforms,
+)
 from gradients import same_gradients
 from torch import Tensor
 
@@ -25,10 +35,10 @@ AUTO = {
     FRAME: AutoModelForAudioFrameClassification,
     XVEC: AutoModelForAudioXVector,
 }
+WITH_ALL: tuple[Family, ...] = ("wav2vec2", "unispeech-sat", "wavlm", "data2vec-audio")
 OF_FAMILIES: list[tuple[Family, Head]] = [
     *((family, UTTERANCE) for family in FAMILIES),
-    ("wav2vec2", FRAME),
-    ("wav2vec2", XVEC),
+    *((family, head) for family in WITH_ALL for head in (FRAME, XVEC)),
 ]
 FORMS: dict[str, dict[str, Any]] = {
     "base": {},
@@ -39,6 +49,7 @@ CASES = [
     *(pytest.param(*kind, form, id=f"{''.join(kind)}: {name}") for kind in OF_FAMILIES for name, form in FORMS.items()),
     pytest.param("hubert", UTTERANCE, {"conv_pos_batch_norm": True, "classifier_proj_size": 9}, id="batch norm"),
     pytest.param("wav2vec2", XVEC, {"add_adapter": True, "num_adapter_layers": 1}, id="adapter"),
+    pytest.param("wavlm", XVEC, {"num_buckets": 8, "max_bucket_distance": 5, **LARGE, **WEIGHTED}, id="distances"),
     pytest.param("wav2vec2", XVEC, {"add_adapter": True, "output_hidden_size": 20, **WEIGHTED}, id="unused adapter"),
     pytest.param("wav2vec2", XVEC, {"tdnn_dim": [6], "tdnn_kernel": [1], "tdnn_dilation": [1]}, id="one convolution"),
 ]
@@ -88,7 +99,8 @@ def test_outputs_losses_and_gradients(tmp_path: Path, family: Family, head: Head
     assert torch.equal(graph, result.embeddings if head == XVEC else result.logits)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@THEIR_MASKS
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "data2vec-audio"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_padding_as_in_the_reference_where_that_masks_it(tmp_path: Path, family: Family, weighted: bool) -> None:
     """With layer norm the reference library leaves the padding out of an utterance's class too."""
@@ -274,7 +286,7 @@ def test_checkpoints_of_other_heads(tmp_path: Path, family: Family, head: Head) 
 @pytest.mark.parametrize("head", [FRAME, XVEC])
 def test_families_without_a_head(tmp_path: Path, head: Head) -> None:
     make_checkpoint(tmp_path, "hubert", head=UTTERANCE)
-    with pytest.raises(UnknownModelError, match=r"has model_type 'hubert'; .* are known for: wav2vec2"):
+    with pytest.raises(UnknownModelError, match=r"has model_type 'hubert'; .* are known for: data2vec-audio, "):
         AUTO[head].from_pretrained(tmp_path)
 
 
@@ -308,6 +320,17 @@ def test_freezing(tmp_path: Path, family: Family, head: Head) -> None:
             getattr(model, step)()
             learning.append({name for name, weight in model.named_parameters() if weight.requires_grad})
         assert learning[0] == learning[1]
+
+
+def test_the_layer_that_holds_the_biases_is_never_dropped(tmp_path: Path) -> None:
+    """As in the reference library: WavLM's first layer has what all others need."""
+    ours, theirs = pair(tmp_path, "wavlm", UTTERANCE, layerdrop=1.0)
+    audio, _ = waveforms(6000)
+    result, expected = (model(audio, output_hidden_states=True) for model in (ours, theirs))
+    assert len(result.hidden_states) == 3
+    close(result.hidden_states[1], expected.hidden_states[-1], "the first layer's")
+    close(result.logits, expected.logits, "logits")
+    assert torch.equal(result.hidden_states[2], result.hidden_states[1])
 
 
 def test_dropped_layers_have_a_state_in_the_mixture(tmp_path: Path) -> None:

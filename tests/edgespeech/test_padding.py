@@ -22,6 +22,9 @@ CASES: dict[str, tuple[Family, dict[str, Any]]] = {
     "adapter of kernel 5": ("wav2vec2", {"add_adapter": True, "adapter_kernel_size": 5, "num_adapter_layers": 2}),
     "adapter of kernel 1": ("wav2vec2", {"add_adapter": True, "adapter_kernel_size": 1, "num_adapter_layers": 2}),
     "adapter of stride 1": ("wav2vec2", {**LARGE, "add_adapter": True, "adapter_stride": 1, "adapter_kernel_size": 4}),
+    "relative positions": ("wavlm", {**LARGE, "num_buckets": 16, "max_bucket_distance": 60}),
+    "positional stack": ("data2vec-audio", {"conv_bias": True, "conv_pos_kernel_size": 6}),
+    "positional stack, adapter": ("data2vec-audio", {"num_conv_pos_embeddings": 2, "add_adapter": True}),
     "language adapters": ("wav2vec2", {**LARGE, "adapter_attn_dim": 5}),
 }
 every_case = pytest.mark.parametrize(("family", "options"), CASES.values(), ids=CASES)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from checkpoints import CLASSES, FAMILIES, Family, make_checkpoint, make_model, waveforms
+from checkpoints import CLASSES, FAMILIES, THEIR_MASKS, Family, make_checkpoint, make_model, waveforms
 from torch import Tensor
 from transformers.activations import ACT2FN
 
@@ -18,23 +18,38 @@ LOGITS_TOLERANCE = 1e-4
 
 LARGE = {"feat_extract_norm": "layer", "conv_bias": True, "do_stable_layer_norm": True}
 ADAPTER = {"add_adapter": True}
+# data2vec has one form of the conv stack and of the norms, and positional convolutions of its own.
+CHOOSING = tuple(family for family in FAMILIES if family != "data2vec-audio")
+ADAPTED: tuple[Family, ...] = ("wav2vec2", "hubert", "unispeech", "unispeech-sat")  # a language's weights in each layer
 
 # Options that change inference, beyond the base (group norm, post-norm) architecture: families, options.
 CASES: dict[str, tuple[tuple[Family, ...], dict[str, Any]]] = {
     "base": (FAMILIES, {}),
-    "large": (FAMILIES, LARGE),
-    "layer norm, post-norm": (FAMILIES, {"feat_extract_norm": "layer"}),
-    "group norm, pre-norm, bias": (FAMILIES, {"do_stable_layer_norm": True, "conv_bias": True}),
+    "large": (CHOOSING, LARGE),
+    "layer norm, post-norm": (CHOOSING, {"feat_extract_norm": "layer"}),
+    "group norm, pre-norm, bias": (CHOOSING, {"do_stable_layer_norm": True, "conv_bias": True}),
+    "bias": (("data2vec-audio",), {"conv_bias": True, "feat_extract_activation": "relu"}),
     "four convolutions": (
         FAMILIES,
         {"conv_dim": [7, 13, 5, 9], "conv_kernel": [11, 4, 1, 6], "conv_stride": [3, 1, 2, 5]},
     ),
     "one convolution": (FAMILIES, {"conv_dim": [10], "conv_kernel": [25], "conv_stride": [16]}),
-    "one convolution, layer norm": (FAMILIES, {**LARGE, "conv_dim": [3], "conv_kernel": [40], "conv_stride": [40]}),
-    "odd positional kernel": (FAMILIES, {"num_conv_pos_embeddings": 7, "num_conv_pos_embedding_groups": 1}),
+    "one convolution, layer norm": (CHOOSING, {**LARGE, "conv_dim": [3], "conv_kernel": [40], "conv_stride": [40]}),
+    "odd positional kernel": (CHOOSING, {"num_conv_pos_embeddings": 7, "num_conv_pos_embedding_groups": 1}),
     "positional kernel 1": (FAMILIES, {"num_conv_pos_embeddings": 1}),
-    "positional kernel 2": (FAMILIES, {"num_conv_pos_embeddings": 2, "num_conv_pos_embedding_groups": 32}),
-    "positional kernel beyond the audio": (FAMILIES, {"num_conv_pos_embeddings": 128}),
+    "positional kernel 2": (CHOOSING, {"num_conv_pos_embeddings": 2, "num_conv_pos_embedding_groups": 32}),
+    "positional kernel beyond the audio": (CHOOSING, {"num_conv_pos_embeddings": 128}),
+    "positional stack, even kernel": (
+        ("data2vec-audio",),
+        {"num_conv_pos_embeddings": 3, "conv_pos_kernel_size": 8, "num_conv_pos_embedding_groups": 1},
+    ),
+    "positional stack, kernels per channel": (
+        ("data2vec-audio",),
+        {"num_conv_pos_embeddings": 2, "conv_pos_kernel_size": 40, "num_conv_pos_embedding_groups": 32},
+    ),
+    "few distances": (("wavlm",), {"num_buckets": 9, "max_bucket_distance": 6}),
+    "distances, large": (("wavlm",), {**LARGE, "num_buckets": 32, "max_bucket_distance": 9}),
+    "distances of one layer": (("wavlm",), {"num_hidden_layers": 1, "num_buckets": 4, "max_bucket_distance": 2}),
     "positional kernel per channel": (
         ("wav2vec2",),
         {"num_conv_pos_embeddings": 300, "num_conv_pos_embedding_groups": 32},
@@ -43,17 +58,18 @@ CASES: dict[str, tuple[tuple[Family, ...], dict[str, Any]]] = {
     "32 heads": (FAMILIES, {"num_attention_heads": 32}),
     "no layers": (FAMILIES, {"num_hidden_layers": 0}),
     "five layers": (FAMILIES, {"num_hidden_layers": 5}),
-    "eps": (FAMILIES, {**LARGE, "layer_norm_eps": 0.3}),
+    "eps": (CHOOSING, {**LARGE, "layer_norm_eps": 0.3}),
+    "eps, post-norm": (("data2vec-audio",), {"layer_norm_eps": 0.3}),
     "activations differ": (FAMILIES, {"hidden_act": "relu", "feat_extract_activation": "gelu_new"}),
     "no masking vector": (FAMILIES, {"mask_time_prob": 0.0, "mask_feature_prob": 0.0}),
     "vocabulary of 1000": (FAMILIES, {"vocab_size": 1000}),
-    "language adapters": (FAMILIES, {**LARGE, "adapter_attn_dim": 6}),
-    "language adapters, post-norm": (FAMILIES, {"adapter_attn_dim": 6}),
+    "language adapters": (ADAPTED, {**LARGE, "adapter_attn_dim": 6}),
+    "language adapters, post-norm": (ADAPTED, {"adapter_attn_dim": 6}),
     "batch norm": (("hubert",), {"conv_pos_batch_norm": True}),
     "batch norm, pre-norm": (("hubert",), {**LARGE, "conv_pos_batch_norm": True, "num_conv_pos_embeddings": 5}),
     "unnormalised projection": (("hubert",), {"feat_proj_layer_norm": False}),
-    "adapter": (("wav2vec2",), ADAPTER),
-    "adapter, large": (("wav2vec2",), {**LARGE, **ADAPTER, "output_hidden_size": 20}),
+    "adapter": (("wav2vec2", "wavlm", "data2vec-audio"), ADAPTER),
+    "adapter, large": (("wav2vec2", "wavlm"), {**LARGE, **ADAPTER, "output_hidden_size": 20}),
     "adapter of one layer": (("wav2vec2",), {**ADAPTER, "num_adapter_layers": 1, "adapter_stride": 1}),
     "adapter of no layer": (("wav2vec2",), {**ADAPTER, "num_adapter_layers": 0, "output_hidden_size": 12}),
     "adapter of kernel 5": (("wav2vec2",), {**ADAPTER, "adapter_kernel_size": 5, "num_adapter_layers": 2}),
@@ -96,9 +112,14 @@ def walk(ours: Any, theirs: Any, audio: Tensor) -> None:
     x = x[0] if isinstance(x, tuple) else x
     close(ours.feature_projection(features)[0], x, "feature projection")
     close(ours.encoder.pos_conv_embed(x, None), theirs.encoder.pos_conv_embed(x), "positional convolution")
+    positions, theirs_positions = ours.encoder.positions(x.shape[1]), None
     for index, (layer, reference) in enumerate(zip(ours.encoder.layers, theirs.encoder.layers, strict=True)):
-        expected = reference(x)
-        close(layer(x, None)[0], expected, f"layer {index}")
+        if positions is None:
+            expected = reference(x)
+        else:  # the first layer makes biases of distances, the others are given them
+            expected, theirs_positions = reference(x, position_bias=theirs_positions)
+            close(positions.repeat(len(x), 1, 1), theirs_positions, f"biases {index}")
+        close(layer(x, None, positions)[0], expected, f"layer {index}")
         x = expected
     if getattr(theirs, "adapter", None) is not None:
         close(ours.adapter(x, None)[0], theirs.adapter(x), "adapter")
@@ -174,6 +195,7 @@ def test_activation(tmp_path: Path, name: str) -> None:
         if options.get("feat_extract_norm") == "layer" and not {"add_adapter", "conv_pos_batch_norm"} & options.keys()
     ],
 )
+@THEIR_MASKS
 @torch.no_grad()
 def test_padded_batch(tmp_path: Path, family: Family, options: dict[str, Any]) -> None:
     ours, theirs = pair(tmp_path, family, **options)
@@ -190,7 +212,7 @@ def test_padded_batch(tmp_path: Path, family: Family, options: dict[str, Any]) -
 
 
 @pytest.mark.parametrize("style", ["weight_g", "parametrizations"])
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("family", CHOOSING)
 def test_both_key_styles_of_weight_norm(tmp_path: Path, family: Family, style: str) -> None:
     from safetensors.torch import load_file, save_file
 
@@ -199,7 +221,7 @@ def test_both_key_styles_of_weight_norm(tmp_path: Path, family: Family, style: s
     weights = load_file(tmp_path / "model.safetensors")
     if style == "weight_g":
         for new, old in table.items():
-            stem = f"{family}.encoder.pos_conv_embed.conv."
+            stem = f"{family.replace('-', '_')}.encoder.pos_conv_embed.conv."
             weights[stem + old] = weights.pop(stem + "parametrizations.weight." + new)
     save_file(weights, tmp_path / "model.safetensors", metadata={"format": "pt"})
     again = getattr(edgespeech, CLASSES[family] + "ForCTC").from_pretrained(tmp_path)

@@ -23,17 +23,9 @@ class HubertModel(SpeechModel):
     base_model_prefix = "hubert"
 
 
-class HubertForCTC(SpeechForCTC):
+class HubertForCTC(SpeechForCTC, encoder=HubertModel):
     """The HuBERT encoder with a CTC head."""
 
-    config_class = HubertConfig
-    base_model_prefix = "hubert"
-    base_model_class = HubertModel
 
-
-class HubertForSequenceClassification(SpeechForSequenceClassification):
+class HubertForSequenceClassification(SpeechForSequenceClassification, encoder=HubertModel):
     """The HuBERT encoder with a classifier of utterances."""
-
-    config_class = HubertConfig
-    base_model_prefix = "hubert"
-    base_model_class = HubertModel

@@ -1,18 +1,34 @@
-"""The speech encoders by the `model_type` of their configuration."""
+"""The families of speech encoders by the `model_type` of their configuration, and the classes that they have.
+
+To add a family: its module, and its name in `FAMILIES`.
+"""
 
 from collections.abc import Mapping
-from typing import Any
+from types import ModuleType
+from typing import Any, TypeVar
 
+from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.errors import UnknownModelError
-from edgespeech.models.encoders.hubert import HubertModel
-from edgespeech.models.encoders.unispeech import UniSpeechModel
-from edgespeech.models.encoders.wav2vec2 import Wav2Vec2Model
+from edgespeech.models.encoders import data2vec, hubert, unispeech, unispeech_sat, wav2vec2, wavlm
 from edgespeech.models.speech import SpeechModel
 
-ENCODER_CLASSES: dict[str, type[SpeechModel]] = {
-    kind.config_class.model_type: kind for kind in (Wav2Vec2Model, HubertModel, UniSpeechModel)
-}
+KindT = TypeVar("KindT", bound=PreTrainedModel)
+
+FAMILIES: tuple[ModuleType, ...] = (wav2vec2, hubert, unispeech, unispeech_sat, wavlm, data2vec)
+
+
+def classes(base: type[KindT]) -> dict[str, type[KindT]]:
+    """Return the families' classes that derive from `base`, such as `SpeechForCTC`, by their `model_type`."""
+    return {
+        kind.config_class.model_type: kind
+        for family in FAMILIES
+        for kind in vars(family).values()
+        if isinstance(kind, type) and issubclass(kind, base) and kind.__module__ == family.__name__
+    }
+
+
+ENCODER_CLASSES: dict[str, type[SpeechModel]] = classes(SpeechModel)
 
 
 def encoder_class(model_type: Any) -> type[SpeechModel]:

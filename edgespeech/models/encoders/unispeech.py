@@ -32,32 +32,20 @@ class UniSpeechModel(SpeechModel):
     base_model_prefix = "unispeech"
 
 
-class UniSpeechForCTC(SpeechForCTC):
+class UniSpeechForCTC(SpeechForCTC, encoder=UniSpeechModel):
     """The UniSpeech encoder with a CTC head."""
 
-    config_class = UniSpeechConfig
-    base_model_prefix = "unispeech"
-    base_model_class = UniSpeechModel
 
-
-class UniSpeechForSequenceClassification(SpeechForSequenceClassification):
+class UniSpeechForSequenceClassification(SpeechForSequenceClassification, encoder=UniSpeechModel):
     """The UniSpeech encoder with a classifier of utterances."""
 
-    config_class = UniSpeechConfig
-    base_model_prefix = "unispeech"
-    base_model_class = UniSpeechModel
 
-
-class UniSpeechForPreTraining(SpeechWithQuantizer):
+class UniSpeechForPreTraining(SpeechWithQuantizer, encoder=UniSpeechModel):
     """The UniSpeech encoder with codebooks.
 
     As in the reference library there is no loss: `ctc_proj` and `dropout` are for the one of the paper, which mixes
     states and quantized features, and are only kept for checkpoints.
     """
-
-    config_class = UniSpeechConfig
-    base_model_prefix = "unispeech"
-    base_model_class = UniSpeechModel
 
     def __init__(self, config: UniSpeechConfig) -> None:
         super().__init__(config)

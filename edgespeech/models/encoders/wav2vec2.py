@@ -25,41 +25,21 @@ class Wav2Vec2Model(SpeechModel):
     base_model_prefix = "wav2vec2"
 
 
-class Wav2Vec2ForCTC(SpeechForCTC):
+class Wav2Vec2ForCTC(SpeechForCTC, encoder=Wav2Vec2Model):
     """The wav2vec2 encoder with a CTC head."""
 
-    config_class = Wav2Vec2Config
-    base_model_prefix = "wav2vec2"
-    base_model_class = Wav2Vec2Model
 
-
-class Wav2Vec2ForSequenceClassification(SpeechForSequenceClassification):
+class Wav2Vec2ForSequenceClassification(SpeechForSequenceClassification, encoder=Wav2Vec2Model):
     """The wav2vec2 encoder with a classifier of utterances."""
 
-    config_class = Wav2Vec2Config
-    base_model_prefix = "wav2vec2"
-    base_model_class = Wav2Vec2Model
 
-
-class Wav2Vec2ForAudioFrameClassification(SpeechForAudioFrameClassification):
+class Wav2Vec2ForAudioFrameClassification(SpeechForAudioFrameClassification, encoder=Wav2Vec2Model):
     """The wav2vec2 encoder with a classifier of frames."""
 
-    config_class = Wav2Vec2Config
-    base_model_prefix = "wav2vec2"
-    base_model_class = Wav2Vec2Model
 
-
-class Wav2Vec2ForXVector(SpeechForXVector):
+class Wav2Vec2ForXVector(SpeechForXVector, encoder=Wav2Vec2Model):
     """The wav2vec2 encoder with an x-vector head."""
 
-    config_class = Wav2Vec2Config
-    base_model_prefix = "wav2vec2"
-    base_model_class = Wav2Vec2Model
 
-
-class Wav2Vec2ForPreTraining(SpeechForPreTraining):
+class Wav2Vec2ForPreTraining(SpeechForPreTraining, encoder=Wav2Vec2Model):
     """The wav2vec2 encoder with codebooks and the contrastive task."""
-
-    config_class = Wav2Vec2Config
-    base_model_prefix = "wav2vec2"
-    base_model_class = Wav2Vec2Model

@@ -16,9 +16,20 @@ from edgespeech.models.speech import SpeechModel
 
 
 class SpeechWithHead(PreTrainedModel):
-    """A speech encoder under its family's prefix, and a head beside it. The families' classes name their encoder."""
+    """A speech encoder under its family's prefix, and a head beside it.
+
+    A family's class names its encoder, from which prefix and configuration follow:
+    `class HubertForCTC(SpeechForCTC, encoder=HubertModel)`.
+    """
 
     base_model_class: ClassVar[type[SpeechModel]]
+
+    def __init_subclass__(cls, encoder: type[SpeechModel] | None = None) -> None:
+        super().__init_subclass__()
+        if encoder is not None:
+            cls.base_model_class = encoder
+            cls.base_model_prefix = encoder.base_model_prefix
+            cls.config_class = encoder.config_class
 
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__()

@@ -4,6 +4,8 @@ https://arxiv.org/abs/2006.11477 (section 3). Which frames are hidden, and which
 `encoder.spec_augment.spans` draws the ones, `sample_negatives` the others.
 """
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -20,7 +22,7 @@ from edgespeech.models.heads.head import SpeechWithHead
 class GumbelVectorQuantizer(nn.Module):
     """Product quantization: one entry of each codebook, side by side, https://arxiv.org/abs/1611.01144 in training."""
 
-    def __init__(self, config: SpeechEncoderConfig) -> None:
+    def __init__(self, config: SpeechEncoderConfig, size_in: int) -> None:
         super().__init__()
         self.groups, self.entries = config.num_codevector_groups, config.num_codevectors_per_group
         if min(self.groups, self.entries, config.codevector_dim) < 1 or config.codevector_dim % self.groups:
@@ -30,7 +32,7 @@ class GumbelVectorQuantizer(nn.Module):
             )
         size = config.codevector_dim // self.groups
         self.codevectors = nn.Parameter(torch.empty(1, self.groups * self.entries, size).uniform_())
-        self.weight_proj = nn.Linear(config.conv_dim[-1], self.groups * self.entries)
+        self.weight_proj = nn.Linear(size_in, self.groups * self.entries)
         nn.init.normal_(self.weight_proj.weight)
         nn.init.zeros_(self.weight_proj.bias)
         self.temperature = 2.0  # of the noise in training, where it is lowered step by step
@@ -57,14 +59,17 @@ class GumbelVectorQuantizer(nn.Module):
 
 
 class SpeechWithQuantizer(SpeechWithHead):
-    """What the families' pre-training shares: an encoder, and codebooks for the features before it."""
+    """What the families' pre-training shares: an encoder, and codebooks for the features below it or its states."""
+
+    quantizes: ClassVar[Literal["features", "states"]] = "features"
 
     def __init__(self, config: SpeechEncoderConfig) -> None:
         if config.add_adapter:
             raise ConfigError(f"{type(self).__name__} has no add_adapter; leave it at False")
         super().__init__(config)
         self.dropout_features = nn.Dropout(config.feat_quantizer_dropout)
-        self.quantizer = GumbelVectorQuantizer(config)
+        size = config.conv_dim[-1] if self.quantizes == "features" else config.hidden_size
+        self.quantizer = GumbelVectorQuantizer(config, size)
 
     def set_gumbel_temperature(self, temperature: float) -> None:
         """Set the temperature of the noise by which entries are drawn in training; it begins at 2."""

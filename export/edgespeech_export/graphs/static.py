@@ -15,7 +15,8 @@ from torch.nn import functional as F
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.adapter import AdapterLayer
 from edgespeech.encoder.features import TimeGroupNorm
-from edgespeech.encoder.transformer import PositionalConv, Trace, within
+from edgespeech.encoder.positions import PositionalConv, PositionalStack, within
+from edgespeech.encoder.transformer import Trace
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.models.speech import SpeechModel
@@ -99,8 +100,9 @@ class StaticEncoder(nn.Module):
             x = transformer.layer_norm(x)
         trace.saw(x)
         bias = (1 - mask)[:, None, None] * self.hidden
+        positions = transformer.positions(x.shape[1])
         for layer in transformer.layers:
-            x, _ = layer(x, bias)
+            x, _ = layer(x, bias, positions)
             trace.saw(x)
         return transformer.layer_norm(x) if transformer.pre_norm else x
 
@@ -116,8 +118,12 @@ class StaticEncoder(nn.Module):
         return x.transpose(1, 2)
 
 
-def positional(layer: PositionalConv, x: Tensor, mask: Tensor) -> Tensor:
+def positional(layer: PositionalConv | PositionalStack, x: Tensor, mask: Tensor) -> Tensor:
     """(1, frames, hidden) -> the same shape, without the part of a long kernel that would only ever see padding."""
+    if isinstance(layer, PositionalStack):
+        for each in layer.layers:
+            x = positional(each, x, mask)  # type: ignore[arg-type]
+        return x
     frames, taps = x.shape[1], layer.conv.weight.shape[2]
     weight, before = within(layer.conv.weight, layer.before, frames)
     if weight.shape[2] == taps and not layer.is_depthwise:
@@ -130,7 +136,7 @@ def positional(layer: PositionalConv, x: Tensor, mask: Tensor) -> Tensor:
         x = layer.over_row(x, weight)
     else:
         x = F.conv1d(x, weight, layer.conv.bias, groups=layer.conv.groups)
-    return layer.activation(x).transpose(1, 2)
+    return layer.activated(x)
 
 
 class FirstProduct(nn.Module):

@@ -10,6 +10,7 @@ from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import CheckpointError, UnknownModelError
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
+from edgespeech.models.encoders.table import ENCODER_CLASSES
 from edgespeech_export.errors import ExportError
 from edgespeech_export.sources import ctc as ctc_source
 from edgespeech_export.sources import encoder_decoder as encoder_decoder_source
@@ -38,7 +39,7 @@ def read(checkpoint: Path, target_lang: str | None) -> Source:
         ExportError: a `target_lang` for a checkpoint without adapters of languages.
     """
     folder = resolve(checkpoint)
-    config = read_json(folder / CONFIG)
+    config = _known(folder / CONFIG)
     if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
         if target_lang is not None:
             raise ExportError(
@@ -56,10 +57,22 @@ def read(checkpoint: Path, target_lang: str | None) -> Source:
 def task_of(checkpoint: Path) -> Task:
     """Return what a checkpoint is for by its config.json alone. Raises CheckpointError as `read` does."""
     folder = resolve(checkpoint)
-    config = read_json(folder / CONFIG)
+    config = _known(folder / CONFIG)
     if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
         return "encoder-decoder"
     return TASKS.get(_head(folder / CONFIG, config.get("architectures")), "ctc")
+
+
+def _known(path: Path) -> dict[str, Any]:
+    """Read a configuration. A family that is not known is named before anything is said of its head."""
+    config: dict[str, Any] = read_json(path)
+    families = (*sorted(ENCODER_CLASSES), SpeechEncoderDecoderModel.config_class.model_type)
+    found = config.get("model_type")
+    if found not in families:
+        raise UnknownModelError(
+            f"{path} is of the family {found!r}, which cannot be exported; {', '.join(families)} can"
+        )
+    return config
 
 
 def _head(path: Path, architectures: Any) -> str:

@@ -16,6 +16,7 @@ from torch.nn.utils import parametrize
 
 from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.encoder.lengths import samples_for
+from edgespeech.encoder.positions import PositionalConv
 from edgespeech.models.speech import SpeechModel
 from edgespeech.processing import Wav2Vec2FeatureExtractor
 from edgespeech_export.graphs.graphs import GraphSource
@@ -88,10 +89,11 @@ def hearing(
         CheckpointError: the feature extractor's file is missing or damaged.
     """
     extractor = Wav2Vec2FeatureExtractor.from_pretrained(folder)
-    positional = encoder.encoder.pos_conv_embed
-    if parametrize.is_parametrized(positional.conv, "weight"):
-        parametrize.remove_parametrizations(positional.conv, "weight")
-    positional.trim()
+    for layer in encoder.encoder.pos_conv_embed.modules():
+        if isinstance(layer, PositionalConv):
+            if parametrize.is_parametrized(layer.conv, "weight"):
+                parametrize.remove_parametrizations(layer.conv, "weight")
+            layer.trim()
     layers = encoder.convolutions if layers is None else layers
     kernels, strides, paddings = zip(*layers, strict=True)
     hop, shortest = int(np.prod(strides)), samples_for(least, layers)

@@ -275,7 +275,7 @@ def test_options_of_joined_checkpoints(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="give a checkpoint of the decoder, or the decoder itself as decoder_model"):
         join(first)
     with pytest.raises(
-        UnknownModelError, match=r"encoder .*second has model_type 'bart'; known are: hubert, unispeech"
+        UnknownModelError, match=r"encoder .*second has model_type 'bart'; known are: data2vec-audio, hubert"
     ):
         join(second, second)
     with pytest.raises(UnknownModelError, match=r"decoder .*first has model_type 'wav2vec2'; known are: bart, bert"):

@@ -241,8 +241,12 @@ def test_assignment() -> None:
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [
-        ({"encoder": {"model_type": "sew"}}, UnknownModelError, "encoder has model_type 'sew'; known are: hubert, uni"),
-        ({"encoder": {"hidden_size": 8}}, UnknownModelError, "encoder has model_type None; known are: hubert, "),
+        (
+            {"encoder": {"model_type": "sew"}},
+            UnknownModelError,
+            "encoder has model_type 'sew'; known are: data2vec-audio, ",
+        ),
+        ({"encoder": {"hidden_size": 8}}, UnknownModelError, "encoder has model_type None; known are: data2vec"),
         (
             {"decoder": {"model_type": "llama"}},
             UnknownModelError,

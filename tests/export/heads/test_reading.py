@@ -75,9 +75,18 @@ def test_heads_that_cannot_be_exported(changed: Any, architectures: Any, match: 
     refused(changed("class-35", lambda config: config.update(architectures=architectures)), CheckpointError, match)
 
 
+@pytest.mark.parametrize("family", ["sew-d", "wav2vec2-conformer", None])
+@pytest.mark.parametrize("head", ["ForCTC", "Model", "ForPreTraining", "ForXVector"])
+def test_a_family_that_is_not_known_is_named_whatever_its_head(changed: Any, family: Any, head: str) -> None:
+    folder = changed("class-35", lambda config: config.update(model_type=family, architectures=[f"Any{head}"]))
+    refused(folder, UnknownModelError, f"of the family {family!r}, which cannot be exported; data2vec-audio, hubert, ")
+
+
 def test_a_head_that_its_family_does_not_have(changed: Any) -> None:
     folder = changed("class-hubert", lambda config: config.update(architectures=["HubertForXVector"]))
-    refused(folder, UnknownModelError, "model_type 'hubert'; x-vector models are known for: wav2vec2")
+    refused(
+        folder, UnknownModelError, "model_type 'hubert'; x-vector models are known for: data2vec-audio, unispeech-sat"
+    )
 
 
 def test_a_classifier_that_does_not_say_so_is_no_ctc_model(changed: Any) -> None:

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 from edgespeech import Wav2Vec2Config, Wav2Vec2Model
 from edgespeech.encoder.features import FeatureExtractor, TimeGroupNorm
 from edgespeech.encoder.lengths import real
-from edgespeech.encoder.transformer import PositionalConv
+from edgespeech.encoder.positions import PositionalConv
 
 
 def config(**options):
