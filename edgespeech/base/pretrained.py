@@ -14,6 +14,7 @@ from edgespeech.configuration import CONFIG, Config, SpeechEncoderConfig
 from edgespeech.encoder.features import FeatureProjection
 from edgespeech.encoder.positions import PositionalConv
 from edgespeech.errors import ConfigError
+from edgespeech.models.leftovers import without_leftovers
 
 ModelT = TypeVar("ModelT", bound="PreTrainedModel")
 
@@ -95,14 +96,16 @@ class PreTrainedModel(nn.Module):
         return {}
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """Return a checkpoint's weights under this model's names.
+        """Return a checkpoint's weights under this model's names, without leftovers that are known by name.
 
         The vector that hides frames in training is left out where the model has none, and drawn where the checkpoint
         has none (as in facebook/wav2vec2-base-960h): inference does not use it.
         """
+        own = self.state_dict()
+        weights = without_leftovers(weights, own, self.base_model_prefix)
         mine, theirs = (
             {name: tensor for name, tensor in table.items() if name.endswith("masked_spec_embed")}
-            for table in (self.state_dict(), weights)
+            for table in (own, weights)
         )
         drawn = {name: torch.rand_like(tensor) for name, tensor in mine.items() if name not in theirs}
         unused = theirs.keys() - mine.keys()

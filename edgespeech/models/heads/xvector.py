@@ -16,6 +16,7 @@ from edgespeech.errors import ConfigError
 from edgespeech.models.heads.classification import checked_classes
 from edgespeech.models.heads.head import StatesHead, float_mask
 
+OBJECTIVE = "objective.weight"
 LEAST_VARIANCE = 1e-12  # of a channel: the square root has no gradient at 0, where a silent unit's variance is
 
 
@@ -78,6 +79,11 @@ class SpeechForXVector(StatesHead):
         self.objective = AMSoftmaxLoss(config.xvector_output_dim, config.num_labels)
         for part in (self.projector, self.tdnn, self.feature_extractor, self.classifier):
             draw(part, config)
+
+    def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
+        """See `PreTrainedModel.adopted`; the vectors of speakers, which only training uses, are drawn where missing."""
+        fresh = {} if OBJECTIVE in weights else {OBJECTIVE: torch.randn_like(self.objective.weight.detach())}
+        return super().adopted(weights) | fresh
 
     @property
     def tdnn_windows(self) -> tuple[int, ...]:
