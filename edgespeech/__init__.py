@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         Speech2Text2Tokenizer,
         Wav2Vec2CTCTokenizer,
         Wav2Vec2FeatureExtractor,
+        Wav2Vec2PhonemeCTCTokenizer,
         Wav2Vec2Processor,
     )
 
@@ -151,6 +152,7 @@ __all__ = [
     "Wav2Vec2ForSequenceClassification",
     "Wav2Vec2ForXVector",
     "Wav2Vec2Model",
+    "Wav2Vec2PhonemeCTCTokenizer",
     "Wav2Vec2Processor",
     "WavLMConfig",
     "WavLMForAudioFrameClassification",
@@ -205,6 +207,7 @@ _HOMES = {
         *("Wav2Vec2CTCTokenizer", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor"),
         *("BartTokenizer", "BertTokenizer", "GPT2Tokenizer", "MBart50Tokenizer", "MBartTokenizer"),
         *("PreTrainedTokenizerFast", "RobertaTokenizer", "Speech2Text2Processor", "Speech2Text2Tokenizer"),
+        "Wav2Vec2PhonemeCTCTokenizer",
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

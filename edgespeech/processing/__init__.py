@@ -8,6 +8,10 @@ from edgespeech.processing.tokenizers.added_tokens import AddedToken
 from edgespeech.processing.tokenizers.backend import PreTrainedTokenizerFast
 from edgespeech.processing.tokenizers.ctc import Wav2Vec2CTCTokenizer, Wav2Vec2CTCTokenizerOutput
 from edgespeech.processing.tokenizers.mbart import MBart50Tokenizer, MBartTokenizer
+from edgespeech.processing.tokenizers.phonemes import (
+    Wav2Vec2PhonemeCTCTokenizer,
+    Wav2Vec2PhonemeCTCTokenizerOutput,
+)
 from edgespeech.processing.tokenizers.speech2text2 import Speech2Text2Tokenizer
 from edgespeech.processing.tokenizers.text import BartTokenizer, BertTokenizer, GPT2Tokenizer, RobertaTokenizer
 
@@ -29,5 +33,7 @@ __all__ = [
     "Wav2Vec2CTCTokenizer",
     "Wav2Vec2CTCTokenizerOutput",
     "Wav2Vec2FeatureExtractor",
+    "Wav2Vec2PhonemeCTCTokenizer",
+    "Wav2Vec2PhonemeCTCTokenizerOutput",
     "Wav2Vec2Processor",
 ]

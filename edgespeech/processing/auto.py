@@ -26,6 +26,7 @@ from edgespeech.processing.folder import (
 FEATURE_EXTRACTORS = {"Wav2Vec2FeatureExtractor": "edgespeech.processing.feature_extractor"}
 TOKENIZERS = {
     "Wav2Vec2CTCTokenizer": "edgespeech.processing.tokenizers.ctc",
+    "Wav2Vec2PhonemeCTCTokenizer": "edgespeech.processing.tokenizers.phonemes",
     "PreTrainedTokenizerFast": "edgespeech.processing.tokenizers.backend",
     "TokenizersBackend": "edgespeech.processing.tokenizers.backend",
     "BertTokenizer": "edgespeech.processing.tokenizers.text",
@@ -40,6 +41,7 @@ PROCESSORS = {
     "Wav2Vec2Processor": "edgespeech.processing.processor",
     "Speech2Text2Processor": "edgespeech.processing.processor",
 }
+CTC_TOKENIZERS = ("Wav2Vec2CTCTokenizer", "Wav2Vec2PhonemeCTCTokenizer")
 SERIALIZED = "PreTrainedTokenizerFast"  # reads any tokenizer.json
 
 
@@ -118,6 +120,15 @@ class AutoProcessor:
             if _tokenizer(folder) is not None:
                 return AutoTokenizer.from_pretrained(checkpoint, **overrides)
         return _load("processor", PROCESSORS, name, folder, overrides)
+
+
+def ctc_tokenizer(folder: Path, **overrides: Any) -> Any:
+    """Load the tokenizer of a CTC checkpoint: that of phonemes where its files name it, otherwise that of characters.
+
+    Errors as `AutoTokenizer.from_pretrained`.
+    """
+    name = _tokenizer(folder)
+    return _load("tokenizer", TOKENIZERS, name if name in CTC_TOKENIZERS else CTC_TOKENIZERS[0], folder, overrides)
 
 
 def _load(kind: str, table: Mapping[str, str], name: str | None, folder: Path, overrides: Mapping[str, Any]) -> Any:

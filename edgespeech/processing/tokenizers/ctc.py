@@ -190,7 +190,7 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
         Raises:
             ProcessingError: the ids are not one sequence, or one is unknown and there is no `unk_token`.
         """
-        tokens = self.convert_ids_to_tokens(_sequence(token_ids))
+        tokens = self.convert_ids_to_tokens(frame_ids(token_ids))
         if skip_special_tokens:
             skipped = set(self.all_special_tokens) - {self.word_delimiter_token}
             tokens = [token for token in tokens if token not in skipped]
@@ -232,8 +232,8 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
         """Return what a device needs to turn ids into text; a bundle's manifest holds it.
 
         Args:
-            size: how many ids the model puts out; ids without a token get "", and tokens beyond are left out. None:
-                as many as there are tokens.
+            size: how many ids the model puts out; ids without a token get "" and count as special, like the unknown
+                token that stands for them here, and tokens beyond are left out. None: as many as there are tokens.
 
         Raises:
             ProcessingError: there is no pad token below `size` to be the CTC blank.
@@ -248,6 +248,7 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
         delimiter = self.word_delimiter_token
         tokens = tuple(by_id.get(token_id, "") for token_id in range(size))
         special = {self.convert_tokens_to_ids(token) for token in self.all_special_tokens if token != delimiter}
+        special |= set(range(size)) - by_id.keys()
         return Vocabulary(
             tokens=tokens,
             blank=blank,
@@ -255,6 +256,7 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
             replace_word_delimiter=self.replace_word_delimiter_char,
             special=tuple(sorted(token_id for token_id in special if token_id is not None and token_id < size)),
             lower_case=self.do_lower_case,
+            clean_up=self.clean_up_tokenization_spaces,
         )
 
     def detokenizer_facts(self, size: int | None = None) -> Detokenizer:
@@ -309,7 +311,12 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
         return (str(path),)
 
 
-def _sequence(token_ids: Any) -> list[int]:
+def frame_ids(token_ids: Any) -> list[int]:
+    """Return ids, however they came, as a list `[frames]`.
+
+    Raises:
+        ProcessingError: they are not one sequence.
+    """
     array = np.atleast_1d(to_numpy(token_ids))
     if array.ndim != 1 or array.dtype.kind not in "iu":
         shape = f"{array.dtype} of shape {list(array.shape)}"

@@ -54,7 +54,7 @@ def token_lines(vocabulary: Vocabulary) -> str:
     """Return the table of tokens, `token id` a line, no line break at the end.
 
     The blank and the space have names of their own there. White space inside a token would break the table's columns
-    and becomes the space's name.
+    and becomes the space's name, which also stands before each token that text separates from the one before.
     """
     lines = []
     for token_id, token in enumerate(vocabulary.tokens):
@@ -65,6 +65,7 @@ def token_lines(vocabulary: Vocabulary) -> str:
         else:
             text = token.lower() if vocabulary.lower_case else token
             name = "".join(SPACE if character.isspace() else character for character in text) or f"<{token_id}>"
+            name = SPACE + name if vocabulary.separator else name
         lines.append(f"{name} {token_id}")
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from edgespeech_runtime.bundle.manifest import EngineName, Vocabulary
 
 from edgespeech.models.auto import AutoModelForCTC
 from edgespeech.models.heads.ctc import SpeechForCTC
-from edgespeech.processing import Wav2Vec2CTCTokenizer
+from edgespeech.processing.auto import ctc_tokenizer
 from edgespeech_export.graphs import interchange
 from edgespeech_export.graphs.ctc import interchange_graph
 from edgespeech_export.graphs.graphs import GraphSource
@@ -48,7 +48,7 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang).requires_grad_(False)
     audio, frames = hearing(folder, model.base_model)
     language = {} if target_lang is None else {"target_lang": target_lang}
-    tokenizer = Wav2Vec2CTCTokenizer.from_pretrained(folder, **language)
+    tokenizer = ctc_tokenizer(folder, **language)
     vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
     known = {"vocabulary": vocabulary}
     return CtcSource("ctc", folder, model, model.base_model, audio, frames, known, model.config.vocab_size)

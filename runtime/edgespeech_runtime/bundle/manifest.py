@@ -117,7 +117,8 @@ class Vocabulary:
     """The tokens (index = id) and how they become text.
 
     `word_delimiter` separates words (None: the vocabulary has none) and is written as `replace_word_delimiter`. The
-    ids in `special` are left out of text; `blank` is the CTC blank.
+    ids in `special` are left out of text; `blank` is the CTC blank. `separator` stands between tokens: " " in a
+    vocabulary of phonemes. `clean_up` says whether spaces before punctuation and English contractions go.
     """
 
     tokens: tuple[str, ...]
@@ -126,6 +127,8 @@ class Vocabulary:
     replace_word_delimiter: str = " "
     special: tuple[int, ...] = ()
     lower_case: bool = False
+    separator: str = ""
+    clean_up: bool = False
 
     def __post_init__(self) -> None:
         size = len(self.tokens)

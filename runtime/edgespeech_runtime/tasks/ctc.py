@@ -10,6 +10,7 @@ from ..ctc import greedy as ctc
 from ..engines import Engine
 from ..errors import ArgumentError, BundleError
 from ..results.transcript import Character, Transcript, Word
+from ..text import clean_up
 from .head import LogitsModel, Output
 from .model import BATCH_SIZE, AudioList, OnText
 
@@ -97,7 +98,9 @@ class CtcModel(LogitsModel):
 
 
 def spell(spans: Sequence[ctc.Span], vocabulary: Vocabulary) -> str:
-    """The text of tokens: joined, the delimiter replaced, without the space around."""
+    """The text of tokens: joined, the delimiter replaced, without the space around, cleaned up where it is to be."""
     replaced = {vocabulary.delimiter_id: vocabulary.replace_word_delimiter}
-    text = "".join(replaced.get(span.token_id, vocabulary.tokens[span.token_id]) for span in spans).strip()
-    return text.lower() if vocabulary.lower_case else text
+    texts = [replaced.get(span.token_id, vocabulary.tokens[span.token_id]) for span in spans]
+    text = vocabulary.separator.join(filter(None, texts)).strip()
+    text = text.lower() if vocabulary.lower_case else text
+    return clean_up(text) if vocabulary.clean_up else text
