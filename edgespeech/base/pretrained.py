@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from edgespeech.base.leftovers import without_leftovers
 from edgespeech.checkpoint import load_into, read_weights, resolve, staged, write_json, write_weights
 from edgespeech.configuration import CONFIG, Config, SpeechEncoderConfig
 from edgespeech.encoder.features import FeatureProjection
 from edgespeech.encoder.positions import PositionalConv
 from edgespeech.errors import ConfigError
-from edgespeech.models.leftovers import without_leftovers
 
 ModelT = TypeVar("ModelT", bound="PreTrainedModel")
 
