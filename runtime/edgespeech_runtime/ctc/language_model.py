@@ -10,6 +10,9 @@ from typing import Protocol
 
 from ..errors import LanguageModelError, LanguageModelMissingError
 from .ngrams.arpa import read_arpa
+from .ngrams.compact import is_compact, open_compact
+from .ngrams.kenlm.file import open_kenlm
+from .ngrams.kenlm.header import PREFIX, is_kenlm
 from .ngrams.tables import BEGIN, END, UNKNOWN
 from .ngrams.trie import Context, build
 
@@ -40,6 +43,7 @@ class NgramModel:
         self.order = store.order
         self._store, self._words, self._name = store, words, name
         self._scores: dict[tuple[State, str], tuple[float, State]] = {}
+        self._ids: dict[str, int] = {}
         self._prefixes: dict[str, bool] = {}
         begin, end, unknown = store.find(BEGIN), store.find(END), store.find(UNKNOWN)
         if begin is None or end is None or unknown is None:
@@ -96,8 +100,13 @@ class NgramModel:
         return known
 
     def _id(self, word: str) -> int:
-        found = self._store.find(word.encode("utf-8", "surrogatepass"))
-        return self._unknown if found is None else found
+        known = self._ids.get(word)
+        if known is None:
+            if len(self._ids) >= SCORES:
+                self._ids.clear()
+            found = self._store.find(word.encode("utf-8", "surrogatepass"))
+            known = self._ids[word] = self._unknown if found is None else found
+        return known
 
     def _score(self, state: State, word: int) -> tuple[float, State]:
         probability, length, kept = self._store.longest(state, word)
@@ -118,7 +127,9 @@ class Words(Protocol):
 
 
 def open_language_model(path: str | os.PathLike[str]) -> NgramModel:
-    """Open an n-gram model: an ARPA file, plain or .gz.
+    """Open an n-gram model: an ARPA file, plain or .gz, a KenLM binary file of format version 5, or our own.
+
+    What a file is, its first bytes say, not its name.
 
     Raises LanguageModelMissingError where there is none, LanguageModelError for a file that is damaged or of another
     kind.
@@ -129,7 +140,12 @@ def open_language_model(path: str | os.PathLike[str]) -> NgramModel:
     if not file.is_file():
         raise LanguageModelError(f"{file} is a folder: a language model is a file")
     try:
-        trie = build(read_arpa(file))
+        with file.open("rb") as stream:
+            beginning = stream.read(len(PREFIX))
+        if is_kenlm(beginning):
+            search, words, _ = open_kenlm(file)
+            return NgramModel(search, words, str(file))
+        trie = open_compact(file) if is_compact(beginning) else build(read_arpa(file))
     except LanguageModelError as error:
         raise LanguageModelError(str(error) if str(error).startswith(str(file)) else f"{file}: {error}") from None
     return NgramModel(trie, trie.words, str(file))

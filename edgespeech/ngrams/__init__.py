@@ -1,0 +1,1 @@
+"""Building n-gram language models from text and writing them; the runtime reads them and scores with them."""
