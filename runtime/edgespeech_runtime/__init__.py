@@ -7,11 +7,11 @@ from .engines.devices import DeviceWarning, devices, register_provider
 from .errors import EdgeSpeechRuntimeError
 from .results.classification import Classification, FrameLabels, Label, Segment
 from .results.subtitles import to_srt, to_vtt
-from .results.transcript import Character, Transcript, Word
+from .results.transcript import Alternative, Character, Transcript, Word
 from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
 
 __version__ = "0.1.0"
-__all__ = ["Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]
+__all__ = ["Alternative", "Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]
 __all__ += ["EdgeSpeechRuntimeError", "EmbeddingModel", "EncoderDecoderModel", "FrameClassificationModel"]
 __all__ += ["FrameLabels", "Label", "Segment", "Transcript", "Word", "devices", "load", "read_audio"]
 __all__ += ["register_provider", "to_srt", "to_vtt"]

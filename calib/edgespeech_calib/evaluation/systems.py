@@ -243,7 +243,7 @@ class _HeadCheckpoint(_Checkpoint):
 
     def _text(self, logits: Waveform) -> str:
         from edgespeech_runtime.ctc import greedy as ctc
-        from edgespeech_runtime.tasks.ctc import spell
+        from edgespeech_runtime.tasks.ctc_text import spell
 
         vocabulary = self._source.vocabulary
         return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)

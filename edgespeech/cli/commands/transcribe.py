@@ -13,6 +13,7 @@ from edgespeech.cli.display.transcripts import render
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.options.kinds import transcriber
 from edgespeech.cli.options.listening import FAILURES, hears, listen, planned
+from edgespeech.cli.options.search import decoding, searches
 
 if TYPE_CHECKING:
     from edgespeech_runtime.tasks import AnyModel
@@ -26,7 +27,8 @@ stdout, behind the file's name and a tab where there are several. Subtitles of s
 or into the --output folder, which takes every other form too (.txt, .json).
 
 The model may be one with a CTC head or an encoder-decoder. The first knows when each word was said (--timestamps,
---srt, --vtt); the second has a decoder to search with (--num-beams) and, if it writes several languages, takes the
+--srt, --vtt) and can be searched with beams, an n-gram language model and hotwords (--beams, --lm, --hotword,
+--n-best); the second has a decoder to search with (--num-beams) and, if it writes several languages, takes the
 --language. What a model cannot do is refused before anything is heard.
 
 {FAILURES}"""
@@ -41,6 +43,7 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 @click.option("--num-beams", type=click.IntRange(min=1), help="Hypotheses kept in the search of an encoder-decoder.")
 @click.option("--language", metavar="NAME", help="Language that an encoder-decoder shall write, by name: de_DE, de.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
+@searches
 @hears
 @click.pass_context
 def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
@@ -48,9 +51,10 @@ def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **o
     form = _form(options)
     work = planned(audio, form, options)
     timestamps = options["timestamps"]
+    decoding(options)
     live = LiveText(work.several) if options["stream"] else None
     shown = partial(render, form=form, timestamps=timestamps)
-    sink = live or Sink(form, shown, work.several, work.files, has_lines=timestamps is not None)
+    sink = live or Sink(form, shown, work.several, work.files, has_lines=bool(timestamps or options["n_best"]))
 
     def prepared(model: "AnyModel") -> "tuple[Method, Sink | LiveText]":
         return transcriber(model, bundle, options), sink
@@ -67,7 +71,12 @@ def _form(options: Mapping[str, Any]) -> Form:
     form: Form = forms[0] if forms else "text"
     if options["timestamps"] is not None and form in SUBTITLES:
         raise CommandError(f"--timestamps and --{form} exclude each other; subtitles have times of their own")
-    others = (*forms, *(name for name in ("timestamps", "output") if options[name] is not None))
+    if options["n_best"] is not None and (form in SUBTITLES or options["timestamps"] is not None):
+        other = form if form in SUBTITLES else "timestamps"
+        raise CommandError(f"--n-best and --{other} exclude each other; --json has the times of all texts")
+    others = (*forms, *(name for name in ("timestamps", "output", "n_best") if options[name] is not None))
     if options["stream"] and others:
-        raise CommandError(f"--stream and --{others[0]} exclude each other; a stream is plain text on stdout")
+        raise CommandError(
+            f"--stream and --{others[0].replace('_', '-')} exclude each other; a stream is plain text on stdout"
+        )
     return form

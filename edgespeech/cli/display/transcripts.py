@@ -17,6 +17,8 @@ def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timesta
     """One result, as a file of its own holds it; the last line has its line break."""
     if form == "json":
         return to_json(as_dict(path, transcript, timestamps)) + "\n"
+    if form == "text" and transcript.alternatives:
+        return "".join(f"{text.score:10.2f}  {text.text}\n" for text in transcript.alternatives)
     if form == "text":
         return transcript.text + "\n" if timestamps is None else _timed(transcript, timestamps)
     from edgespeech_runtime import to_srt, to_vtt
@@ -38,4 +40,6 @@ def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None)
         del found["characters"]
     for name in found.keys() & {"words", "characters"}:
         found[name] = [rounded(part) for part in found[name]]
+    for alternative in found.get("alternatives", ()):
+        alternative.update(rounded({**alternative, "words": [rounded(part) for part in alternative["words"]]}))
     return found

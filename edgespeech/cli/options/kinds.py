@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgespeech.cli.errors import CommandError
+from edgespeech.cli.options.search import NAMES as SEARCH
+from edgespeech.cli.options.search import decoding
 
 if TYPE_CHECKING:
     from edgespeech_runtime import CtcModel, EncoderDecoderModel
@@ -17,12 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of model, what to use it with, the options of that command that it cannot honour, and why."""
+    """A kind of model, what to use it with, the options of that command that it cannot honour, and why.
+
+    `lacks` and `reason` go together, and so do `refuses` and `objection`, for options of another sort.
+    """
 
     name: str
     use: str
     lacks: tuple[str, ...] = ()
     reason: str = ""
+    refuses: tuple[str, ...] = ()
+    objection: str = ""
 
 
 KINDS = {
@@ -37,6 +44,8 @@ KINDS = {
         "edgespeech transcribe",
         ("timestamps", "srt", "vtt"),
         "it does not say when a word was said",
+        SEARCH,
+        "it searches in its decoder: use --num-beams",
     ),
     "audio-classification": Kind(
         "a classifier of utterances", "edgespeech classify", ("threshold",), "it gives the whole one label"
@@ -60,7 +69,7 @@ def transcriber(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> 
     _require_options(model, bundle, options)
     speaking = transcribing(model, bundle)
     if isinstance(speaking, CtcModel):
-        return partial(speaking.transcribe, timestamps=options["timestamps"])
+        return partial(speaking.transcribe, timestamps=options["timestamps"], **decoding(options))
     chosen = {name: options[name] for name in KINDS["ctc"].lacks if options[name] is not None}
     speaking.options(**chosen)
     return partial(speaking.transcribe, **chosen)
@@ -98,7 +107,8 @@ def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:
 
 def _require_options(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> None:
     kind = KINDS[model.manifest.task]
-    for name in kind.lacks:
-        if options.get(name) not in (None, False):
-            flag = "--" + name.replace("_", "-")
-            raise CommandError(f"{flag} is not for {bundle}, which is {kind.name}: {kind.reason}; leave it out")
+    for names, reason in ((kind.lacks, kind.reason), (kind.refuses, kind.objection)):
+        for name in names:
+            if options.get(name) not in (None, False, ()):
+                flag = "--" + name.replace("_", "-")
+                raise CommandError(f"{flag} is not for {bundle}, which is {kind.name}: {reason}; leave it out")

@@ -26,17 +26,36 @@ class Character:
 
 
 @dataclass(frozen=True)
+class Alternative:
+    """One of several texts that a search gives for the same audio, with its words.
+
+    `score` ranks them: the natural log probability that the model gives the text within the search, `logit_score`, and
+    what language model and hotwords add to it.
+    """
+
+    text: str
+    score: float
+    logit_score: float
+    words: list[Word] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The text, its words in order, its characters where they were asked for, and the audio's duration in seconds.
 
-    Silence has the text "" and no words. Word delimiters belong to no word and are not among the characters.
+    Silence has the text "" and no words. Word delimiters belong to no word and are not among the characters. Where
+    `n_best` texts were asked for, they are the `alternatives`, the first of which is the text itself.
     """
 
     text: str
     words: list[Word] = field(default_factory=list)
     characters: list[Character] = field(default_factory=list)
     duration: float = 0.0
+    alternatives: list[Alternative] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, texts and numbers, ready for JSON."""
-        return dataclasses.asdict(self)
+        """Plain dicts, lists, texts and numbers, ready for JSON; alternatives only where there are any."""
+        plain = dataclasses.asdict(self)
+        if not self.alternatives:
+            del plain["alternatives"]
+        return plain

@@ -1,16 +1,18 @@
 """Models with a CTC head: waveforms to logits by frame, logits to text with times."""
 
-from collections.abc import Sequence
-from typing import Any, Literal, get_args, overload
+from dataclasses import replace
+from functools import cached_property
+from typing import Literal, get_args, overload
 
 from ..audio import AudioInput
 from ..bundle.folder import Bundle
-from ..bundle.manifest import Vocabulary
-from ..ctc import greedy as ctc
+from ..ctc.alphabet import Alphabet
+from ..ctc.beam_search import BeamSearch
+from ..ctc.decoding import Decoding, Hotwords, LanguageModelInput, SearchMaker
 from ..engines import Engine
 from ..errors import ArgumentError, BundleError
-from ..results.transcript import Character, Transcript, Word
-from ..text import clean_up
+from ..results.transcript import Transcript
+from .ctc_text import Clock, greedy_transcript, searched_transcript
 from .head import LogitsModel, Output
 from .model import BATCH_SIZE, AudioList, OnText
 
@@ -35,6 +37,12 @@ class CtcModel(LogitsModel):
         timestamps: Timestamps | None = ...,
         batch_size: int = ...,
         on_text: OnText | None = ...,
+        beams: int | None = ...,
+        language_model: LanguageModelInput | None = ...,
+        hotwords: Hotwords | None = ...,
+        n_best: int | None = ...,
+        alpha: float | None = ...,
+        beta: float | None = ...,
     ) -> Transcript: ...
     @overload
     def transcribe(
@@ -45,6 +53,12 @@ class CtcModel(LogitsModel):
         timestamps: Timestamps | None = ...,
         batch_size: int = ...,
         on_text: OnText | None = ...,
+        beams: int | None = ...,
+        language_model: LanguageModelInput | None = ...,
+        hotwords: Hotwords | None = ...,
+        n_best: int | None = ...,
+        alpha: float | None = ...,
+        beta: float | None = ...,
     ) -> list[Transcript]: ...
     def transcribe(
         self,
@@ -54,53 +68,57 @@ class CtcModel(LogitsModel):
         timestamps: Timestamps | None = None,
         batch_size: int = BATCH_SIZE,
         on_text: OnText | None = None,
+        beams: int | None = None,
+        language_model: LanguageModelInput | None = None,
+        hotwords: Hotwords | None = None,
+        n_best: int | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
     ) -> Transcript | list[Transcript]:
         """What is said, by the most probable token of each frame: one Transcript, or a list in the order of the inputs.
 
         Words with times and confidences cost nothing here and are always there; `timestamps="char"` adds the
         characters. `on_text` takes a single input and is called with its text, once: the text is certain only when
-        all frames are there. Raises AudioError, which names the item of a list, and ArgumentError for an unknown
-        option.
+        all frames are there.
+
+        Any of the others asks for a search with so many `beams` (100 where they are not given): `language_model`, an
+        n-gram file or an opened NgramModel, weighed by `alpha` (0.5), with `beta` (1.5) added for each word; False
+        leaves out the one that the bundle carries. `hotwords`, words and phrases to prefer, with their weights (10.0)
+        in natural log units where it is a mapping. `n_best` texts are the transcript's `alternatives`. See docs/ctc.md.
+
+        Raises AudioError, which names the item of a list, ArgumentError for an unknown option, and LanguageModelError.
         """
         if timestamps is not None and timestamps not in get_args(Timestamps):
             raise ArgumentError(f"timestamps: expected None, 'word' or 'char', got {timestamps!r}")
+        decoding = Decoding(beams, language_model, hotwords, n_best, alpha, beta)
+        search = self._searches.search(decoding) if decoding.is_search else None
         waveforms = self._waveforms(audio, sampling_rate)
         if on_text is not None and len(waveforms) != 1:
             raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
         outputs = self._run(waveforms, batch_size)
         transcripts = [
-            self._transcript(logits, len(samples), timestamps == "char")
+            self._transcript(logits, len(samples), timestamps == "char", search, n_best)
             for logits, samples in zip(outputs, waveforms, strict=True)
         ]
         if on_text is not None and transcripts[0].text:
             on_text(transcripts[0].text)
         return transcripts if isinstance(audio, list | tuple) else transcripts[0]
 
-    def _transcript(self, logits: Output, samples: int, with_characters: bool) -> Transcript:
-        vocabulary, facts = self._vocabulary, self.manifest.audio
-        duration, frame = samples / facts.sampling_rate, facts.hop / facts.sampling_rate  # seconds
-        ids = ctc.greedy(logits)
-        probability = ctc.emitted_probability(logits, ids)
-        spans = ctc.collapse(ids, vocabulary.blank, skip=vocabulary.special)
+    @cached_property
+    def _searches(self) -> SearchMaker:
+        return SearchMaker(Alphabet.from_vocabulary(self._vocabulary))
 
-        def fields(part: list[ctc.Span]) -> dict[str, Any]:
-            return {
-                "text": spell(part, vocabulary),
-                "start": min(part[0].start_frame * frame, duration),
-                "end": min(part[-1].end_frame * frame, duration),
-                "confidence": ctc.confidence(probability, ids, part),
-            }
-
-        groups = [group for group in ctc.split_words(spans, vocabulary.delimiter_id) if spell(group, vocabulary)]
-        words = [Word(**fields(group)) for group in groups]
-        characters = [Character(**fields([span])) for group in groups for span in group] if with_characters else []
-        return Transcript(spell(spans, vocabulary), words, characters, duration)
-
-
-def spell(spans: Sequence[ctc.Span], vocabulary: Vocabulary) -> str:
-    """The text of tokens: joined, the delimiter replaced, without the space around, cleaned up where it is to be."""
-    replaced = {vocabulary.delimiter_id: vocabulary.replace_word_delimiter}
-    texts = [replaced.get(span.token_id, vocabulary.tokens[span.token_id]) for span in spans]
-    text = vocabulary.separator.join(filter(None, texts)).strip()
-    text = text.lower() if vocabulary.lower_case else text
-    return clean_up(text) if vocabulary.clean_up else text
+    def _transcript(
+        self, logits: Output, samples: int, with_characters: bool, search: BeamSearch | None, n_best: int | None
+    ) -> Transcript:
+        facts = self.manifest.audio
+        clock = Clock(facts.hop / facts.sampling_rate, samples / facts.sampling_rate)
+        if search is None:
+            return greedy_transcript(logits, self._vocabulary, clock, with_characters)
+        hypotheses = search.decode(logits, n_best or 1)
+        found = searched_transcript(hypotheses, search.alphabet, self._vocabulary, clock)
+        return replace(
+            found,
+            characters=found.characters if with_characters else [],
+            alternatives=[] if n_best is None else found.alternatives,
+        )

@@ -5,7 +5,7 @@ from itertools import product
 
 import pytest
 from edgespeech_runtime.ctc.greedy import collapse
-from edgespeech_runtime.tasks.ctc import spell
+from edgespeech_runtime.tasks.ctc_text import spell
 
 OPTIONS = {
     "clean_up_tokenization_spaces": (True, False),

@@ -8,7 +8,7 @@ import pytest
 import torch
 import transformers
 from edgespeech_runtime.ctc.greedy import collapse
-from edgespeech_runtime.tasks.ctc import spell
+from edgespeech_runtime.tasks.ctc_text import spell
 
 from edgespeech.errors import ProcessingError
 from edgespeech.processing import AutoTokenizer, Wav2Vec2PhonemeCTCTokenizer, Wav2Vec2Processor

@@ -13,7 +13,7 @@ from edgespeech_runtime import CtcModel, EncoderDecoderModel, load
 from edgespeech_runtime.bundle.contracts import EMBEDDINGS, LOGITS
 from edgespeech_runtime.ctc import greedy as ctc
 from edgespeech_runtime.tasks import AnyModel, ClassificationModel, FrameClassificationModel
-from edgespeech_runtime.tasks.ctc import spell
+from edgespeech_runtime.tasks.ctc_text import spell
 
 from edgespeech_calib.quantization.judge.outputs import Flags, Ids, Tokens, Values, Vector
 from edgespeech_calib.scoring.marks import Answer, Marks

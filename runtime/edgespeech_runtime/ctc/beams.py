@@ -1,0 +1,65 @@
+"""The beams of a search as arrays, and the value that a search is continued from."""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Ints: TypeAlias = npt.NDArray[np.integer[Any]]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+# Rows of `Beams.numbers`: hashes of the finished words, of the last few of them, and of the word that is being written;
+# index of the language model's context; states of the automata; length of the word; last token, blanks included; the
+# path: index of its last finished token, and the token being emitted (-1: none), its first frame, the frame behind its
+# last, and whether it begins a word.
+TEXT, TAIL, PART, CONTEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(13)
+# Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed.
+LOGITS, MODEL, HOTWORDS, EMITTED = range(4)
+NO_TOKEN = -1
+
+
+class Beams(NamedTuple):
+    """Beams in the order of their scores: `numbers [13, beams]` and `scores [4, beams]`."""
+
+    numbers: npt.NDArray[np.int64]
+    scores: Floats
+
+    @property
+    def width(self) -> int:
+        """How many there are."""
+        return self.numbers.shape[1]
+
+
+class Context(NamedTuple):
+    """What the language model knows of finished words: its state, their score, and hashes of the last few."""
+
+    state: Any
+    score: float
+    tail: tuple[int, ...]
+
+
+class Path(NamedTuple):
+    """Emitted tokens in order: `numbers [4, tokens]` (token, first frame, end frame, begins a word) and their summed
+    probabilities."""
+
+    numbers: npt.NDArray[np.int64]
+    emitted: Floats
+
+
+@dataclass(frozen=True)
+class BeamState:
+    """What a search knows after some frames: a value, which `advance` takes and leaves as it is. It can be pickled.
+
+    `certain` are the tokens that all beams agree on; they never change any more. `steps` is the rest as a tree, each
+    with the index of the one before it (-1: the last of `certain`).
+    """
+
+    frames: int
+    beams: Beams
+    contexts: tuple[Context, ...]
+    prefixes: tuple[str | None, ...]
+    hot: tuple[Any, ...]
+    certain: Path
+    steps: Path
+    before: npt.NDArray[np.int64]

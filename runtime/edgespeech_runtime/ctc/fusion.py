@@ -1,0 +1,190 @@
+"""How a language model takes part in a search: shallow fusion, as pyctcdecode does it.
+
+A finished word adds `alpha * ln(10) * log10 P(word | words before) + beta` to a beam; a word that the model does not
+know has `unknown_offset` added to its log10 probability first. A word that is being written costs nothing while some
+word of the model begins so, else `unknown_offset`, times its length over 6 where it is longer than that; this is not
+weighted and is gone when the word is finished.
+"""
+
+import math
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Protocol
+
+import numpy as np
+
+from ..errors import ArgumentError
+from .alphabet import Alphabet
+from .automaton import Automaton
+from .beams import Context, Floats, Ints
+
+USUAL_LENGTH = 6  # characters of a word, beyond which an unknown one costs more
+CACHED = 1_000_000  # words and prefixes that are remembered
+LOOKED_AT = 20_000  # words of a model that are looked at to see whether the alphabet can write any
+MARKERS = frozenset(("<s>", "</s>", "<unk>"))
+
+
+class NgramModel(Protocol):
+    """What a search asks of a language model; scores are log10 probabilities, states are hashable."""
+
+    @property
+    def order(self) -> int:
+        """How many words an n-gram has at most."""
+
+    @property
+    def words(self) -> Iterable[str] | None:
+        """The vocabulary, where it is known."""
+
+    def begin(self, boundary: bool = True) -> Any:
+        """The state behind <s>, or that without any context."""
+
+    def score(self, state: Any, word: str) -> tuple[float, Any]:
+        """The word's score and the state behind it; an unknown word has that of <unk>."""
+
+    def end(self, state: Any) -> float:
+        """The score of </s>."""
+
+    def has_prefix(self, prefix: str) -> bool:
+        """Whether any word begins so."""
+
+    def __contains__(self, word: object) -> bool: ...
+
+
+@dataclass(frozen=True)
+class FusionWeights:
+    """`alpha` weighs the model, `beta` is added for each word, `unknown_offset` (log10) to words that are not known.
+
+    With `score_boundary` the first word is judged as one behind <s>, and the end as </s>. Raises ArgumentError.
+    """
+
+    alpha: float = 0.5
+    beta: float = 1.5
+    unknown_offset: float = -10.0
+    score_boundary: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "unknown_offset"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+                raise ArgumentError(f"{name}: expected a number, got {value!r}")
+
+
+class Fusion:
+    """A language model with its weights, and its words, if others than the model's own vocabulary.
+
+    One may serve several searches and threads at a time.
+    """
+
+    def __init__(
+        self, model: NgramModel, weights: FusionWeights | None = None, unigrams: Collection[str] | None = None
+    ) -> None:
+        """`unigrams` None: the vocabulary of the model itself. Unigrams that it does not have count for nothing."""
+        self.model, self.weights = model, FusionWeights() if weights is None else weights
+        self._unigrams = None if unigrams is None else frozenset(word for word in unigrams if word in model)
+        self._sorted = None if self._unigrams is None else sorted(self._unigrams)
+        self._knows_prefixes = self._unigrams is not None or model.words is not None
+        self._prefixes: dict[str, bool] = {}
+        self._scores: dict[tuple[Any, str], tuple[float, Any]] = {}
+
+    @property
+    def kept_words(self) -> int:
+        """How many finished words a beam's future depends on."""
+        return max(1, self.model.order - 1)
+
+    def start(self, state: Any = None) -> Context:
+        """The context before the first word; `state` is one of the model's, None for the beginning."""
+        return Context(self.model.begin(self.weights.score_boundary) if state is None else state, 0.0, ())
+
+    def extend(self, context: Context, word: str, name: int) -> Context:
+        """The context behind one more word, whose hash is `name`."""
+        log10, state = self._log10(context.state, word)
+        tail = (*context.tail, name)[-self.kept_words :]
+        return Context(state, context.score + self._weighted(log10), tail)
+
+    def finish(self, context: Context, word: str) -> tuple[float, Any]:
+        """The score of a text that ends with this word ("" where one is finished), and the state behind it.
+
+        An empty last word is an unknown one, as in pyctcdecode: a text that ends with a space costs more.
+        """
+        log10, state = self._log10(context.state, word)
+        if self.weights.score_boundary:
+            log10 += self.model.end(state)
+        return context.score + self._weighted(log10), state
+
+    def _weighted(self, log10: float) -> float:
+        return self.weights.alpha * log10 * math.log(10) + self.weights.beta
+
+    def _log10(self, state: Any, word: str) -> tuple[float, Any]:
+        known = self._scores.get((state, word))
+        if known is None:
+            log10, following = self.model.score(state, word)
+            is_known = word in self.model if not self._unigrams else word in self._unigrams
+            known = (log10 if is_known else log10 + self.weights.unknown_offset), following
+            if len(self._scores) >= CACHED:
+                self._scores.clear()
+            self._scores[state, word] = known
+        return known
+
+    def has_prefix(self, prefix: str) -> bool:
+        """Whether any known word begins so."""
+        if not self._knows_prefixes:
+            return False
+        known = self._prefixes.get(prefix)
+        if known is None:
+            if len(self._prefixes) >= CACHED:
+                self._prefixes.clear()
+            known = self._prefixes[prefix] = self._begins(prefix)
+        return known
+
+    def _begins(self, prefix: str) -> bool:
+        if self._sorted is None:
+            return bool(self.model.has_prefix(prefix))
+        index = bisect_left(self._sorted, prefix)
+        return index < len(self._sorted) and self._sorted[index].startswith(prefix)
+
+    def unfinished(self, is_prefix: Any, lengths: Ints) -> Floats:
+        """What words that are being written cost: `is_prefix` and `lengths` of one shape give that shape."""
+        offset = self.weights.unknown_offset
+        costs = np.where(lengths > USUAL_LENGTH, offset * lengths / USUAL_LENGTH, offset)
+        return np.where(is_prefix | (lengths == 0), 0.0, costs)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_prefixes": {}, "_scores": {}}
+
+
+class PrefixAutomaton(Automaton[str | None]):
+    """Beginnings of the language model's words; None where no word begins so."""
+
+    def __init__(self, fusion: Fusion, texts: Sequence[str]) -> None:
+        self._fusion = fusion
+        super().__init__(texts, None, "")
+
+    def follow(self, state: str | None, text: str) -> str | None:
+        """See `Automaton.follow`."""
+        if not text:
+            return state
+        if state is None or not self._fusion.has_prefix(state + text):
+            return None
+        return state + text
+
+
+def check_words(model: NgramModel, alphabet: Alphabet) -> None:
+    """Raise ArgumentError for a language model none of whose words the alphabet can write, in this case of letters."""
+    if not alphabet.has_words:
+        raise ArgumentError(
+            "language_model: the vocabulary has nothing that separates words, so there are none to judge; leave it out"
+        )
+    if model.words is None:
+        return
+    words = [word for word in islice(model.words, LOOKED_AT) if word not in MARKERS]
+    lettered = [word for word in words if any(character.isalpha() for character in word)]
+    if any(not alphabet.missing(word) for word in lettered or words):
+        return
+    example = f"it has {lettered[0]!r}" if lettered else "it has none"
+    used = [label for i, label in enumerate(alphabet.labels) if i not in alphabet.excluded and label.strip()]
+    raise ArgumentError(
+        f"language_model: the LM has no word of this vocabulary: {example}, the vocabulary's letters are "
+        f"{' '.join(used[:8])}; take one of the same alphabet and case"
+    )

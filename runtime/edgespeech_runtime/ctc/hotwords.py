@@ -1,0 +1,160 @@
+"""Words and phrases that shall be recognised: a boost spread over their letters, taken back where they break off.
+
+A phrase of weight w adds up to w to a beam's score, in natural log units. Of a phrase of n letters, m of which are
+written, w m / n counts for the moment; where the next letter is another one, all of it is taken back; once the last
+word is complete, w stays. Spaces count for nothing, so nothing is gained at the border of a word. Phrases begin and
+end with words. Among matches that overlap, those with the largest sum count. For single words of one weight these are
+the scores of pyctcdecode; it splits phrases into words and boosts each of them, which is not done here.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import ArgumentError
+from .alphabet import Alphabet, word_hash
+from .automaton import Automaton
+
+DEFAULT_WEIGHT = 10.0  # pyctcdecode's
+# Matches in progress: the node of each in the trie, and what its beginning had behind what is counted now.
+Matches: TypeAlias = tuple[tuple[int, float], ...]
+
+
+def checked_hotwords(
+    hotwords: Sequence[str] | Mapping[str, float], alphabet: Alphabet, weight: float = DEFAULT_WEIGHT
+) -> dict[str, float]:
+    """Phrases with their weights, spaces made alike, in the alphabet's case. Raises ArgumentError, which names one."""
+    if isinstance(hotwords, str):
+        raise ArgumentError(
+            f"hotwords: expected a list of words or phrases, got the text {hotwords!r}; put it in a list"
+        )
+    weights = hotwords if isinstance(hotwords, Mapping) else dict.fromkeys(hotwords, weight)
+    checked: dict[str, float] = {}
+    for phrase, own in weights.items():
+        if not isinstance(phrase, str) or not phrase.split():
+            raise ArgumentError(f"hotwords: expected words or phrases, got {phrase!r}")
+        if isinstance(own, bool) or not isinstance(own, int | float) or not 0 <= own < float("inf"):
+            raise ArgumentError(f"hotwords: {phrase!r}: expected a weight of at least 0, got {own!r}")
+        spelled = alphabet.respelled(" ".join(phrase.split()))
+        missing = alphabet.missing(spelled)
+        if missing:
+            letters = ", ".join(repr(character) for character in missing)
+            raise ArgumentError(f"hotwords: {phrase!r} has letters that the vocabulary lacks: {letters}; spell it out")
+        checked[spelled] = max(float(own), checked.get(spelled, 0.0))
+    if checked and not alphabet.has_words:
+        raise ArgumentError(
+            "hotwords: the vocabulary has nothing that separates words, so no word ends; leave them out"
+        )
+    return checked
+
+
+class PhraseTrie:
+    """All phrases by their characters; what a match is worth at each node, and what stays at the end of a phrase."""
+
+    def __init__(self, phrases: Mapping[str, float]) -> None:
+        self.children: list[dict[str, int]] = [{}]
+        self.worth = [0.0]
+        self.complete: list[float | None] = [None]
+        self.spans_words = [False]
+        for phrase, weight in phrases.items():
+            self._insert(phrase, weight)
+        self._keep(0, 0.0)
+
+    def _insert(self, phrase: str, weight: float) -> None:
+        total, node, letters = len(phrase.replace(" ", "")), 0, 0
+        for character in phrase:
+            letters += character != " "
+            if character not in self.children[node]:
+                self.children[node][character] = len(self.children)
+                self.children.append({})
+                self.worth.append(0.0)
+                self.complete.append(None)
+                self.spans_words.append(self.spans_words[node] or character == " ")
+            node = self.children[node][character]
+            self.worth[node] = max(self.worth[node], weight * letters / total)
+        self.complete[node] = max(weight, self.complete[node] or 0.0)
+
+    def _keep(self, root: int, banked: float) -> None:
+        """What shorter phrases have brought is kept while a longer one goes on."""
+        waiting = [(root, banked)]
+        while waiting:
+            node, kept = waiting.pop()
+            self.worth[node] = max(self.worth[node], kept)
+            finished = self.complete[node]
+            if finished is not None:
+                self.complete[node] = finished = max(finished, kept)
+            for character, child in self.children[node].items():
+                waiting.append((child, max(kept, finished or 0.0) if character == " " else kept))
+
+    def walk(self, node: int, text: str) -> int | None:
+        """The node behind a text, or None."""
+        for character in text:
+            following = self.children[node].get(character)
+            if following is None:
+                return None
+            node = following
+        return node
+
+
+class HotwordAutomaton(Automaton[Matches]):
+    """All matches in progress by the letters of a word; `ended` leads over the end of the word.
+
+    Attributes of states: `pending`, what counts for matches in progress; `alive`, whether there are any; `gain`, what
+    stays where the word ends here; `history`, a number that says which matches began in an earlier word (0: none).
+    """
+
+    def __init__(self, trie: PhraseTrie, texts: Sequence[str]) -> None:
+        self._trie = trie
+        self.pending, self.gain = np.zeros(64), np.zeros(64)
+        self.alive, self.history = np.zeros(64, bool), np.zeros(64, np.int64)
+        self._ended = np.full(64, -1, np.int64)
+        super().__init__(texts, (), ((0, 0.0),))
+
+    def describe(self, state: Matches) -> None:
+        """See `Automaton.describe`."""
+        number = len(self.states) - 1
+        if number == len(self.pending):
+            for name in ("pending", "gain", "alive", "history"):
+                values = getattr(self, name)
+                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+            self._ended = np.concatenate([self._ended, np.full_like(self._ended, -1)])
+        self.pending[number] = max((base + self._trie.worth[node] for node, base in state), default=0.0)
+        self.pending[number] = max(self.pending[number], 0.0)
+        self.alive[number] = bool(state)
+        self.gain[number] = self._gain(state)
+        self.history[number] = self._history(state)
+
+    def _gain(self, state: Matches) -> float:
+        complete = self._trie.complete
+        return max([0.0, *(base + (complete[node] or 0.0) for node, base in state if complete[node] is not None)])
+
+    def _history(self, state: Matches) -> int:
+        begun = [match for match in state if self._trie.spans_words[match[0]]]
+        return word_hash(repr(begun)) if begun else 0
+
+    def follow(self, state: Matches, text: str) -> Matches:
+        """See `Automaton.follow`."""
+        return self._best([(self._trie.walk(node, text), base) for node, base in state])
+
+    def ended(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The states behind the ends of words that stand in `states`."""
+        reached = self._ended[states]
+        unknown = reached < 0
+        if unknown.any():
+            for state in set(states[unknown].tolist()):
+                matches, gain = self.states[state], float(self.gain[state])
+                going = [(self._trie.walk(node, " "), base - gain) for node, base in matches]
+                target = self.add(self._best([*going, (0, 0.0)]))
+                self._ended[state] = target
+            reached = self._ended[states]
+        return reached
+
+    @staticmethod
+    def _best(matches: Sequence[tuple[int | None, float]]) -> Matches:
+        best: dict[int, float] = {}
+        for node, base in matches:
+            if node is not None:
+                best[node] = max(base, best.get(node, base))
+        return tuple(sorted(best.items()))

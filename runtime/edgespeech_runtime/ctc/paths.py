@@ -1,0 +1,94 @@
+"""The tokens that beams have emitted, as a tree that grows with them."""
+
+import numpy as np
+import numpy.typing as npt
+
+from .beams import BEGINS, EMITTED, END, FIRST, NO_TOKEN, PATH, TOKEN, Beams, Ints, Path
+
+ROOT = -1
+EMPTY = Path(np.zeros((4, 0), np.int64), np.zeros(0))
+
+
+class PathTree:
+    """Finished tokens, each with the index of the one before it."""
+
+    def __init__(self, steps: Path, before: npt.NDArray[np.int64]) -> None:
+        self._count = len(before)
+        room = max(1024, 2 * self._count)
+        self._numbers = np.empty((4, room), np.int64)
+        self._emitted, self._before = np.empty(room), np.empty(room, np.int64)
+        self._numbers[:, : self._count], self._emitted[: self._count] = steps
+        self._before[: self._count] = before
+
+    def push(self, beams: Beams, which: Ints) -> npt.NDArray[np.int64]:
+        """Finish the tokens that these beams are emitting; where they stand now."""
+        start, stop = self._count, self._count + len(which)
+        while stop > len(self._before):
+            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)], axis=1)
+            self._emitted = np.concatenate([self._emitted, np.empty_like(self._emitted)])
+            self._before = np.concatenate([self._before, np.empty_like(self._before)])
+        self._numbers[:, start:stop] = beams.numbers[[TOKEN, FIRST, END, BEGINS]][:, which]
+        self._emitted[start:stop] = beams.scores[EMITTED, which]
+        self._before[start:stop] = beams.numbers[PATH, which]
+        self._count = stop
+        return np.arange(start, stop)
+
+    def word(self, beams: Beams, index: int) -> list[int]:
+        """The tokens of the word that a beam is writing."""
+        numbers = beams.numbers
+        tokens: list[int] = []
+        begins = 0
+        if numbers[TOKEN, index] != NO_TOKEN:
+            tokens.append(int(numbers[TOKEN, index]))
+            begins = int(numbers[BEGINS, index])
+        step = int(numbers[PATH, index])
+        while not begins and step != ROOT:
+            token, _, _, begins = self._numbers[:, step].tolist()
+            tokens.append(token)
+            step = int(self._before[step])
+        return tokens[::-1]
+
+    def walk(self, beams: Beams, index: int) -> Path:
+        """All tokens of a beam behind those that are certain, with the one being emitted."""
+        steps: list[int] = []
+        step = int(beams.numbers[PATH, index])
+        while step != ROOT:
+            steps.append(step)
+            step = int(self._before[step])
+        steps.reverse()
+        numbers, emitted = self._numbers[:, steps], self._emitted[steps]
+        if beams.numbers[TOKEN, index] != NO_TOKEN:
+            last = beams.numbers[[TOKEN, FIRST, END, BEGINS], index]
+            numbers = np.concatenate([numbers, last[:, None]], axis=1)
+            emitted = np.append(emitted, beams.scores[EMITTED, index])
+        return Path(numbers, emitted)
+
+    def pruned(self, ends: Ints) -> tuple[Path, Path, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What beams that end at `ends` need: tokens that all share, the others, those before these, the new ends."""
+        kept = np.zeros(self._count + 1, bool)  # the last is the root
+        kept[ROOT] = True
+        level = np.unique(ends)
+        while len(level):
+            level = level[~kept[level]]
+            kept[level] = True
+            level = np.unique(self._before[level])
+        steps = np.flatnonzero(kept[:-1])
+        children = np.bincount(self._before[steps] + 1, minlength=self._count + 1)
+        ended = np.isin(np.arange(-1, self._count), ends)
+        shared: list[int] = []
+        at = ROOT
+        while not ended[at + 1] and children[at + 1] == 1:
+            at = int(steps[np.flatnonzero(self._before[steps] == at)[0]])
+            shared.append(at)
+        rest = np.setdiff1d(steps, shared, assume_unique=True)
+        renumbered = np.full(self._count + 1, ROOT, np.int64)
+        renumbered[rest] = np.arange(len(rest))
+        return (
+            self._part(np.array(shared, np.int64)),
+            self._part(rest),
+            renumbered[self._before[rest]],
+            renumbered[ends],
+        )
+
+    def _part(self, steps: npt.NDArray[np.int64]) -> Path:
+        return Path(self._numbers[:, steps], self._emitted[steps])

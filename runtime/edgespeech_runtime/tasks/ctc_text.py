@@ -1,0 +1,96 @@
+"""Transcripts of CTC output: seconds instead of frames, texts instead of ids."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..bundle.manifest import Vocabulary
+from ..ctc import greedy as ctc
+from ..ctc.alphabet import Alphabet, TokenTable
+from ..ctc.hypotheses import Hypothesis, WordSpan
+from ..results.transcript import Alternative, Character, Transcript, Word
+from ..text import clean_up
+from .head import Output
+
+
+@dataclass(frozen=True)
+class Clock:
+    """Seconds of a frame and of the audio, beyond which no word ends."""
+
+    frame: float
+    duration: float
+
+    def times(self, start_frame: int, end_frame: int) -> dict[str, float]:
+        """Start and end in seconds."""
+        return {
+            "start": min(start_frame * self.frame, self.duration),
+            "end": min(end_frame * self.frame, self.duration),
+        }
+
+
+def greedy_transcript(logits: Output, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
+    """By the most probable token of each frame."""
+    ids = ctc.greedy(logits)
+    probability = ctc.emitted_probability(logits, ids)
+    spans = ctc.collapse(ids, vocabulary.blank, skip=vocabulary.special)
+
+    def fields(part: list[ctc.Span]) -> dict[str, Any]:
+        return {
+            "text": spell(part, vocabulary),
+            **clock.times(part[0].start_frame, part[-1].end_frame),
+            "confidence": ctc.confidence(probability, ids, part),
+        }
+
+    groups = [group for group in ctc.split_words(spans, vocabulary.delimiter_id) if spell(group, vocabulary)]
+    words = [Word(**fields(group)) for group in groups]
+    characters = [Character(**fields([span])) for group in groups for span in group] if with_characters else []
+    return Transcript(spell(spans, vocabulary), words, characters, clock.duration)
+
+
+def searched_transcript(
+    hypotheses: Sequence[Hypothesis], alphabet: Alphabet, vocabulary: Vocabulary, clock: Clock
+) -> Transcript:
+    """By the best hypothesis of a search, with its characters; all of them are its alternatives.
+
+    In a vocabulary that separates no words, each token is one.
+    """
+    table, separator = TokenTable(alphabet), vocabulary.separator
+    joiner = f"{separator}{vocabulary.replace_word_delimiter}{separator}" if alphabet.has_words else separator
+
+    def characters(word: WordSpan) -> list[Character]:
+        pairs = zip(word.tokens, word.confidences, strict=True)
+        return [
+            Character(table.texts[s.token_id], **clock.times(s.start_frame, s.end_frame), confidence=c)
+            for s, c in pairs
+        ]
+
+    def words(hypothesis: Hypothesis) -> list[Word]:
+        if not alphabet.has_words:
+            return [Word(c.text, c.start, c.end, c.confidence) for word in hypothesis.words for c in characters(word)]
+        return [
+            Word(
+                separator.join(table.texts[span.token_id] for span in word.tokens),
+                **clock.times(word.start_frame, word.end_frame),
+                confidence=word.confidence,
+            )
+            for word in hypothesis.words
+        ]
+
+    def alternative(hypothesis: Hypothesis) -> Alternative:
+        found = words(hypothesis)
+        text = joiner.join(word.text for word in found)
+        text = clean_up(text) if vocabulary.clean_up else text
+        return Alternative(text, hypothesis.score, hypothesis.logit_score, found)
+
+    found = [alternative(hypothesis) for hypothesis in hypotheses]
+    all_characters = [character for word in hypotheses[0].words for character in characters(word)]
+    return Transcript(found[0].text, found[0].words, all_characters, clock.duration, found)
+
+
+def spell(spans: Sequence[ctc.Span], vocabulary: Vocabulary) -> str:
+    """The text of tokens: joined, the delimiter replaced, without the space around, cleaned up where it is to be."""
+    replaced = {vocabulary.delimiter_id: vocabulary.replace_word_delimiter}
+    texts = [replaced.get(span.token_id, vocabulary.tokens[span.token_id]) for span in spans]
+    text = vocabulary.separator.join(filter(None, texts)).strip()
+    text = text.lower() if vocabulary.lower_case else text
+    return clean_up(text) if vocabulary.clean_up else text
