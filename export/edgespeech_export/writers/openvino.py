@@ -5,11 +5,13 @@ share their weights, so their constants are pointed at one common `.bin`.
 """
 
 import hashlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 import onnx
 from edgespeech_runtime.bundle.manifest import FloatPrecision
 from onnx import numpy_helper
@@ -32,7 +34,7 @@ def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:
         model = openvino.convert_model(onnx_file)
         _name_weights(model, onnx_file)
         if precision == "float16":
-            _narrow(model)
+            store_constants(model, narrowed)
         openvino.save_model(model, xml, compress_to_fp16=False)
     except RuntimeError as error:
         reason = (str(error).strip().splitlines() or ["no reason given"])[-1]
@@ -57,17 +59,21 @@ def _name_weights(model: Any, onnx_file: Path) -> None:
                 taken.add(name)
 
 
-def _narrow(model: Any) -> None:
-    """Store in float16 what that holds exactly; OpenVINO's own compression rounds vectors too."""
+def store_constants(model: Any, half: Callable[[Any], npt.NDArray[np.float16] | None]) -> None:
+    """Store each constant of a model as the float16 array that `half` makes of it; None leaves a constant as it is.
+
+    A conversion to float32 follows each of them, which OpenVINO folds when it loads the graph. Its own compression
+    rounds vectors too.
+    """
     from edgespeech_runtime.engines.openvino import openvino
 
     for node in model.get_ordered_ops():
-        half = narrowed(node.data) if node.get_type_name() == "Constant" else None
-        if half is not None:
+        stored = half(node.data) if node.get_type_name() == "Constant" else None
+        if stored is not None:
             name = node.friendly_name
-            stored = openvino.op.Constant(half)
-            widened = openvino.opset13.convert(stored, "f32")
-            stored.friendly_name, widened.friendly_name = f"{name}_float16", name
+            constant = openvino.op.Constant(stored)
+            widened = openvino.opset13.convert(constant, "f32")
+            constant.friendly_name, widened.friendly_name = f"{name}_float16", name
             node.output(0).replace(widened.output(0))
 
 

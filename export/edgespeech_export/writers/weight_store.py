@@ -101,16 +101,21 @@ def store_small(model: onnx.ModelProto, names: Collection[str]) -> None:
     Those that lose more than its rounding stay: what is too large for it, or so small that bits are missing.
     """
 
-    def rounded(name: str, values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
-        if name not in names or values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
-            return None
-        if np.abs(values).max() > FLOAT16_MAX:
-            return None
-        half = values.astype(np.float16)
-        lost = np.linalg.norm(values - half.astype(np.float32))
-        return half if lost <= np.finfo(np.float16).eps * np.linalg.norm(values) else None
+    _halve(model, lambda name, values: rounded(values) if name in names else None)
 
-    _halve(model, rounded)
+
+def rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
+    """Return a float32 matrix or kernel in float16; None where it is small, or loses more than float16's rounding.
+
+    It loses more where a value is too large for float16, or so small that bits are missing.
+    """
+    if values.dtype != np.float32 or values.ndim < 2 or values.nbytes < EXTERNAL_FROM:
+        return None
+    if np.abs(values).max() > FLOAT16_MAX:
+        return None
+    half = values.astype(np.float16)
+    lost = np.linalg.norm(values - half.astype(np.float32))
+    return half if lost <= np.finfo(np.float16).eps * np.linalg.norm(values) else None
 
 
 def _halve(model: onnx.ModelProto, half: Callable[[str, npt.NDArray[Any]], npt.NDArray[np.float16] | None]) -> None:

@@ -5,7 +5,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edgespeech_export.writers.openvino import share_weights
+from edgespeech_export.writers.openvino import share_weights, store_constants
+from edgespeech_export.writers.weight_store import rounded
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
 from edgespeech_runtime.engines.openvino import openvino
@@ -108,6 +109,7 @@ class OpenvinoEncoder:
                 continue
             model = self._form(name)
             quantize(model, learnt, floating, self._types)
+            store_constants(model, rounded)
             xml = folder / graph.file
             openvino.save_model(model, xml, compress_to_fp16=False)
             files.append(xml)
