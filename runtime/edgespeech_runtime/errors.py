@@ -4,7 +4,7 @@ EdgeSpeechRuntimeError
 ├── ArgumentError (ValueError)                    an option that contradicts itself or the model
 ├── AudioError (ValueError)                       sound that cannot be used
 │   ├── AudioFileMissingError (FileNotFoundError)
-│   └── AudioPackageError (ImportError)           the extra `audio` is not installed
+│   └── AudioPackageError (ImportError)           the extra `audio` or `media` is not installed
 ├── BundleError (ValueError)                      a bundle that is damaged, foreign or too new
 │   └── BundleMissingError (FileNotFoundError)
 ├── DeviceError (ValueError)                      a device that this machine or engine does not offer
@@ -38,10 +38,10 @@ class AudioFileMissingError(AudioError, FileNotFoundError):
 
 
 class AudioPackageError(AudioError, ImportError):
-    """A package of the extra `audio` is needed and not installed."""
+    """A package of the extra `audio` or `media` is needed and not installed."""
 
-    def __init__(self, purpose: str, package: str) -> None:
-        super().__init__(f"{purpose} needs the package {package}: pip install edgespeech-runtime[audio]")
+    def __init__(self, purpose: str, package: str, extra: str = "audio") -> None:
+        super().__init__(f"{purpose} needs the package {package}: pip install edgespeech-runtime[{extra}]")
 
 
 class BundleError(EdgeSpeechRuntimeError, ValueError):

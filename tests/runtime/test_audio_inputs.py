@@ -41,7 +41,7 @@ def test_content_decides_not_the_name(tmp_path):
 
 
 def test_a_long_file_is_read_in_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr("edgespeech_runtime.audio.inputs.BLOCK", 1000)
+    monkeypatch.setattr("edgespeech_runtime.audio.sound_files.BLOCK", 1000)
     soundfile.write(tmp_path / "x.flac", tone(), RATE)  # 8000 samples: eight full blocks and an empty one
     np.testing.assert_allclose(read_audio(tmp_path / "x.flac", RATE), tone(), atol=1e-4)
 
@@ -114,7 +114,6 @@ def test_views_are_read_as_they_are():
         (np.zeros(10, bool), "got bool: convert them"),
         (np.zeros(10, complex), "got complex128: convert them"),
         (np.array(["a"]), "expected floats"),
-        (b"RIFF", "expected a path or an array of samples, got bytes"),
         ([0.1, 0.2], "expected a path or an array of samples, got list"),
         (None, "expected a path or an array of samples, got NoneType"),
     ],
@@ -181,7 +180,7 @@ def test_a_folder_is_no_audio(tmp_path):
 def test_an_empty_recording(tmp_path):
     for suffix, message in (
         (".wav", "there is no sound: 0 samples"),
-        (".flac", "damaged, or no sound that can be read"),
+        (".flac", "(the file is empty|truncated or damaged)"),
     ):
         soundfile.write(tmp_path / f"x{suffix}", tone()[:0], RATE)
         with pytest.raises(AudioError, match=rf"x{suffix}: {message}"):

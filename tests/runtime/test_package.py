@@ -16,7 +16,9 @@ PROJECT = Path(__file__).parents[2] / "runtime"
 ALLOWED = {  # beyond numpy and the standard library
     "engines/onnx.py": {"onnxruntime"},
     "engines/openvino.py": {"openvino"},
-    "audio/inputs.py": {"soundfile", "soxr"},
+    "audio/sound_files.py": {"soundfile"},
+    "audio/samples.py": {"soxr"},
+    "audio/media.py": {"av"},
 }
 
 
@@ -44,7 +46,7 @@ def test_importing_loads_neither_engines_nor_audio_packages():
         "import json, sys, edgespeech_runtime\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     )
     loaded = set(json.loads(run_python(code)))
-    assert not loaded & {"torch", "onnxruntime", "openvino", "onnx", "soundfile", "soxr", "transformers"}
+    assert not loaded & {"torch", "onnxruntime", "openvino", "onnx", "soundfile", "soxr", "av", "transformers"}
     site = "import json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     extra = loaded - set(json.loads(run_python(site))) - set(sys.stdlib_module_names)
     assert {name for name in extra if not name.startswith("_")} - {"cython_runtime"} == {"numpy", "edgespeech_runtime"}
@@ -55,7 +57,7 @@ def test_transcribing_loads_no_torch(tiny_bundle, engine):
         "import sys, numpy, edgespeech_runtime\n"
         "model = edgespeech_runtime.load(sys.argv[1], threads=1)\n"
         "model.transcribe([numpy.zeros(4000, numpy.float32), numpy.zeros(3900, numpy.float32)])\n"
-        "unwanted = ('torch', 'edgespeech', 'transformers', 'onnx', 'soundfile', 'soxr')\n"
+        "unwanted = ('torch', 'edgespeech', 'transformers', 'onnx', 'soundfile', 'soxr', 'av')\n"
         "print([name for name in unwanted if name in sys.modules])"
     )
     assert run_python(code, tiny_bundle(engine)).strip() == "[]"

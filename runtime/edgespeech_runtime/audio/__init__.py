@@ -1,9 +1,11 @@
 """From what a caller has (a file, an array of any common type) to what a model takes: float32 `[samples]` at its rate.
 
 Plain WAVE files and arrays need numpy alone. Other formats need soundfile, another sampling rate needs soxr (the
-extra `audio`).
+extra `audio`); m4a, mp4, webm and their like need PyAV (the extra `media`).
 """
 
-from .inputs import AudioInput, read_audio, to_waveforms
+from .files import read_audio
+from .inputs import AudioInput, is_single, to_waveforms
+from .samples import AudioWarning
 
-__all__ = ["AudioInput", "read_audio", "to_waveforms"]
+__all__ = ["AudioInput", "AudioWarning", "is_single", "read_audio", "to_waveforms"]

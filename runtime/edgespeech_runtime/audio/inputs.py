@@ -1,61 +1,48 @@
-"""Checks and conversions of sound: files by content, arrays by type, one channel, one sampling rate."""
+"""What a caller may hand over as sound, to waveforms at the model's rate."""
 
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import AudioError, AudioFileMissingError, AudioPackageError
-from .wave import read_wave
+from ..errors import AudioError
+from .files import AudioFile, read_audio
+from .samples import Waveform, from_array, one_channel, resample
 
-AudioInput: TypeAlias = str | os.PathLike[str] | npt.NDArray[Any]
-Waveform = npt.NDArray[np.float32]
-
-RATES = (1_000, 1_000_000)  # Hz; outside lies a mistake, such as a rate in kHz
-BLOCK = 2**20  # samples that are decoded at a time
+Array: TypeAlias = npt.NDArray[Any]
+AudioInput: TypeAlias = AudioFile | Array | tuple[float, Array] | Mapping[str, Any]
 
 
-def read_audio(path: str | os.PathLike[str], sampling_rate: int) -> Waveform:
-    """Read a sound file as float32 `[samples]` in [-1, 1] at `sampling_rate` Hz; channels are averaged.
-
-    Plain WAVE is read here; FLAC, OGG, MP3 and whatever else soundfile knows need the extra `audio`, as does another
-    sampling rate. Raises AudioError for a file that is empty, damaged, cut off or no sound; AudioFileMissingError;
-    AudioPackageError.
-    """
-    try:
-        with Path(path).open("rb") as stream:
-            magic = stream.read(4)
-        is_wave = magic in (b"RIFF", b"RF64", b"BW64", b"RIFX") or Path(path).suffix.lower() in (".wav", ".wave")
-        samples, rate = read_wave(path) if is_wave else _read_soundfile(path)
-    except FileNotFoundError:
-        raise AudioFileMissingError(path) from None
-    except OSError as error:
-        raise AudioError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        return _resample(_one_channel(samples), rate, sampling_rate)
-    except AudioPackageError:
-        raise
-    except AudioError as error:
-        raise AudioError(f"{path}: {error}") from None
+def is_single(audio: Any) -> bool:
+    """Whether something handed over is one recording and no list of them: a pair of rate and array is one."""
+    return not isinstance(audio, list | tuple) or _is_pair(audio)
 
 
 def to_waveforms(
-    audio: Sequence[AudioInput], sampling_rate: float | None, model_rate: int, shortest: int
+    audio: Sequence[AudioInput],
+    sampling_rate: float | None,
+    model_rate: int,
+    shortest: int,
+    *,
+    channel: int | None = None,
+    allow_truncated: bool = False,
 ) -> list[Waveform]:
-    """Every item as float32 `[samples]` at `model_rate` Hz; `sampling_rate` is that of the arrays (None: the model's).
+    """Every item as float32 `[samples]` at `model_rate` Hz; `sampling_rate` is that of bare arrays (None: the model's).
 
-    An array is `[samples]` or `[samples, channels]`: floats in [-1, 1] or integers, which are scaled by their type.
+    An item is a file as `read_audio` takes it, an array `[samples]` or `[samples, channels]` of floats in [-1, 1] or of
+    integers, which are scaled by their type, a pair (rate, array), or a mapping with "array" and "sampling_rate", or
+    with "bytes" or "path", as Hugging Face's datasets have them. `channel` and `allow_truncated`: see `read_audio`.
     Raises AudioError that names the item, also where one is shorter than `shortest` samples.
     """
     waveforms = []
+    rate = model_rate if sampling_rate is None else sampling_rate
     for index, item in enumerate(audio):
         try:
-            waveforms.append(
-                _to_waveform(item, model_rate if sampling_rate is None else sampling_rate, model_rate, shortest)
-            )
+            name, samples = _to_waveform(item, rate, model_rate, channel, allow_truncated)
+            _require_length(samples, name, model_rate, shortest)
+            waveforms.append(samples)
         except AudioError as error:
             if len(audio) > 1:
                 error.args = (f"audio[{index}]: {error}",)
@@ -63,85 +50,63 @@ def to_waveforms(
     return waveforms
 
 
-def _to_waveform(item: AudioInput, sampling_rate: float, model_rate: int, shortest: int) -> Waveform:
-    if isinstance(item, str | os.PathLike):
-        where, samples = f"{os.fspath(item)}: ", read_audio(item, model_rate)
-    else:
-        where, samples = "", _resample(_one_channel(_from_array(item)), sampling_rate, model_rate)
+def _to_waveform(
+    item: Any, sampling_rate: float, model_rate: int, channel: int | None, allow_truncated: bool
+) -> tuple[str | None, Waveform]:
+    """The name of a file, and the samples."""
+    if isinstance(item, Mapping):
+        item = _from_mapping(item)
+    if _is_pair(item):
+        sampling_rate, item = _turned(item)
+    if _is_file(item):
+        name = os.fspath(item) if isinstance(item, str | os.PathLike) else getattr(item, "name", None)
+        return name, read_audio(item, model_rate, channel=channel, allow_truncated=allow_truncated)
+    array = from_array(item)
+    return None, resample(one_channel(array, channel), sampling_rate, model_rate)
+
+
+def _require_length(samples: Waveform, name: str | None, model_rate: int, shortest: int) -> None:
     if len(samples) < shortest:
         found, least = (f"{n} samples ({1000 * n / model_rate:.1f} ms)" for n in (len(samples), shortest))
+        where = "" if name is None else f"{name}: "
         raise AudioError(f"{where}{found} of sound at {model_rate} Hz are too few: this model needs at least {least}")
-    return samples
 
 
-def _from_array(item: Any) -> Waveform:
-    """Any common array as float32 in [-1, 1]."""
-    if isinstance(item, bytes | list | tuple | dict | set) or item is None:
-        raise AudioError(f"expected a path or an array of samples, got {type(item).__name__}")
-    array = np.asarray(item)
-    if array.ndim == 2 and 0 < array.shape[0] < array.shape[1]:
+def _is_file(item: Any) -> bool:
+    return isinstance(item, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(item, "read")
+
+
+def _is_number(item: Any) -> bool:
+    return isinstance(item, int | float | np.number) and not isinstance(item, bool)
+
+
+def _is_pair(item: Any) -> bool:
+    """Whether it is (rate, array), or the same the wrong way round."""
+    return isinstance(item, tuple) and len(item) == 2 and _is_number(item[0]) != _is_number(item[1])
+
+
+def _turned(pair: tuple[Any, Any]) -> tuple[Any, Any]:
+    if not _is_number(pair[0]):
+        kind = type(pair[0]).__name__
+        raise AudioError(f"expected a pair (sampling rate, array), got ({kind}, {pair[1]!r}): turn it round")
+    if isinstance(pair[1], str | os.PathLike | bytes):
         raise AudioError(
-            f"expected [samples, channels], got fewer samples than channels {list(array.shape)}: transpose it"
+            f"expected a pair (sampling rate, array), got a file in it, {pair[1]!r}: files have their rate"
         )
-    if array.dtype == np.uint8:
-        return np.asarray((array.astype(np.float32) - 128) / 128, np.float32)
-    if array.dtype.kind == "i" and array.dtype.itemsize <= 4:
-        return np.asarray(array.astype(np.float32) / -float(np.iinfo(array.dtype).min), np.float32)
-    if array.dtype.kind == "f":
-        with np.errstate(over="ignore"):  # what does not fit becomes infinite, and is refused with the infinite
-            return array.astype(np.float32)
+    return pair
+
+
+def _from_mapping(item: Mapping[str, Any]) -> Any:
+    """What stands in {"array", "sampling_rate"}, or in {"bytes", "path"}."""
+    array = item.get("array", item.get("raw"))
+    if array is not None:
+        if item.get("sampling_rate") is None:
+            raise AudioError('expected "sampling_rate" beside "array", got none')
+        return item["sampling_rate"], array
+    for key in ("bytes", "path"):
+        if item.get(key) is not None:
+            return item[key]
     raise AudioError(
-        f"expected floats in [-1, 1], int8, int16, int32 or uint8 samples, got {array.dtype}: convert them"
+        'expected a mapping with "array" and "sampling_rate", or with "bytes" or "path", got '
+        f"{', '.join(map(repr, item)) or 'an empty one'}"
     )
-
-
-def _one_channel(samples: Waveform) -> Waveform:
-    """`[samples]` or `[samples, channels] -> [samples]`, not empty and finite."""
-    if samples.ndim not in (1, 2):
-        raise AudioError(f"expected an array [samples] or [samples, channels], got the shape {list(samples.shape)}")
-    if not samples.size:
-        raise AudioError("there is no sound: 0 samples")
-    if not np.isfinite(samples).all():
-        raise AudioError("the samples are not all finite: NaN or infinite values are not audio")
-    if samples.ndim == 1:
-        return samples
-    return samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1, dtype=np.float32)
-
-
-def _resample(samples: Waveform, rate: float, target: int) -> Waveform:
-    """From `rate` to `target` Hz by soxr's HQ filter; nothing where they are equal."""
-    for value in (rate, target):
-        if not isinstance(value, int | float | np.number) or not RATES[0] <= value <= RATES[1]:
-            raise AudioError(f"expected a sampling rate of {RATES[0]} to {RATES[1]} Hz, got {value!r}")
-    if rate == target:
-        return samples
-    try:
-        import soxr
-    except ImportError as error:
-        raise AudioPackageError(f"resampling from {rate} to {target} Hz", "soxr") from error
-    return np.asarray(soxr.resample(samples, rate, target, quality="HQ"), np.float32)
-
-
-def _read_soundfile(path: str | os.PathLike[str]) -> tuple[Waveform, int]:
-    """What soundfile can decode: float32 `[samples, channels]` and the rate in Hz."""
-    try:
-        import soundfile
-    except (ImportError, OSError) as error:  # OSError: the package is there, the library that it binds is not
-        raise AudioPackageError(f"reading {path}, which is not a WAVE file,", "soundfile") from error
-    try:
-        with soundfile.SoundFile(os.fspath(path)) as sound:
-            blocks = [sound.read(BLOCK, dtype="float32", always_2d=True)]
-            while len(blocks[-1]) == BLOCK:  # by blocks, because a damaged header may promise any number of samples
-                blocks.append(sound.read(BLOCK, dtype="float32", always_2d=True))
-            samples, promised = np.concatenate(blocks), sound.frames
-            is_exact = sound.format != "MP3" and promised < 2**62  # MP3 may guess, streams say 2**63
-            if is_exact and len(samples) < promised:
-                raise AudioError(f"{path}: truncated, it promises {promised} samples and has {len(samples)}")
-            return samples, sound.samplerate
-    except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless, by the name's ending
-        raise AudioError(f"{path}: damaged, or no sound that can be read ({_reason(error)})") from error
-
-
-def _reason(error: Exception) -> str:
-    """An error of libsndfile without the path, which the caller names."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")

@@ -1,21 +1,20 @@
-"""A reader of RIFF/WAVE files: PCM of 8 to 32 bits and floats of 32 or 64, WAVE_FORMAT_EXTENSIBLE included.
+"""A reader of WAVE files: PCM of 8 to 32 bits and floats of 32 or 64, in RIFF, RIFX, RF64 and BW64.
 
 It decompresses nothing and writes nothing. Chunks: "Multimedia Programming Interface and Data Specifications 1.0"
-(1991).
+(1991); sizes beyond 32 bits: EBU Tech 3306.
 """
 
-import os
-from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import AudioError
+from .formats import after_id3, length
 
 PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 COMPRESSED = {
-    0x0002: "ADPCM",
+    0x0002: "MS ADPCM",
     0x0006: "A-law",
     0x0007: "mu-law",
     0x0011: "IMA ADPCM",
@@ -24,94 +23,153 @@ COMPRESSED = {
 }
 SUBFORMAT_TAIL = bytes.fromhex("000000001000800000aa00389b71")  # of the GUID whose first two bytes are a format tag
 UNKNOWN_LENGTH = 0x7FFF0000  # writers to a pipe put 0, or a number near 2**31 or 2**32, for a size they cannot know
+ELSEWHERE = 0xFFFFFFFF  # the size stands in the chunk `ds64`
 WIDEST = 40  # bytes of the largest `fmt ` chunk
+MAGIC = (b"RIFF", b"RIFX", b"RF64", b"BW64")
+
+Order = Literal["little", "big"]
+Samples = npt.NDArray[np.float32]
 
 
 class Format(NamedTuple):
-    """How samples are stored: PCM or FLOAT, bytes a sample."""
+    """How samples are stored: PCM or FLOAT, bits of them that mean something, bytes that each takes."""
 
     tag: int
     channels: int
     sampling_rate: int
+    bits: int
     width: int
+    order: Order
 
 
-def read_wave(path: str | os.PathLike[str]) -> tuple[npt.NDArray[np.float32], int]:
-    """Samples in [-1, 1], float32 `[samples, channels]`, and the sampling rate in Hz.
+class Compressed(NamedTuple):
+    """A WAVE file that this reader leaves to others, by what its samples are called."""
 
-    Raises AudioError for a file that is damaged, shorter than it says, or compressed.
+    name: str
+
+
+class Chunk(NamedTuple):
+    """Where the content of a chunk lies, in bytes; `size` is what the file says."""
+
+    name: bytes
+    start: int
+    size: int
+
+
+def read_wave(stream: BinaryIO, name: object, allow_truncated: bool = False) -> tuple[Samples, int] | Compressed:
+    """Samples in [-1, 1], float32 `[samples, channels]`, and the sampling rate in Hz; or what they are compressed by.
+
+    `stream` can be sought. Raises AudioError, which begins with `name`, for a file that is damaged, or shorter than it
+    says unless that is allowed.
     """
-    with Path(path).open("rb") as stream:
-        header = stream.read(12)
-        if not header:
-            raise AudioError(f"{path}: the file is empty")
-        magic, kind = header[:4], header[8:]
-        if magic in (b"RF64", b"BW64", b"RIFX"):
-            raise AudioError(f"{path}: {magic.decode()} files are not supported: convert it to plain WAVE or FLAC")
-        if magic != b"RIFF" or kind != b"WAVE":
-            raise AudioError(f"{path}: not a WAVE file, it starts with {header!r}")
-        return _read_chunks(stream, path)
+    total, start = length(stream), after_id3(stream)
+    if not total:
+        raise AudioError(f"{name}: the file is empty")
+    stream.seek(start)
+    header = stream.read(12)
+    if header[:4] not in MAGIC or header[8:] != b"WAVE":
+        raise AudioError(f"{name}: not a WAVE file, it starts with {header!r}")
+    order: Order = "big" if header[:4] == b"RIFX" else "little"
+    stored: Format | Compressed | None = None
+    long_size, is_silent = None, False
+    while (chunk := _next_chunk(stream, order)) is not None:
+        if chunk.name == b"ds64":
+            long_size = int.from_bytes(stream.read(16)[8:], "little")
+        elif chunk.name == b"fmt ":
+            stored = _parse_format(stream.read(min(chunk.size, WIDEST)), order, name)
+        elif chunk.name == b"data":
+            if stored is None:
+                raise AudioError(f"{name}: damaged WAVE file, its samples come before their format")
+            is_silent = chunk.size == 0 and _are_chunks(stream, chunk.start, total, order)
+            if not is_silent:
+                size = _sound_size(chunk, long_size, total - chunk.start, name, allow_truncated)
+                stream.seek(chunk.start)
+                return stored if isinstance(stored, Compressed) else _decode(stream.read(size), stored)
+        stream.seek(chunk.start + chunk.size + chunk.size % 2)  # chunks start at even positions
+    if is_silent and isinstance(stored, Format):
+        return _decode(b"", stored)
+    raise AudioError(f"{name}: damaged WAVE file, it has no samples (no data chunk in {total} bytes)")
 
 
-def _read_chunks(stream: BinaryIO, path: object) -> tuple[npt.NDArray[np.float32], int]:
-    total = os.fstat(stream.fileno()).st_size
-    found: Format | None = None
-    while len(header := stream.read(8)) == 8:
-        name, size = header[:4], int.from_bytes(header[4:], "little")
-        start = stream.tell()
-        if name == b"data":
-            if found is None:
-                raise AudioError(f"{path}: damaged WAVE file, its samples come before their format")
-            return _decode(stream.read(_sound_size(size, total - start, path)), found), found.sampling_rate
-        if name == b"fmt ":
-            found = _parse_format(stream.read(min(size, WIDEST)), path)
-        stream.seek(start + size + size % 2)  # chunks start at even positions
-    raise AudioError(f"{path}: damaged WAVE file, it has no samples (no data chunk in {total} bytes)")
+def _next_chunk(stream: BinaryIO, order: Order) -> Chunk | None:
+    header = stream.read(8)
+    return Chunk(header[:4], stream.tell(), int.from_bytes(header[4:], order)) if len(header) == 8 else None
 
 
-def _sound_size(declared: int, available: int, path: object) -> int:
-    if declared == 0 or (declared >= UNKNOWN_LENGTH and declared > available):
+def _are_chunks(stream: BinaryIO, start: int, total: int, order: Order) -> bool:
+    """Whether chunks, one or more, fill the file from `start`: then nothing there is sound of unknown length."""
+    position = start
+    while position + 8 <= total:
+        stream.seek(position)
+        chunk = _next_chunk(stream, order)
+        if chunk is None or not all(32 <= letter < 127 for letter in chunk.name):
+            return False
+        position = chunk.start + chunk.size + chunk.size % 2
+    return position > start and position - total in (0, 1)  # the last may lack the byte that makes it even
+
+
+def _sound_size(chunk: Chunk, long_size: int | None, available: int, name: object, allow_truncated: bool) -> int:
+    """Bytes of sound to read; RF64 has their number in `long_size`."""
+    is_long = long_size is not None and chunk.size == ELSEWHERE
+    declared = long_size if long_size is not None and is_long else chunk.size
+    is_unknown = declared in (0, 2**64 - 1) or (declared >= UNKNOWN_LENGTH and not is_long)
+    if 0 < declared <= available:
+        return declared
+    if is_unknown or allow_truncated:
         return available
-    if declared > available:
-        raise AudioError(f"{path}: truncated WAVE file, it promises {declared} bytes of sound and has {available}")
-    return declared
+    raise AudioError(f"{name}: truncated WAVE file, it promises {declared} bytes of sound and has {available}")
 
 
-def _parse_format(chunk: bytes, path: object) -> Format:
+def _parse_format(chunk: bytes, order: Order, name: object) -> Format | Compressed:
     if len(chunk) < 16:
-        raise AudioError(f"{path}: damaged WAVE file, its format takes 16 bytes and has {len(chunk)}")
-    tag, channels, sampling_rate, _, block, bits = np.frombuffer(chunk[:16], "<u2,<u2,<u4,<u4,<u2,<u2")[0].item()
+        raise AudioError(f"{name}: damaged WAVE file, its format takes 16 bytes and has {len(chunk)}")
+    fields = ("u2", "u2", "u4", "u4", "u2", "u2")
+    mark = "<" if order == "little" else ">"
+    record = np.frombuffer(chunk[:16], ",".join(mark + field for field in fields))[0].item()
+    tag, channels, sampling_rate, _, block, bits = record
     if tag == EXTENSIBLE and chunk[26:40] == SUBFORMAT_TAIL:
-        tag = int.from_bytes(chunk[24:26], "little")
-    width = (bits + 7) // 8
+        tag = int.from_bytes(chunk[24:26], order)
+    least = (bits + 7) // 8
     if tag not in (PCM, FLOAT):
-        name = COMPRESSED.get(tag, f"format 0x{tag:04x}")
-        raise AudioError(f"{path}: WAVE files with {name} sound are not supported: convert it to 16-bit PCM")
-    if width not in ((1, 2, 3, 4) if tag == PCM else (4, 8)):
+        return Compressed(COMPRESSED.get(tag, f"format 0x{tag:04x}"))
+    if least not in ((1, 2, 3, 4) if tag == PCM else (4, 8)):
         kind = "PCM" if tag == PCM else "float"
-        raise AudioError(f"{path}: {bits}-bit {kind} sound is not supported: convert it to 16-bit PCM")
-    if channels == 0 or block != channels * width:
+        raise AudioError(f"{name}: {bits}-bit {kind} sound is not supported: convert it to 16-bit PCM")
+    width = block // channels if block and channels else least  # some writers leave the block at 0
+    is_fit = channels and (not block or block == channels * width)
+    if not is_fit or width not in ((least, 4) if tag == PCM else (least,)) or width < least:
         raise AudioError(
-            f"{path}: damaged WAVE file, {channels} channels of {bits} bits do not fit blocks of {block} bytes"
+            f"{name}: damaged WAVE file, {channels} channels of {bits} bits do not fit blocks of {block} bytes"
         )
-    return Format(tag, channels, sampling_rate, width)
+    return Format(tag, channels, sampling_rate, bits, width, order)
 
 
-def _decode(data: bytes, stored: Format) -> npt.NDArray[np.float32]:
+def _decode(data: bytes, stored: Format) -> tuple[Samples, int]:
     block = stored.channels * stored.width
     data = data[: len(data) // block * block]  # a last block that is cut off has no meaning
+    mark = "<" if stored.order == "little" else ">"
     if stored.tag == FLOAT:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused later
-            return np.frombuffer(data, f"<f{stored.width}").astype(np.float32).reshape(-1, stored.channels)
-    integers: npt.NDArray[Any]
+            floats = np.frombuffer(data, f"{mark}f{stored.width}").astype(np.float32)
+        return floats.reshape(-1, stored.channels), stored.sampling_rate
+    integers = _integers(data, stored, mark)
+    samples: Samples = integers.astype(np.float32) / np.float32(2 ** (8 * integers.itemsize - 1))
+    return samples.reshape(-1, stored.channels), stored.sampling_rate
+
+
+def _integers(data: bytes, stored: Format, mark: str) -> npt.NDArray[Any]:
+    """Samples as integers that fill their type."""
     if stored.width == 1:  # the only unsigned one
-        integers = np.frombuffer(data, np.uint8) ^ np.uint8(0x80)
-        integers = integers.view(np.int8)
-    elif stored.width == 3:
+        return (np.frombuffer(data, np.uint8) ^ np.uint8(0x80)).view(np.int8)
+    if stored.width == 3:
         padded = np.zeros((len(data) // 3, 4), np.uint8)
-        padded[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)  # the three high bytes of 32 bits
-        integers = padded.view("<i4")[:, 0]
-    else:
-        integers = np.frombuffer(data, f"<i{stored.width}")
-    samples: npt.NDArray[np.float32] = integers.astype(np.float32) / np.float32(2 ** (8 * integers.itemsize - 1))
-    return samples.reshape(-1, stored.channels)
+        three = np.frombuffer(data, np.uint8).reshape(-1, 3)
+        padded[:, 1:] = three if stored.order == "little" else three[:, ::-1]  # the three high bytes of 32 bits
+        return padded.view("<i4")[:, 0]
+    integers = np.frombuffer(data, f"{mark}i{stored.width}")
+    spare = 8 * stored.width - 8 * ((stored.bits + 7) // 8)
+    if spare and len(integers) and (integers & (2**spare - 1)).any():  # the standard leaves the low bytes at 0 ...
+        edge = 2 ** (8 * stored.width - 1 - spare)
+        if -edge <= integers.min() and integers.max() < edge:  # ... and some writers leave out the high ones
+            return integers << spare
+    return integers

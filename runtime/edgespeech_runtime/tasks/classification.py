@@ -5,7 +5,7 @@ from typing import overload
 
 import numpy as np
 
-from ..audio import AudioInput
+from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..bundle.manifest import PROBLEM_TYPES
 from ..engines import Engine
@@ -49,7 +49,7 @@ class ClassificationModel(LabelledModel):
         longer than the longest of them, since a class is of the whole.
         """
         found = [self._classification(logits) for logits in self._outputs(audio, sampling_rate, batch_size)]
-        return found if isinstance(audio, list | tuple) else found[0]
+        return found[0] if is_single(audio) else found
 
     def _classification(self, logits: Output) -> Classification:
         """Scores of `[labels]`, the best first; of equals, the lowest id."""
@@ -84,7 +84,7 @@ class FrameClassificationModel(LabelledModel):
             FrameLabels(self.labels, _sigmoid(logits), hop / rate, len(samples) / rate)
             for logits, samples in zip(self._run(waveforms, batch_size), waveforms, strict=True)
         ]
-        return found if isinstance(audio, list | tuple) else found[0]
+        return found[0] if is_single(audio) else found
 
 
 def _softmax(logits: Output) -> Output:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import Literal, get_args, overload
 
-from ..audio import AudioInput
+from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..ctc.alphabet import Alphabet
 from ..ctc.beam_search import BeamSearch
@@ -102,7 +102,7 @@ class CtcModel(LogitsModel):
         ]
         if on_text is not None and transcripts[0].text:
             on_text(transcripts[0].text)
-        return transcripts if isinstance(audio, list | tuple) else transcripts[0]
+        return transcripts[0] if is_single(audio) else transcripts
 
     @cached_property
     def _searches(self) -> SearchMaker:

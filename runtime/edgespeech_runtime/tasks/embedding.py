@@ -2,7 +2,7 @@
 
 from typing import overload
 
-from ..audio import AudioInput
+from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..engines import Engine
 from ..errors import BundleError
@@ -40,4 +40,4 @@ class EmbeddingModel(HeadModel):
         longest of them, since an embedding is of the whole.
         """
         outputs = self._outputs(audio, sampling_rate, batch_size)
-        return outputs if isinstance(audio, list | tuple) else outputs[0]
+        return outputs[0] if is_single(audio) else outputs

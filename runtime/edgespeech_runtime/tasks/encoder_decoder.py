@@ -6,7 +6,7 @@ from typing import Any, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioInput
+from ..audio import AudioInput, is_single
 from ..audio.buckets import Buckets
 from ..bundle.contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, Static, columns
 from ..bundle.folder import Bundle
@@ -121,7 +121,7 @@ class EncoderDecoderModel(Model):
             Transcript(self.detokenizer.decode(best.tokens).strip(), duration=len(samples) / rate)
             for (best, *_), samples in zip(found, waveforms, strict=True)
         ]
-        return transcripts if isinstance(audio, list | tuple) else transcripts[0]
+        return transcripts[0] if is_single(audio) else transcripts
 
     def generate(
         self,
@@ -145,7 +145,7 @@ class EncoderDecoderModel(Model):
             for found in self._generate(waveforms, batch_size, chosen)
         ]
         flat = [found[0] if chosen.num_return_sequences == 1 else found for found in results]
-        return flat if isinstance(audio, list | tuple) else flat[0]
+        return flat[0] if is_single(audio) else flat
 
     def hypotheses(
         self,
@@ -162,7 +162,7 @@ class EncoderDecoderModel(Model):
         """
         chosen = self.options(language, **options)
         found = self._generate(self._waveforms(audio, sampling_rate), batch_size, chosen)
-        return found if isinstance(audio, list | tuple) else found[0]
+        return found[0] if is_single(audio) else found
 
     def options(self, language: str | None = None, **options: Any) -> GenerationOptions:
         """What a call with these options runs with. Raises ArgumentError as `transcribe` does, without any audio."""

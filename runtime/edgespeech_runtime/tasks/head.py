@@ -9,7 +9,7 @@ from typing import overload
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioInput
+from ..audio import AudioInput, is_single
 from ..audio.buckets import Buckets
 from ..bundle.contracts import HEADS, LENGTHS, VALUES
 from ..bundle.folder import Bundle
@@ -123,4 +123,4 @@ class LogitsModel(HeadModel):
         A CTC model gives `[frames, vocabulary]`, a classifier `[labels]`, one of frames `[frames, labels]`.
         """
         outputs = self._outputs(audio, sampling_rate, batch_size)
-        return outputs if isinstance(audio, list | tuple) else outputs[0]
+        return outputs[0] if is_single(audio) else outputs

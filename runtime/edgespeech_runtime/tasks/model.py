@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioInput, to_waveforms
+from ..audio import AudioInput, is_single, to_waveforms
 from ..audio.batching import plan
 from ..audio.buckets import Buckets
 from ..audio.waveform import normalize, pad
@@ -81,7 +81,7 @@ class Model:
         raise NotImplementedError
 
     def _waveforms(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[Waveform]:
-        items: AudioList = audio if isinstance(audio, list | tuple) else [audio]  # type: ignore[list-item]  # not a list
+        items: AudioList = [audio] if is_single(audio) else audio  # type: ignore[list-item, assignment]  # it says
         facts = self.manifest.audio
         return to_waveforms(items, sampling_rate, facts.sampling_rate, facts.shortest)
 

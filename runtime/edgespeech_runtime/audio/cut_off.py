@@ -1,0 +1,135 @@
+"""Whether a sound file ends before its own headers say: libsndfile reads what is there of most, and says nothing.
+
+AIFF: Apple's "Audio Interchange File Format" (1989). AU: Sun's audio(4). Wave64: Sonic Foundry (2001). Ogg: RFC 3533.
+MPEG audio: ISO 11172-3; the first frame's Xing header is LAME's.
+"""
+
+import struct
+from collections.abc import Callable, Iterator
+from typing import BinaryIO
+
+from .formats import AIFF, AU, MP3, OGG, W64, Format, after_id3, is_frame, length
+
+UNKNOWN = 0x7FFF0000  # sizes from here on, and 0, are of writers that could not know
+OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest
+OGG_HEADER = 27
+
+BIT_RATES = {  # kbit/s by version (1; 2 and 2.5) and layer, for the indices 1 to 14
+    (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
+    (1, 2): (32, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384),
+    (1, 3): (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320),
+    (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
+    (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+    (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
+}
+RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # Hz by the version's two bits
+XING_SLACK = 0.01  # of the bytes that the first frame promises: editors leave it as it was
+
+
+def missing(stream: BinaryIO, found: Format | None) -> str | None:
+    """What a file lacks, "it promises 2002 bytes of sound and has 1502"; None for one that seems whole."""
+    check = CHECKS.get(found) if found is not None else None
+    return None if check is None else check(stream, length(stream))
+
+
+def _promise(promised: int, available: int) -> str | None:
+    if promised <= available:
+        return None
+    return f"it promises {promised} bytes of sound and has {available}"
+
+
+def _aiff(stream: BinaryIO, total: int) -> str | None:
+    stream.seek(12)
+    while len(header := stream.read(8)) == 8:
+        name, size = struct.unpack(">4sI", header)
+        start = stream.tell()
+        if name == b"SSND":
+            return None if size == 0 or size >= UNKNOWN else _promise(size, total - start)
+        stream.seek(start + size + size % 2)
+    return "it has no chunk of sound"
+
+
+def _au(stream: BinaryIO, total: int) -> str | None:
+    header = stream.read(12)
+    if len(header) < 12:
+        return "its header is not whole"
+    start, size = struct.unpack(("<" if header[:4] == b"dns." else ">") + "II", header[4:])
+    return None if size >= UNKNOWN else _promise(size, max(total - start, 0))
+
+
+def _wave64(stream: BinaryIO, total: int) -> str | None:
+    stream.seek(40)
+    while len(header := stream.read(24)) == 24:
+        start, size = stream.tell(), int.from_bytes(header[16:], "little") - 24  # the size counts this header
+        if header[:4] == b"data":
+            return None if size <= 0 or size >= 2**63 else _promise(size, total - start)
+        stream.seek(start + max(size, 0) + -size % 8)
+    return "it has no chunk of sound"
+
+
+def _ogg(stream: BinaryIO, total: int) -> str | None:
+    stream.seek(max(total - 2 * OGG_PAGE, 0))
+    tail = stream.read()
+    last = tail.rfind(b"OggS")
+    if last < 0:
+        return None
+    page = tail[last:]
+    segments = page[OGG_HEADER : OGG_HEADER + page[26]] if len(page) >= OGG_HEADER else b""
+    end = OGG_HEADER + len(segments) + sum(segments)
+    if len(page) < OGG_HEADER or len(segments) < page[26] or end > len(page):
+        return "its last page is not whole"
+    rest = page[end:]
+    return "its last page is not whole" if rest and b"OggS".startswith(rest) else None
+
+
+def _mp3(stream: BinaryIO, total: int) -> str | None:
+    start = after_id3(stream)
+    stream.seek(start)
+    content = stream.read()
+    if (promised := _xing_bytes(content)) is not None and promised * (1 - XING_SLACK) > len(content):
+        return _promise(promised, len(content))
+    last = max(frame_ends(content), default=0)
+    return "its last frame is not whole" if last > len(content) else None
+
+
+def frame_ends(content: bytes) -> Iterator[int]:
+    """Where each frame ends, of those that follow each other without a gap."""
+    position = 0
+    while position + 4 <= len(content):
+        head = content[position : position + 4]
+        if not is_frame(head) or not (size := _frame_size(head)):
+            return
+        position += size
+        yield position
+
+
+def _frame_size(head: bytes) -> int:
+    """Bytes of a frame; 0 where it does not say."""
+    version, layer, index = head[1] >> 3 & 3, 4 - (head[1] >> 1 & 3), head[2] >> 4
+    if not index:
+        return 0
+    bits = 1000 * BIT_RATES[1 if version == 3 else 2, layer][index - 1]
+    rate, padding = RATES[version][head[2] >> 2 & 3], head[2] >> 1 & 1
+    if layer == 1:
+        return (12 * bits // rate + padding) * 4
+    return (144 if layer == 2 or version == 3 else 72) * bits // rate + padding
+
+
+def _xing_bytes(content: bytes) -> int | None:
+    """Bytes from the first frame to the end, where an encoder has written them."""
+    for mark in (b"Xing", b"Info"):
+        place = content.find(mark, 4, 48)
+        if place >= 0 and len(content) >= place + 16:
+            has_frames, has_bytes = content[place + 7] & 1, content[place + 7] & 2
+            field = place + 8 + (4 if has_frames else 0)
+            return int.from_bytes(content[field : field + 4], "big") if has_bytes else None
+    return None
+
+
+CHECKS: dict[Format, Callable[[BinaryIO, int], str | None]] = {
+    AIFF: _aiff,
+    AU: _au,
+    W64: _wave64,
+    OGG: _ogg,
+    MP3: _mp3,
+}
