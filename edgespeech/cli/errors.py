@@ -44,7 +44,8 @@ def exit_code(run: Callable[[], Any]) -> int:
     """
     try:
         code = run()
-        sys.stdout.flush()  # here, where a reader that went away is no surprise
+        if sys.stdout is not None:
+            sys.stdout.flush()  # here, where a reader that went away is no surprise
         return code if isinstance(code, int) else 0
     except BrokenPipeError:
         _forget_stdout()

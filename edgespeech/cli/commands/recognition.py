@@ -1,5 +1,6 @@
 """Running a model over many sound files: some may be bad, and they are read no further ahead than is of use."""
 
+import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgespeech.cli.errors import complain
+from edgespeech.cli.options.recordings import STDIN
 
 if TYPE_CHECKING:
     import numpy as np
@@ -28,13 +30,14 @@ def results(
     method: "Method",
     batch_size: int,
     on_text: Callable[[Path, str], None] | None = None,
+    reading: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[int, "Result"]]:
     """Each file's index with what the model hears in it, or with the error that names it, in the order of the files.
 
     `method` is one of the model's that take a list of waveforms and a `batch_size`. With `on_text`, which `transcribe`
     knows, files run one at a time, and it is called with each piece of a file's text as soon as that is certain.
+    `reading` are options of `to_waveforms`. The path "-" is stdin.
     """
-    from edgespeech_runtime.audio import to_waveforms
     from edgespeech_runtime.errors import AudioError
 
     facts = model.manifest.audio
@@ -43,7 +46,7 @@ def results(
     samples = 0
     for index, path in enumerate(paths):
         try:
-            (waveforms[index],) = to_waveforms([path], None, facts.sampling_rate, facts.shortest)
+            waveforms[index] = _read(path, facts.sampling_rate, facts.shortest, reading or {})
             samples += len(waveforms[index])
         except AudioError as error:
             found[index] = error
@@ -54,6 +57,30 @@ def results(
                 found.update(_run(partial(method, **live), paths, waveforms, batch_size))
             yield from sorted(found.items())
             waveforms, found, samples = {}, {}, 0
+
+
+def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, Any]) -> "Waveform":
+    """A recording as the model takes it; what is unusual about it is said on stderr. Raises AudioError."""
+    from edgespeech_runtime.audio import AudioWarning, to_waveforms
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", AudioWarning)
+        source = _stdin() if path == STDIN else path
+        (waveform,) = to_waveforms([source], None, sampling_rate, shortest, **reading)
+    for warning in caught:
+        complain(f"{warning.message}; --channel chooses another")
+    return waveform
+
+
+def _stdin() -> Any:
+    """Stdin as a file of bytes. Raises AudioError where nothing can come from it."""
+    from edgespeech_runtime.errors import AudioError
+
+    if sys.stdin is None or sys.stdin.closed:
+        raise AudioError("-: stdin is closed: give a sound file")
+    if sys.stdin.isatty():
+        raise AudioError("-: stdin is a terminal: give a sound file, or send one through a pipe")
+    return sys.stdin.buffer
 
 
 def _run(

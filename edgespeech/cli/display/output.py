@@ -1,5 +1,6 @@
 """What commands print: text and JSON to stdout, tables, sizes. Progress is not here; see `progress`."""
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,7 +13,9 @@ SHOWN = 12  # names of a long list
 
 
 def write(text: str) -> None:
-    """Write text to stdout, which shows it at once."""
+    """Write text to stdout, which shows it at once. Raises OSError, also where stdout was closed from the start."""
+    if sys.stdout is None:
+        raise OSError(errno.EBADF, "stdout is closed, and there is nowhere to print results to")
     sys.stdout.write(text)
     sys.stdout.flush()
 

@@ -1,6 +1,7 @@
 """Progress on stderr: alive on a terminal, plain lines elsewhere, nothing where it was asked to be quiet."""
 
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +9,8 @@ from types import TracebackType
 from typing import Any
 
 from edgespeech.cli.display.bar import Bar
+
+FIRST_LINE, NEXT_LINE = 5.0, 10.0  # seconds to wait for lines of a counter where there is no terminal
 
 
 class Steps:
@@ -90,31 +93,47 @@ class Stages:
 
 
 class Counter:
-    """How many of `total` files are done: a line that moves on a terminal, nothing elsewhere."""
+    """How many of `total` files are done: a line that moves on a terminal; elsewhere a plain line now and then."""
 
     def __init__(self, total: int, quiet: bool = False, doing: str = "transcribing") -> None:
-        self._total = total
+        self._total, self._done = total, 0
         self._doing = doing
         self._quiet = quiet
         self._progress: Any = None
+        self._stopped = threading.Event()
+        self._lines: threading.Thread | None = None
 
     def __enter__(self) -> "Counter":
-        if not self._quiet and sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+        if self._quiet:
+            return self
+        if not sys.stderr.isatty():
+            self._lines = threading.Thread(target=self._print_lines, daemon=True)
+            self._lines.start()
+            return self
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
 
-            columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
-            console = Console(stderr=True)
-            self._progress = Progress(
-                *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-            )
-            self._progress.add_task("", total=self._total)
-            self._progress.start()
+        columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
+        console = Console(stderr=True)
+        self._progress = Progress(
+            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+        )
+        self._progress.add_task("", total=self._total)
+        self._progress.start()
         return self
+
+    def _print_lines(self) -> None:
+        began, wait = time.monotonic(), FIRST_LINE
+        while not self._stopped.wait(wait):
+            files = "1 file" if self._total == 1 else f"{self._total} files"
+            seconds = time.monotonic() - began
+            print(f"  {self._doing}: {self._done} of {files} in {seconds:.0f} s", file=sys.stderr, flush=True)
+            wait = NEXT_LINE
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
         """Make room for a result to be printed; one more file is done."""
+        self._done += 1
         if self._progress is None:
             yield
             return
@@ -128,5 +147,8 @@ class Counter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._stopped.set()
+        if self._lines is not None:
+            self._lines.join()
         if self._progress is not None:
             self._progress.stop()

@@ -35,7 +35,10 @@ class Sink:
     failed: int = 0
 
     def put(self, index: int, path: Path, result: "Result") -> None:
-        """Write the result of the recording at `index`. Raises OSError."""
+        """Write the result of the recording at `index`; a file that cannot be written fails alone.
+
+        Raises OSError where stdout cannot be written.
+        """
         if isinstance(result, Exception):
             self.failed += 1
             complain(result)
@@ -44,20 +47,28 @@ class Sink:
             return
         content = self.render(path, result)
         if self.files is not None:
-            write_file(self.files[index], content)
+            self._write_file(self.files[index], content)
         elif self.several and self.form == "text":
             write(f"{path}\n{content}\n" if self.has_lines else f"{path}\t{content}")
         else:
             write(content)
 
+    def _write_file(self, target: Path, content: str) -> None:
+        try:
+            write_file(target, content)
+        except OSError as error:
+            self.failed += 1
+            complain(f"{target} cannot be written: {error.strerror or error}")
+
 
 def write_file(target: Path, content: str) -> None:
     """Write a file whole or not at all; folders above it are made. Raises OSError."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    handle, partial = tempfile.mkstemp(prefix=".edgespeech-", dir=target.parent)  # short, as names may be long
     try:
         os.close(handle)
-        Path(partial).write_text(content, encoding="utf-8", newline="\n")
+        # Names of files need not be text: what stands for their bytes is written as JSON would.
+        Path(partial).write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
         Path(partial).chmod(0o644)
         Path(partial).replace(target)
     except BaseException:

@@ -9,10 +9,12 @@ import click
 
 from edgespeech.cli.commands.recognition import open_model, results
 from edgespeech.cli.display.compiling import announce
+from edgespeech.cli.display.output import few, number
 from edgespeech.cli.display.progress import Counter
 from edgespeech.cli.display.results import SUBTITLES, SUFFIXES, Form
+from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.options.recordings import SUFFIXES as SOUND_SUFFIXES
-from edgespeech.cli.options.recordings import Recording, find, targets
+from edgespeech.cli.options.recordings import Recording, find, is_folder, targets
 
 if TYPE_CHECKING:
     from edgespeech_runtime.tasks import AnyModel
@@ -28,7 +30,7 @@ CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 # What the help of each says at its end.
 FAILURES = f"""A file that cannot be read is named on stderr; the others are heard all the same, and the exit code is
-{SOME_FAILED}, or {ALL_FAILED} where none is left.
+{SOME_FAILED}, or {ALL_FAILED} where none is left. AUDIO may also be a pipe, or - for a sound file from stdin.
 
 Sound files in a folder are those that end in {" ".join(SOUND_SUFFIXES)}; hidden ones are left out.
 """
@@ -42,7 +44,12 @@ OPTIONS = (
         "--output", type=click.Path(path_type=Path), help="Write a file for each sound file into this folder."
     ),
     click.option("--force", is_flag=True, help="Replace files that are there."),
+    click.option("--skip-existing", is_flag=True, help="Leave out sound files whose results are there, to resume."),
     click.option("--recursive", is_flag=True, help="Take the sound files in the folders below a folder too."),
+    click.option(
+        "--channel", type=click.IntRange(min=1), help="Take one channel, 1 is the first, not the mean of all."
+    ),
+    click.option("--allow-truncated", is_flag=True, help="Take what is there of files that are cut off."),
     click.option(
         "--device",
         multiple=True,
@@ -87,15 +94,29 @@ def planned(audio: Sequence[Path], form: Form, options: Mapping[str, Any]) -> Wo
     """What the command line names.
 
     Raises:
-        CommandError: a folder without sound files, two recordings with one target.
+        CommandError: a folder without sound files, two recordings with one target, results to be skipped on stdout.
         FileThereError: a file is in the way of a result.
     """
-    recordings = find(audio, options["recursive"])
-    several = len(recordings) > 1 or any(path.is_dir() for path in audio)
-    files = None
-    if options["output"] is not None or (several and form in SUBTITLES):
-        files = targets(recordings, options["output"], SUFFIXES[form], options["force"])
-    return Work(recordings, several, files)
+    recordings = find(audio, options["recursive"], left_out if not options["quiet"] else lambda folder, names: None)
+    several = len(recordings) > 1 or any(map(is_folder, audio))
+    skip, is_written = options["skip_existing"], options["output"] is not None or (several and form in SUBTITLES)
+    if skip and options["force"]:
+        raise CommandError(
+            "--skip-existing and --force exclude each other: keep the files that are there, or replace them"
+        )
+    if not is_written:
+        if skip:
+            raise CommandError("--skip-existing is for results in files: give --output with a folder for them")
+        return Work(recordings, several, None)
+    files = targets(recordings, options["output"], SUFFIXES[form], options["force"], skip)
+    if len(files) < len(recordings) and not options["quiet"]:
+        complain(f"{number(len(recordings) - len(files), 'result')} of {len(recordings)} are there already")
+    return Work(list(files), several, list(files.values()))
+
+
+def left_out(folder: Path, names: Sequence[str]) -> None:
+    """Say what of a folder is not taken."""
+    complain(f"{folder}: left out, as no sound files by their names: {few(names)}")
 
 
 def listen(
@@ -111,15 +132,18 @@ def listen(
     `prepared` says which method of the loaded model is to be called, and where its results go; or it raises, for a
     model that cannot do what is asked.
     """
+    if not work.recordings:
+        return
     if not options["quiet"]:
         announce()
     paths = work.paths
+    reading = {name: options[name] for name in ("channel", "allow_truncated")}
     with (
         open_model(bundle, options["device"], options["threads"]) as model,
         Counter(len(paths), options["quiet"] or on_text is not None, DOING[ctx.command.name or ""]) as counter,
     ):
         method, sink = prepared(model)
-        for index, result in results(model, paths, method, options["batch_size"], on_text):
+        for index, result in results(model, paths, method, options["batch_size"], on_text, reading):
             with counter.one_more():
                 sink.put(index, paths[index], result)
     if sink.failed:
