@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from edgespeech_export.folder import written_whole
-from edgespeech_export.writers.onnx import quiet
+from edgespeech_export.writers.tracing import quiet
 from edgespeech_runtime import CtcModel
 from edgespeech_runtime.audio.waveform import normalize
-from edgespeech_runtime.bundle.manifest import EngineName, Precision
+from edgespeech_runtime.choices import EngineName, Precision
 from torch import Tensor, nn
 
 import edgespeech

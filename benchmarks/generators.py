@@ -15,7 +15,7 @@ import numpy.typing as npt
 import torch
 from edgespeech_runtime import EncoderDecoderModel
 from edgespeech_runtime.audio.waveform import normalize
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import EngineName
 
 from benchmarks.decoders import Family, Weights
 from benchmarks.loading import ENGINES, bundle_model, transformers_model

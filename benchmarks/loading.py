@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import edgespeech_runtime
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, EngineName, FloatPrecision, Precision
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE
+from edgespeech_runtime.choices import EngineName, FloatPrecision, Precision
 
 from benchmarks.speech import Speech
 from benchmarks.workload import SEED

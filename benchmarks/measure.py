@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from edgespeech_runtime.bundle.manifest import FloatPrecision, Precision
+from edgespeech_runtime.choices import FloatPrecision, Precision
 
 from benchmarks.contenders import Call, Contender, Logits
 from benchmarks.timing import Timing

@@ -15,7 +15,8 @@ from edgespeech_export.writers.openvino import share_weights
 from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_runtime import EncoderDecoderModel
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle, sha256
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, EngineName, File, Golden, Graph
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph
+from edgespeech_runtime.choices import EngineName
 from edgespeech_runtime.engines.openvino import openvino
 
 DECODER = "decoder"

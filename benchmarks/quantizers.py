@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-from edgespeech_export.writers.onnx import quiet
+from edgespeech_export.writers.tracing import quiet
 
 Values = npt.NDArray[np.float32]  # (1, samples), normalised
 INPUT = "input_values"

@@ -19,8 +19,8 @@ import pytest
 import torch
 from edgespeech_export.graphs.encoder_decoder import DecoderStep
 from edgespeech_export.graphs.graphs import GraphSource
-from edgespeech_export.writers.onnx import to_onnx
 from edgespeech_export.writers.openvino import to_openvino
+from edgespeech_export.writers.tracing import to_onnx
 from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_runtime.bundle.contracts import Decoder, contract
 from edgespeech_runtime.bundle.folder import Bundle

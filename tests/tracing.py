@@ -13,13 +13,13 @@ from typing import Any
 import onnx
 import pytest
 import torch
-from edgespeech_export.writers import writers
+from edgespeech_export.writers import tracing
 
 
 @contextmanager
 def tracing_once(folder: Path, checkpoint: str) -> Iterator[None]:
     """Within, graphs of the checkpoint of that name are traced unless they are in `folder`, and put there."""
-    trace = writers.to_onnx
+    trace = tracing.to_onnx
 
     def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
         path = folder / f"{_key(checkpoint, source)}.onnx"
@@ -30,7 +30,7 @@ def tracing_once(folder: Path, checkpoint: str) -> Iterator[None]:
         return onnx.load(path)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(writers, "to_onnx", to_onnx)
+        patch.setattr(tracing, "to_onnx", to_onnx)
         yield
 
 

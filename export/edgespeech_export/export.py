@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import get_args
 
-from edgespeech_runtime.bundle.manifest import EngineName, FloatPrecision, Manifest
+from edgespeech_runtime.bundle.manifest import Manifest
+from edgespeech_runtime.choices import EngineName, FloatPrecision
 from edgespeech_runtime.engines.devices import open_engine
 
 from edgespeech.checkpoint import resolve
+from edgespeech.engines import ENGINES, imported
 from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
@@ -19,7 +21,7 @@ from edgespeech_export.sources.reading import read
 from edgespeech_export.sources.source import Source
 from edgespeech_export.sources.static import StaticShapes, with_static_shapes
 from edgespeech_export.writers.weight_store import round_weights
-from edgespeech_export.writers.writers import WRITERS, Written
+from edgespeech_export.writers.written import Writer, Written
 
 # Of the largest logit: what 11 bits may add up to over a network; beyond it are weights too small for float16.
 ROUNDING = 5e-3
@@ -86,7 +88,8 @@ def export(
     progress("computing what the checkpoint says, in float64")
     reference, rounding = _reference(source, options.precision)
     with written_whole(target, options.force) as partial:
-        written = WRITERS[options.engine](source, partial, options.precision, progress)
+        write: Writer = imported(ENGINES[options.engine].writer)
+        written = write(source, partial, options.precision, progress)
         source.write_files(partial)
         writer = BundleWriter(partial)
         golden = writer.write_golden(reference.golden(), max(reference.allowed, DEVICES * reference.largest))
@@ -139,7 +142,6 @@ def _report(folder: Path, source: Source, written: dict[str, Written]) -> dict[s
 
 
 def _needed(source: Source, options: ExportOptions) -> int:
-    """Bytes on disk at the peak: for OpenVINO, two graphs before they share weights and the ONNX file of one."""
-    if options.engine == "openvino":
-        return 3 * source.bytes + SPARE
-    return source.bytes // (2 if options.precision == "float16" else 1) + SPARE
+    """Bytes on disk at the peak."""
+    stored = source.bytes // (2 if options.precision == "float16" else 1)
+    return max(stored, ENGINES[options.engine].disk_peak * source.bytes) + SPARE

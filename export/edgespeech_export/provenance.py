@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 from edgespeech_runtime.bundle.folder import sha256
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import ENGINES, EngineName
 from edgespeech_runtime.tasks import AnyModel
 
 TOOLS = ("edgespeech", "edgespeech-runtime", "torch", "onnx", "onnxsim")
@@ -25,7 +25,7 @@ SPEED_RUNS = 3
 
 def provenance(checkpoint: Path, engine: EngineName) -> dict[str, Any]:
     """Return the checkpoint's name and hash, and the versions of the tools."""
-    package = {"onnx": "onnxruntime", "openvino": "openvino", "numpy": "numpy"}[engine]
+    package = ENGINES[engine].package
     return {
         "checkpoint": checkpoint.resolve().name,
         "checkpoint_sha256": checkpoint_hash(checkpoint),

@@ -1,17 +1,50 @@
-"""Speech models on the device: load a bundle that edgespeech exported, and run it. numpy and one engine."""
+"""Speech models on the device: load a bundle that edgespeech exported, and run it. numpy and one engine.
 
-from .audio import AudioWarning, read_audio
-from .bundle.loading import load
-from .engines import Device
-from .engines.devices import DeviceWarning, devices, register_provider
-from .errors import EdgeSpeechRuntimeError
-from .results.classification import Classification, FrameLabels, Label, Segment
-from .results.subtitles import to_srt, to_vtt
-from .results.transcript import Alternative, Character, Transcript, Word
-from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
+Names are imported when they are first used, so that a command line can read `choices` without waiting for numpy.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors as errors
+
+if TYPE_CHECKING:
+    from .audio import AudioWarning, read_audio
+    from .bundle.loading import load
+    from .engines import Device
+    from .engines.devices import DeviceWarning, devices, register_provider
+    from .errors import EdgeSpeechRuntimeError
+    from .results.classification import Classification, FrameLabels, Label, Segment
+    from .results.subtitles import to_srt, to_vtt
+    from .results.transcript import Alternative, Character, Transcript, Word
+    from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
 
 __version__ = "0.1.0"
-__all__ = ["Alternative", "AudioWarning", "Character", "Classification", "ClassificationModel", "CtcModel", "Device"]
-__all__ += ["DeviceWarning", "EdgeSpeechRuntimeError", "EmbeddingModel", "EncoderDecoderModel"]
-__all__ += ["FrameClassificationModel", "FrameLabels", "Label", "Segment", "Transcript", "Word", "devices", "load"]
-__all__ += ["read_audio", "register_provider", "to_srt", "to_vtt"]
+__all__ = ["AudioWarning", "Alternative", "Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]
+__all__ += ["EdgeSpeechRuntimeError", "EmbeddingModel", "EncoderDecoderModel", "FrameClassificationModel"]
+__all__ += ["FrameLabels", "Label", "Segment", "Transcript", "Word", "devices", "load", "read_audio"]
+__all__ += ["register_provider", "to_srt", "to_vtt"]
+
+_HOMES = {  # the module of each name
+    "audio": "AudioWarning read_audio",
+    "bundle.loading": "load",
+    "engines": "Device",
+    "engines.devices": "DeviceWarning devices register_provider",
+    "errors": "EdgeSpeechRuntimeError",
+    "results.classification": "Classification FrameLabels Label Segment",
+    "results.subtitles": "to_srt to_vtt",
+    "results.transcript": "Alternative Character Transcript Word",
+    "tasks": "ClassificationModel CtcModel EmbeddingModel EncoderDecoderModel FrameClassificationModel",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f".{_HOME_OF[name]}", __name__), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

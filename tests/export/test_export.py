@@ -10,8 +10,8 @@ import pytest
 from checkpoints import make_checkpoint
 from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export
 from edgespeech_export.proof.heads import HeadReference
-from edgespeech_export.writers import writers
-from edgespeech_export.writers.onnx import to_onnx
+from edgespeech_export.writers import tracing
+from edgespeech_export.writers.tracing import to_onnx
 from edgespeech_export.writers.weight_store import WeightStore, round_weights, store_as
 from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
@@ -65,7 +65,7 @@ def test_a_graph_that_computes_something_else_is_no_bundle(
                 tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(3e-4), tensor.name))
         return model
 
-    monkeypatch.setattr(writers, "to_onnx", spoiled)
+    monkeypatch.setattr(tracing, "to_onnx", spoiled)
     with pytest.raises(ProofError, match=r"'single' differs from the reference model by 0\.0003"):
         export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle")
     assert written(tmp_path) == []

@@ -19,7 +19,7 @@ from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.writers.numpy import Archive, to_program
 from edgespeech_export.writers.numpy_int8 import quantize_archive, quantized
-from edgespeech_export.writers.onnx import to_onnx
+from edgespeech_export.writers.tracing import to_onnx
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines import numpy as engine

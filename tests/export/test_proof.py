@@ -18,7 +18,7 @@ from edgespeech_export import ExportOptions, ProofError, export
 from edgespeech_export.proof.encoder_decoder import WrittenReference
 from edgespeech_export.proof.proof import FLOOR, MULTIPLE, exactly, in_float64
 from edgespeech_export.sources.reading import read
-from edgespeech_export.writers import writers
+from edgespeech_export.writers import tracing
 from edgespeech_export.writers.weight_store import round_weights
 from encoder_decoders import make_encoder_decoder
 from onnx import helper, numpy_helper
@@ -84,14 +84,14 @@ def test_a_wrong_graph_is_refused_with_outliers_too(
     twin: Any, traces: Path, tmp_path: Path, kind: Outliers, spoil: Any
 ) -> None:
     with tracing_once(traces, f"twin {kind}"), pytest.MonkeyPatch.context() as patch:
-        trace = writers.to_onnx
+        trace = tracing.to_onnx
 
         def spoiled(source: Any, samples: Any) -> onnx.ModelProto:
             model = trace(source, samples)
             spoil(model)
             return model
 
-        patch.setattr(writers, "to_onnx", spoiled)
+        patch.setattr(tracing, "to_onnx", spoiled)
         with pytest.raises(ProofError, match="'single' differs from the reference model by"):
             export(twin(kind), tmp_path / "bundle", ExportOptions(engine="onnx"))
     assert not (tmp_path / "bundle").exists()

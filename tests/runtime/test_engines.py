@@ -4,6 +4,7 @@ import importlib
 import os
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import onnx
@@ -11,6 +12,7 @@ import pytest
 from edgespeech_runtime import engines, load
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
+from edgespeech_runtime.choices import ENGINES, EngineName
 from edgespeech_runtime.engines.devices import open_engine
 from edgespeech_runtime.engines.graphs import Graphs
 from edgespeech_runtime.errors import ArgumentError, BundleError, DeviceError, EngineError, EnginePackageError
@@ -136,9 +138,9 @@ def test_a_run_that_fails_is_one_line(graphs):
 
 
 def test_every_engine_of_the_manifest_has_a_module():
-    assert set(engines.ENGINES) == {"onnx", "openvino", "numpy"}
-    for module in engines.ENGINES.values():
-        assert importlib.import_module(module, engines.__name__).Engine
+    assert set(ENGINES) == set(get_args(EngineName)) == {"onnx", "openvino", "numpy"}
+    for facts in ENGINES.values():
+        assert importlib.import_module(f".{facts.module}", engines.__name__).Engine
 
 
 def test_openvino_computes_in_float32_with_the_threads_given(tiny_bundle):
@@ -166,7 +168,7 @@ def test_openvino_calls_nobody(tiny_bundle):
     subprocess.run([sys.executable, "-c", code, tiny_bundle("openvino"), single], check=True, timeout=120)
 
 
-@pytest.mark.parametrize("engine", engines.ENGINES)
+@pytest.mark.parametrize("engine", ENGINES)
 def test_nothing_is_written_outside_the_cache(tiny_bundle, tmp_path, engine):
     """The telemetry of onnxruntime keeps a database in the home folder, from its import on."""
     home = tmp_path / "home"

@@ -2,7 +2,7 @@
 
 import pytest
 from edgespeech_runtime import CtcModel, EdgeSpeechRuntimeError, load
-from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_runtime.choices import Task
 from edgespeech_runtime.tasks import TASKS
 
 

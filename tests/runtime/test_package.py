@@ -49,7 +49,7 @@ def test_importing_loads_neither_engines_nor_audio_packages():
     assert not loaded & {"torch", "onnxruntime", "openvino", "onnx", "soundfile", "soxr", "av", "transformers"}
     site = "import json, sys\nprint(json.dumps(sorted({name.split('.')[0] for name in sys.modules})))"
     extra = loaded - set(json.loads(run_python(site))) - set(sys.stdlib_module_names)
-    assert {name for name in extra if not name.startswith("_")} - {"cython_runtime"} == {"numpy", "edgespeech_runtime"}
+    assert {name for name in extra if not name.startswith("_")} - {"cython_runtime"} == {"edgespeech_runtime"}
 
 
 def test_transcribing_loads_no_torch(tiny_bundle, engine):
@@ -64,14 +64,14 @@ def test_transcribing_loads_no_torch(tiny_bundle, engine):
 
 
 def test_all_is_what_can_be_imported():
-    public = {name for name, value in vars(edgespeech_runtime).items() if not name.startswith("_")}
-    modules = {name for name in public if isinstance(getattr(edgespeech_runtime, name), type(sys))}
-    assert set(edgespeech_runtime.__all__) == public - modules
+    values = [getattr(edgespeech_runtime, name) for name in edgespeech_runtime.__all__]
+    assert not [value for value in values if isinstance(value, type(sys))]
+    assert set(edgespeech_runtime.__all__) == set(edgespeech_runtime._HOME_OF)
     assert len(edgespeech_runtime.__all__) == len(set(edgespeech_runtime.__all__))
 
 
 def test_the_package_file_is_short():
-    assert len((SOURCE / "__init__.py").read_text(encoding="utf-8").splitlines()) < 20
+    assert len((SOURCE / "__init__.py").read_text(encoding="utf-8").splitlines()) < 60
 
 
 def test_every_error_has_the_root_and_a_standard_exception():

@@ -14,8 +14,8 @@ from edgespeech_runtime import CtcModel, EncoderDecoderModel, load
 from edgespeech_runtime.audio.batching import plan
 from edgespeech_runtime.bundle.contracts import HEADS
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Manifest
+from edgespeech_runtime.choices import THRESHOLD
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.results.classification import THRESHOLD
 from edgespeech_runtime.tasks import AnyModel, ClassificationModel, FrameClassificationModel
 
 from edgespeech_calib.errors import DataMissingError, EvaluationError

@@ -1,30 +1,20 @@
-"""Which backend quantizes the graphs of which engine. Each is imported when it is needed: it brings its tools."""
+"""The backends that quantize the graphs of an engine. Each is imported when it is needed: it brings its tools.
 
-from importlib import import_module
+Which engine has which is said in `edgespeech.engines`.
+"""
+
 from typing import Any
 
 from edgespeech_runtime.bundle.folder import Bundle
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import EngineName
 
+from edgespeech.engines import ENGINES, imported
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.speech.sets import SpeechSet
 
-HOME = "edgespeech_calib.quantization"
-# By engine: module and class. To add one: a line here.
-ENCODERS: dict[str, tuple[str, str]] = {
-    "onnx": (f"{HOME}.onnx.encoder", "OnnxEncoder"),
-    "openvino": (f"{HOME}.openvino.encoder", "OpenvinoEncoder"),
-    "numpy": (f"{HOME}.numpy.encoder", "NumpyEncoder"),
-}
-DECODERS: dict[str, tuple[str, str]] = {
-    "onnx": (f"{HOME}.onnx.decoder", "OnnxDecoder"),
-    "openvino": (f"{HOME}.openvino.decoder", "OpenvinoDecoder"),
-}
-# Engines that compute in float over weights in INT8: they need no speech, and the encoder's backend does the decoder's.
-WEIGHTS_ONLY = frozenset({"numpy"})
-OF_INTEGERS = ("scheme", "ranges", "decoder_weights", "target")  # options that say how integers are computed with
+INTEGER_OPTIONS = ("scheme", "ranges", "decoder_weights", "target")  # say how integers are computed with
 
 
 def require(engine: EngineName) -> None:
@@ -33,7 +23,7 @@ def require(engine: EngineName) -> None:
     Raises:
         QuantizationError: nothing does, or its tool is not installed.
     """
-    _find(ENCODERS, engine)
+    _encoder(engine)
 
 
 def check(engine: EngineName, options: QuantizationOptions, data: SpeechSet | None) -> None:
@@ -43,11 +33,11 @@ def check(engine: EngineName, options: QuantizationOptions, data: SpeechSet | No
         QuantizationError: it computes in integers and there is no speech to calibrate on, or it does not and an option
             says how.
     """
-    if engine not in WEIGHTS_ONLY:
+    if ENGINES[engine].computes_in_integers:
         if data is None:
             raise QuantizationError(f"INT8 for the engine {engine!r} is calibrated on speech; give a set of recordings")
         return
-    for name in OF_INTEGERS:
+    for name in INTEGER_OPTIONS:
         if getattr(options, name) != getattr(QuantizationOptions, name):
             raise QuantizationError(
                 f"{name} is for engines that compute in integers; {engine!r} stores weights in INT8 and computes in "
@@ -56,26 +46,26 @@ def check(engine: EngineName, options: QuantizationOptions, data: SpeechSet | No
 
 
 def open_encoder(bundle: Bundle, options: QuantizationOptions, types: Types) -> EncoderBackend:
-    """Return the backend for the graphs that hear. Raises QuantizationError."""
-    backend: EncoderBackend = _find(ENCODERS, bundle.manifest.engine)(bundle, options, types)
+    """Return the backend for the graphs that take audio. Raises QuantizationError."""
+    backend: EncoderBackend = _encoder(bundle.manifest.engine)(bundle, options, types)
     return backend
 
 
 def open_decoder(bundle: Bundle, options: QuantizationOptions, types: Types) -> DecoderBackend | None:
-    """Return the backend for the graph `decoder`; None where there is none, or the other backend does it.
+    """Return the backend for the graph `decoder`; None where there is none, or the encoder's backend does it.
 
     Raises QuantizationError.
     """
-    if bundle.manifest.decoder is None or bundle.manifest.engine in WEIGHTS_ONLY:
+    name = ENGINES[bundle.manifest.engine].decoder_quantizer
+    if bundle.manifest.decoder is None or name is None:
         return None
-    backend: DecoderBackend = _find(DECODERS, bundle.manifest.engine)(bundle, options, types)
+    backend: DecoderBackend = imported(name)(bundle, options, types)
     return backend
 
 
-def _find(table: dict[str, tuple[str, str]], engine: str) -> Any:
-    if engine not in table:
-        raise QuantizationError(
-            f"INT8 for the engine {engine!r} is not offered; choose one of {', '.join(map(repr, table))}"
-        )
-    module, name = table[engine]
-    return getattr(import_module(module), name)
+def _encoder(engine: EngineName) -> Any:
+    name = ENGINES[engine].encoder_quantizer if engine in ENGINES else None
+    if name is None:
+        offered = ", ".join(repr(other) for other, row in ENGINES.items() if row.encoder_quantizer is not None)
+        raise QuantizationError(f"INT8 for the engine {engine!r} is not offered; choose one of {offered}")
+    return imported(name)

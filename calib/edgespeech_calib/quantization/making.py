@@ -16,6 +16,7 @@ from edgespeech_export.bundle import BundleWriter
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Manifest
 
+from edgespeech.engines import ENGINES
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
@@ -250,9 +251,9 @@ class Maker:
 
 def _provenance(source: Manifest, drawn: Calibration) -> dict[str, Any]:
     versions = dict(source.provenance.get("versions") or {})
-    if source.engine == "openvino" and source.decoder is not None:  # NNCF compresses the decoder's weights alone
+    for name in () if source.decoder is None else ENGINES[source.engine].decoder_tools:
         with contextlib.suppress(metadata.PackageNotFoundError):
-            versions["nncf"] = metadata.version("nncf")
+            versions[name] = metadata.version(name)
     return {**source.provenance, "versions": versions, "calibration": drawn.provenance()}
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
 from edgespeech_export.sources.reading import task_of
-from edgespeech_runtime.bundle.contracts import Task
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
-from edgespeech_runtime.bundle.manifest import Audio, EngineName
+from edgespeech_runtime.bundle.manifest import Audio
+from edgespeech_runtime.choices import EngineName, Task
 
 from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import DataError, QuantizationError

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
 
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import EngineName
 
+from edgespeech.engines import ENGINES
 from edgespeech_calib.quantization.options import Target, Types
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -58,7 +59,7 @@ def types(target: Target, engine: EngineName) -> Types:
     their values are. Without VNNI both engines use an instruction that adds two products of 8 bits in 16: 2 x 255 x 127
     does not fit there, 2 x 255 x 63 does.
     """
-    activation: Literal["int8", "uint8"] = "int8" if target == "arm" and engine == "onnx" else "uint8"
+    activation: Literal["int8", "uint8"] = "int8" if target == "arm" and ENGINES[engine].signed_on_arm else "uint8"
     if target == "x86-vnni":
         why = "VNNI sums products of unsigned by signed 8 bits in 32, so that weights use all of their 8 bits"
     elif target == "x86-avx2":

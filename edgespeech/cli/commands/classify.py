@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from edgespeech_runtime.choices import THRESHOLD
 
 from edgespeech.cli.display.output import rounded, to_json
 from edgespeech.cli.display.results import Form, Sink
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
     from edgespeech.cli.commands.recognition import Method
 
-THRESHOLD = 0.5  # edgespeech_runtime's own default; not imported, because it comes with numpy
 SCORE_PLACES = 6  # of the probability of a class, which may be one of many
 
 HELP = f"""Classify AUDIO with the model in the folder BUNDLE.

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from edgespeech_runtime.choices import ENGINES
 
 from edgespeech.cli.commands.demo_steps import FLOAT, INT8, Heard, Made, export_float, quantize, transcripts
 from edgespeech.cli.display.demo_page import INSET, heard_lines, made_row, table_lines
 from edgespeech.cli.display.output import number, say
-from edgespeech.cli.display.proof import ENGINE_NAMES, ENGINES
 from edgespeech.cli.errors import CommandError, FileThereError
 
 if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet
-    from edgespeech_runtime.bundle.manifest import EngineName
+    from edgespeech_runtime.choices import EngineName
 
 HOME = Path(__file__).parents[1] / "checkpoints"
 SAMPLES = HOME / "samples" / "samples.tsv"
@@ -48,7 +48,9 @@ EXAMPLES: tuple[Example, ...] = (
     show_default=True,
     help="The folder for the bundles.",
 )
-@click.option("--engine", type=click.Choice(ENGINES), default="onnx", show_default=True, help="What runs the bundles.")
+@click.option(
+    "--engine", type=click.Choice(list(ENGINES)), default="onnx", show_default=True, help="What runs the bundles."
+)
 @click.option("--force", is_flag=True, help="Replace bundles that are there.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def demo(output: Path, engine: "EngineName", force: bool, quiet: bool) -> None:
@@ -81,7 +83,7 @@ def _run(models: Sequence[Made], engine: "EngineName", force: bool, quiet: bool)
     width = max(len(str(bundle)) for model in models for bundle in model.bundles.values())
     say("English speech to text, from checkpoints to bundles that run without torch")
     say()
-    say(f"1  Export to {ENGINE_NAMES[engine]}, compare each bundle with its checkpoint in torch, and make INT8 of it")
+    say(f"1  Export to {ENGINES[engine].title}, compare each bundle with its checkpoint in torch, and make INT8 of it")
     for model in models:
         say()
         say(f"   {model.name}: {model.purpose}")

@@ -14,7 +14,8 @@ from edgespeech.cli.options.kinds import transcribing
 if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet
     from edgespeech_runtime import Transcript
-    from edgespeech_runtime.bundle.manifest import EngineName, Manifest
+    from edgespeech_runtime.bundle.manifest import Manifest
+    from edgespeech_runtime.choices import EngineName
 
 FLOAT, INT8 = "float32", "INT8"
 

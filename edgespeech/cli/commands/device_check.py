@@ -146,7 +146,7 @@ def measure(bundle: Path, device: str) -> dict[str, Any]:
 def _answer(model: "AnyModel", samples: "npt.NDArray[np.float32]") -> Answer:
     """What the model says of an utterance, as JSON holds it."""
     from edgespeech_runtime import ClassificationModel, EmbeddingModel, FrameClassificationModel
-    from edgespeech_runtime.results.classification import THRESHOLD
+    from edgespeech_runtime.choices import THRESHOLD
 
     if isinstance(model, ClassificationModel):
         return model.classify(samples).label

@@ -1,12 +1,13 @@
 """`edgespeech export`: a checkpoint folder to a bundle."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from edgespeech_runtime.choices import ENGINES, Precision
 
 from edgespeech.cli.display.output import say, table, to_json
-from edgespeech.cli.display.proof import ENGINE_NAMES, ENGINES, PRECISIONS, proof_rows, run_export
+from edgespeech.cli.display.proof import proof_rows, run_export
 from edgespeech.cli.options.buckets import bucket_rows
 from edgespeech.cli.options.int8 import int8_options, measured_rows, quantization_rows, run_int8, split
 from edgespeech.cli.options.static import npu_rows, run_npu, split_static, static_options
@@ -18,9 +19,15 @@ if TYPE_CHECKING:
 @click.command(short_help="Export a checkpoint to a bundle, with proof that they agree.")
 @click.argument("checkpoint", type=click.Path())
 @click.argument("bundle", type=click.Path(path_type=Path))
-@click.option("--engine", type=click.Choice(ENGINES), default="onnx", show_default=True, help="What runs the bundle.")
 @click.option(
-    "--precision", type=click.Choice(PRECISIONS), default="float32", show_default=True, help="How weights are stored."
+    "--engine", type=click.Choice(list(ENGINES)), default="onnx", show_default=True, help="What runs the bundle."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(get_args(Precision)),
+    default="float32",
+    show_default=True,
+    help="How weights are stored.",
 )
 @click.option(
     "--target-lang", metavar="LANG", help="Language, for CTC checkpoints with an adapter for each (MMS): eng, deu."
@@ -61,7 +68,7 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     if as_json:
         say(to_json(_summary(bundle, manifest) | ({"measured": measured} if measured else {}), indent=2))
         return
-    say(f"{bundle}: {manifest.task} on {ENGINE_NAMES[manifest.engine]}, {manifest.precision}")
+    say(f"{bundle}: {manifest.task} on {ENGINES[manifest.engine].title}, {manifest.precision}")
     report = manifest.report
     for line in table([*bucket_rows(manifest), *proof_rows(report), *quantization_rows(report), *rows]):
         say(line)

@@ -8,11 +8,12 @@ from typing import Any
 from edgespeech_runtime.bundle.contracts import Decoder, Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Graph, Manifest, Vocabulary
+from edgespeech_runtime.choices import ENGINES
 from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.text import Detokenizer
 
 from edgespeech.cli.display.output import INDENT, few, label_row, number, size, table, wrapped
-from edgespeech.cli.display.proof import ENGINE_NAMES, proof_rows
+from edgespeech.cli.display.proof import proof_rows
 from edgespeech.cli.options.buckets import bucket_rows
 from edgespeech.cli.options.int8 import quantization_rows
 
@@ -82,7 +83,7 @@ class BundleFacts:
         dimensions = [] if manifest.dimensions is None else [("embedding", number(manifest.dimensions, "dimension"))]
         return [
             ("task", manifest.task),
-            ("engine", ENGINE_NAMES[manifest.engine]),
+            ("engine", ENGINES[manifest.engine].title),
             ("precision", manifest.precision),
             ("size", size(manifest.bytes)),
             ("audio", f"{audio.sampling_rate} Hz, {'normalised' if audio.normalize else 'as it is'}"),

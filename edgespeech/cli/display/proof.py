@@ -13,14 +13,6 @@ from edgespeech.cli.options.buckets import with_lengths
 if TYPE_CHECKING:
     from edgespeech_runtime.bundle.manifest import Manifest
 
-ENGINES = (
-    "onnx",
-    "openvino",
-    "numpy",
-)  # edgespeech_runtime.manifest.EngineName; not imported, because it comes with numpy
-PRECISIONS = ("float32", "float16", "int8")  # likewise Precision
-ENGINE_NAMES = {"onnx": "ONNX Runtime", "openvino": "OpenVINO", "numpy": "numpy"}
-
 
 def run_export(
     checkpoint: str | os.PathLike[str],

@@ -12,10 +12,12 @@ from edgespeech.cli.display.progress import Stages
 from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.interrupts import Interrupted
+from edgespeech.engines import ENGINES
 
 if TYPE_CHECKING:
     from edgespeech_calib import Skipped
     from edgespeech_calib.quantization import Quantized
+    from edgespeech_runtime.choices import EngineName
 
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
@@ -97,7 +99,6 @@ NAMES = (
     "revert",
     "report",
 )
-WEIGHTS_ONLY = "numpy"  # the engine of which weights alone are in INT8, so that it needs no speech
 OF_INTEGERS = ("scheme", "ranges", "decoder_weights", "target")
 NPU = "npu"
 QUANTIZATION = (
@@ -136,8 +137,8 @@ def split(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
         return own
     if own["calib"] is None:
         _without_speech(options["engine"], given)
-    if options["engine"] == WEIGHTS_ONLY:
-        _refuse_integers(own, given)
+    if not ENGINES[options["engine"]].computes_in_integers:
+        _refuse_integers(options["engine"], own, given)
     if own["eval_root"] is not None and own["eval_set"] is None:
         raise CommandError("--eval-root says where the set of a list lies; name the list with --eval")
     report = own["report"]
@@ -146,9 +147,9 @@ def split(ctx: click.Context, options: dict[str, Any]) -> dict[str, Any]:
     return own
 
 
-def _without_speech(engine: str, given: list[str]) -> None:
+def _without_speech(engine: "EngineName", given: list[str]) -> None:
     """Accept that there is no --calib, or raise CommandError."""
-    if engine != WEIGHTS_ONLY:
+    if ENGINES[engine].computes_in_integers:
         raise CommandError("--precision int8 needs speech to calibrate on; name a set of recordings with --calib")
     for name in ("calib_root", "samples", "seed"):
         if name in given:
@@ -157,13 +158,13 @@ def _without_speech(engine: str, given: list[str]) -> None:
             )
 
 
-def _refuse_integers(own: Mapping[str, Any], given: list[str]) -> None:
-    """Raise CommandError for what says how integers are computed with; numpy computes with none."""
+def _refuse_integers(engine: str, own: Mapping[str, Any], given: list[str]) -> None:
+    """Raise CommandError for what says how integers are computed with, for an engine that computes with none."""
     for name in OF_INTEGERS:
         if name in given and own[name] != NPU:  # which `static` refuses
             raise CommandError(
-                f"{_flag(name)} does not go with --engine numpy, which stores weights in INT8 and computes in float32; "
-                "leave it out"
+                f"{_flag(name)} does not go with --engine {engine}, which stores weights in INT8 and computes in "
+                "float32; leave it out"
             )
 
 

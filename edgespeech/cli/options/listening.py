@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+from edgespeech_runtime.choices import BATCH_SIZE
 
 from edgespeech.cli.commands.recognition import open_model, results
 from edgespeech.cli.display.compiling import announce
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from edgespeech.cli.display.live import LiveText
     from edgespeech.cli.display.results import Sink
 
-BATCH_SIZE = 8  # edgespeech_runtime's own default; not imported, because it comes with numpy
 SOME_FAILED, ALL_FAILED = 1, 2
 DOING = {"transcribe": "transcribing", "classify": "classifying"}
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])

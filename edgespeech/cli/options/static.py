@@ -12,6 +12,7 @@ from edgespeech.cli.display.progress import Stages
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.options import buckets
+from edgespeech.engines import ENGINES
 
 if TYPE_CHECKING:
     from edgespeech_runtime.bundle.manifest import Manifest
@@ -107,7 +108,7 @@ def _split_compile(options: dict[str, Any], is_for_it: bool) -> dict[str, Any]:
 
 
 def _refuse(ctx: click.Context, options: Mapping[str, Any], int8: Mapping[str, Any]) -> None:
-    if options["engine"] != "onnx":
+    if not ENGINES[options["engine"]].quantizes_for_npu:
         raise CommandError("INT8 for an NPU is written for ONNX Runtime; leave --engine out, or --precision int8")
     for name in int8.keys() - set(OF_INT8):
         if ctx.get_parameter_source(name) not in (None, ParameterSource.DEFAULT):

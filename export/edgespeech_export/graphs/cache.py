@@ -9,7 +9,7 @@ from onnx import TensorProto, helper
 from torch import nn
 
 from edgespeech_export.graphs.graphs import GraphSource
-from edgespeech_export.writers.onnx import OPSET
+from edgespeech_export.writers.tracing import OPSET
 
 IR_VERSION = 10  # as torch.onnx writes it; the newest of the package onnx may be too new for a runtime
 TYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64}

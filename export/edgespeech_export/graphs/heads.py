@@ -5,7 +5,8 @@ What they take and give is the runtime's contract. Graphs of fixed shapes are in
 
 from collections.abc import Callable
 
-from edgespeech_runtime.bundle.contracts import HEADS, Task, contract
+from edgespeech_runtime.bundle.contracts import HEADS, contract
+from edgespeech_runtime.choices import Task
 from torch import Tensor, nn
 
 from edgespeech_export.graphs.graphs import GraphSource

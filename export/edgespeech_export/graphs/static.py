@@ -7,8 +7,9 @@ or 16 bits can run all of it. Padding changes nothing, as in the graphs whose sh
 from typing import Any, Literal
 
 import torch
-from edgespeech_runtime.bundle.contracts import HEADS, Decoder, Static, Task, static_contract
+from edgespeech_runtime.bundle.contracts import HEADS, Decoder, Static, static_contract
 from edgespeech_runtime.bundle.manifest import Frames
+from edgespeech_runtime.choices import Task
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -8,7 +8,8 @@ from typing import Any
 import edgespeech_runtime
 import numpy as np
 import torch
-from edgespeech_runtime.bundle.contracts import HEADS, VALUES, Task
+from edgespeech_runtime.bundle.contracts import HEADS, VALUES
+from edgespeech_runtime.choices import Task
 from torch import Tensor
 
 from edgespeech.base.pretrained import PreTrainedModel

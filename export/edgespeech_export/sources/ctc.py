@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from edgespeech_runtime.bundle.manifest import EngineName, Vocabulary
+from edgespeech_runtime.bundle.manifest import Vocabulary
+from edgespeech_runtime.choices import EngineName
 
+from edgespeech.engines import ENGINES
 from edgespeech.models.auto import AutoModelForCTC
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.processing.auto import ctc_tokenizer
@@ -28,9 +30,9 @@ class CtcSource(HeadSource):
         return found
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
-        """See `Source.graphs`; ONNX has one graph more, for other runtimes."""
+        """See `Source.graphs`; one graph more is for other runtimes, where these open the engine's files."""
         graphs = super().graphs(engine)
-        if engine == "onnx":
+        if "interchange" in ENGINES[engine].extra_graphs:
             graphs.append(interchange_graph(self.model, self.audio.normalize, self.vocabulary))
         return graphs
 

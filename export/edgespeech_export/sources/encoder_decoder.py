@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech_runtime.bundle.contracts import Decoder
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import EngineName
 from edgespeech_runtime.errors import ArgumentError
 from edgespeech_runtime.generation import GenerationOptions, check_vocabulary
 from edgespeech_runtime.generation.options import NAMES
 from edgespeech_runtime.text import DETOKENIZER_FILE, Detokenizer
 
+from edgespeech.engines import ENGINES
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
 from edgespeech.processing import AutoTokenizer
 from edgespeech_export.errors import ExportError
@@ -19,7 +20,6 @@ from edgespeech_export.graphs.encoder_decoder import encoder_decoder_graphs
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.proof.encoder_decoder import WrittenReference, reference
 from edgespeech_export.sources.source import Source, hearing
-from edgespeech_export.writers.channels_last import with_channels_last
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,8 @@ class EncoderDecoderSource(Source):
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
-        model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
-        graphs = encoder_decoder_graphs(model, self.decoder)
-        return [*graphs, cache_graph(self.decoder)] if engine == "onnx" else graphs
+        graphs = encoder_decoder_graphs(self.model_for(engine), self.decoder)
+        return [*graphs, cache_graph(self.decoder)] if "cache" in ENGINES[engine].extra_graphs else graphs
 
     def write_files(self, folder: Path) -> None:
         """See `Source.write_files`: the table that makes text of ids."""

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespeech_runtime.bundle.contracts import Task
-from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES, EngineName
+from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES
+from edgespeech_runtime.choices import EngineName, Task
 
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import CheckpointError
@@ -23,7 +23,6 @@ from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.graphs.heads import head_graphs
 from edgespeech_export.proof.heads import HeadReference, reference
 from edgespeech_export.sources.source import Source, hearing
-from edgespeech_export.writers.channels_last import with_channels_last
 
 
 @dataclass(frozen=True)
@@ -45,8 +44,7 @@ class HeadSource(Source):
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
-        model = with_channels_last(self.model, self.encoder) if engine == "openvino" else self.model
-        return head_graphs(self.task, model, self.size)
+        return head_graphs(self.task, self.model_for(engine), self.size)
 
     def write_files(self, folder: Path) -> None:
         """See `Source.write_files`: none."""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_runtime.choices import Task
 
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.configuration import CONFIG

@@ -10,17 +10,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgespeech_runtime.bundle.contracts import Task
-from edgespeech_runtime.bundle.manifest import Audio, EngineName, Frames
+from edgespeech_runtime.bundle.manifest import Audio, Frames
+from edgespeech_runtime.choices import EngineName, Task
 from torch.nn.utils import parametrize
 
 from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.encoder.lengths import samples_for
 from edgespeech.encoder.positions import PositionalConv
+from edgespeech.engines import ENGINES
 from edgespeech.models.speech import SpeechModel
 from edgespeech.processing import Wav2Vec2FeatureExtractor
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.proof.proof import Reference, Waveform, waveforms
+from edgespeech_export.writers.channels_last import with_channels_last
 
 Layer = tuple[int, int, int]  # kernel, stride, padding
 
@@ -55,6 +57,10 @@ class Source(ABC):
     def origins(self) -> dict[str, Any]:
         """What the manifest's provenance says beside the checkpoint and the tools."""
         return {}
+
+    def model_for(self, engine: EngineName) -> Any:
+        """Return the model with its conv stack in the form that the engine runs fastest."""
+        return with_channels_last(self.model, self.encoder) if ENGINES[engine].channels_last else self.model
 
     @abstractmethod
     def graphs(self, engine: EngineName) -> list[GraphSource]:

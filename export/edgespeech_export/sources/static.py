@@ -9,8 +9,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from edgespeech_runtime.bundle.contracts import Static
-from edgespeech_runtime.bundle.manifest import EngineName
+from edgespeech_runtime.choices import EngineName
 
+from edgespeech.engines import ENGINES
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.graphs.lengths import Lengths
@@ -107,8 +108,8 @@ class StaticEncoderDecoderSource(EncoderDecoderSource):
 
 def _formed(source: Source, engine: EngineName, form: Form) -> tuple[Any, Form]:
     """Return the model with its conv stack as suits the engine, and the form of the rest."""
-    if engine == "openvino":
-        return with_channels_last(source.model, source.encoder), "convolutions"
+    if ENGINES[engine].channels_last:
+        return source.model_for(engine), "convolutions"
     return (with_channels_last(source.model, source.encoder) if form == "products" else source.model), form
 
 

@@ -9,23 +9,29 @@ import zipfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import onnx
 from edgespeech_runtime.bundle.contracts import Tensor
-from edgespeech_runtime.bundle.manifest import FloatPrecision
+from edgespeech_runtime.choices import FloatPrecision
 from edgespeech_runtime.engines.numpy_operators import OPERATORS
 from edgespeech_runtime.engines.numpy_program import FORMAT, unknown
 from onnx import helper, numpy_helper
 
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers import tracing
 from edgespeech_export.writers.weight_store import narrowed
+from edgespeech_export.writers.written import Note, Written, entry
+
+if TYPE_CHECKING:
+    from edgespeech_export.sources.source import Source
 
 Values = npt.NDArray[Any]
 
+ARCHIVE_FILE = "weights.npz"
 MOST_INLINE = 16  # elements of a constant that stands in the program itself
 KERNEL_AXES = 3  # channels out, channels in, taps; over an image of one row there is an axis of 1 before the last
 PREFIX = "model."  # of the names of parameters: every graph's module holds the model under this name
@@ -38,6 +44,22 @@ SILENT: dict[tuple[str, str], Any] = {
     ("Conv", "kernel_shape"): None,  # the weight has it
     ("LayerNormalization", "stash_type"): 1,
 }
+
+
+def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
+    """Write programs over one archive of weights, from the same graphs as ONNX.
+
+    With channels last in the graph it would be slower here: the operator for convolutions has them last already.
+    """
+    written = {}
+    with Archive(folder / ARCHIVE_FILE) as archive:
+        for graph in source.graphs("numpy"):
+            note(f"ONNX graph {graph.name}")
+            model = tracing.to_onnx(graph, source.samples)
+            file = f"{graph.name}.json"
+            (folder / file).write_text(to_program(model, graph, archive, precision), encoding="utf-8")
+            written[graph.name] = entry(graph, file, ARCHIVE_FILE, model)
+    return written
 
 
 class Archive:

@@ -7,19 +7,44 @@ share their weights, so their constants are pointed at one common `.bin`.
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
 import numpy.typing as npt
 import onnx
-from edgespeech_runtime.bundle.manifest import FloatPrecision
+from edgespeech_runtime.choices import FloatPrecision
 from onnx import numpy_helper
 
 from edgespeech_export.errors import ExportError
-from edgespeech_export.writers.weight_store import narrowed
+from edgespeech_export.writers import tracing
+from edgespeech_export.writers.weight_store import WeightStore, narrowed
+from edgespeech_export.writers.written import Note, Written, entry
+
+if TYPE_CHECKING:
+    from edgespeech_export.sources.source import Source
 
 ALIGNMENT = 64  # bytes
+FILES = {"single": "openvino_model.xml", "batch": "openvino_batch.xml"}  # the others are called after their graphs
+
+
+def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
+    """Write IRs over one `.bin`, each converted from the ONNX form of its graph."""
+    written, graphs = {}, []
+    for graph in source.graphs("openvino"):
+        note(f"ONNX graph {graph.name}")
+        model = tracing.to_onnx(graph, source.samples)
+        note(f"OpenVINO graph {graph.name}")
+        xml = folder / FILES.get(graph.name, f"{graph.name}.xml")
+        store = WeightStore(folder / f"{graph.name}.data")
+        store.save(model, folder / f"{graph.name}.onnx")
+        to_openvino(folder / f"{graph.name}.onnx", xml, precision)
+        for scratch in (store.path, folder / f"{graph.name}.onnx"):
+            scratch.unlink()
+        graphs.append(xml)
+        written[graph.name] = entry(graph, xml.name, graphs[0].with_suffix(".bin").name, model)
+    share_weights(graphs)
+    return written
 
 
 def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:

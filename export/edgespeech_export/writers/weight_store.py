@@ -12,12 +12,13 @@ import numpy as np
 import numpy.typing as npt
 import onnx
 import torch
-from edgespeech_runtime.bundle.manifest import FloatPrecision
+from edgespeech_runtime.choices import FloatPrecision
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 from edgespeech_export.errors import PrecisionError
 
+WEIGHTS_FILE = "weights.data"  # of an ONNX bundle
 EXTERNAL_FROM = 1024  # bytes; smaller tensors stay inside their graph
 PAGE = 4096  # bytes; engines map the file into memory, so that a large tensor begins a page
 LARGE = 16 * PAGE

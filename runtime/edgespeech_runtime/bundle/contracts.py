@@ -4,12 +4,10 @@ The exporter writes from it, the bundle records it, the runtime reads it. It kno
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
+from ..choices import Task
 from ..errors import BundleError
-
-# The heads bear the names that the field gives to their tasks.
-Task = Literal["ctc", "audio-classification", "audio-frame-classification", "audio-xvector", "encoder-decoder"]
 
 
 @dataclass(frozen=True)

@@ -10,20 +10,18 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
+from ..choices import EngineName, Precision, Task
 from ..errors import BundleError
-from .contracts import REQUIRED, Contract, Decoder, Static, Task, Tensor, contract, static_contract
+from .contracts import REQUIRED, Contract, Decoder, Static, Tensor, contract, static_contract
 from .schema import build
 
 FORMAT = 1
 MANIFEST_FILE = "edgespeech.json"
 
-EngineName = Literal["onnx", "openvino", "numpy"]
 # Of a classifier: one of its labels is true, each may be, or they are names of quantities.
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
-FloatPrecision = Literal["float32", "float16"]  # how weights are stored; all of it computes in float32
-Precision = Literal["float32", "float16", "int8"]
 
 # The field of a manifest that says what a task's output means.
 NEEDED: dict[Task, str] = {

@@ -1,7 +1,7 @@
 """Inference engines. Each module here imports one engine, and only when a bundle asks for it.
 
 To add an engine: a module with `offered()`, the list of devices that it can use here, and a class `Engine(threads,
-device, precision)` that has the methods of the protocol below; and a line in `ENGINES`.
+device, precision)` that has the methods of the protocol below; and a row in `choices.ENGINES`.
 """
 
 import importlib
@@ -13,14 +13,11 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkab
 import numpy.typing as npt
 
 from ..bundle.contracts import Tensor
-from ..bundle.manifest import EngineName
+from ..choices import ENGINES, EngineName, Kind
 from ..errors import ArgumentError, BundleError
 
 Arrays = Mapping[str, npt.NDArray[Any]]
-Kind = Literal["cpu", "gpu", "npu"]
 ComputePrecision = Literal["exact", "fast"]
-
-ENGINES: dict[EngineName, str] = {"onnx": ".onnx", "openvino": ".openvino", "numpy": ".numpy"}  # modules here
 
 
 @dataclass(frozen=True)
@@ -133,7 +130,7 @@ class Port(NamedTuple):
 
 def engine_module(name: EngineName) -> Any:
     """Import the module of an engine. Raises EnginePackageError where its package is not installed."""
-    return importlib.import_module(ENGINES[name], __name__)
+    return importlib.import_module(f".{ENGINES[name].module}", __name__)
 
 
 def start(device: Device, threads: int | None = None, precision: ComputePrecision = "exact") -> Engine:

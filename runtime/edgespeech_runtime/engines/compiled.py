@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import TypeAlias, TypeVar
 
 from ..bundle import cache
-from . import Device, Kind
+from ..choices import Kind
+from . import Device
 
 KIND = "compiled"
 SLOW: tuple[Kind, ...] = ("gpu", "npu")  # a CPU compiles faster than it reads

@@ -5,20 +5,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
-from ..bundle.manifest import EngineName
+from ..choices import ENGINES, EngineName, Kind
 from ..errors import DeviceError, EnginePackageError
-from . import ENGINES, ComputePrecision, Device, Engine, Kind, engine_module, start
+from . import ComputePrecision, Device, Engine, engine_module, start
 
 RequestedDevice: TypeAlias = "str | Sequence[str]"
 
 BEST_FIRST: tuple[Kind, ...] = ("gpu", "npu", "cpu")  # what "auto" tries
-PACKAGES: dict[EngineName, dict[Kind, str]] = {  # what brings a device that is missing
-    "onnx": {
-        "gpu": "onnxruntime-gpu (NVIDIA), onnxruntime-directml (Windows) or onnxruntime-webgpu",
-        "npu": "onnxruntime-qnn (Qualcomm)",
-    },
-    "openvino": {"gpu": "Intel's graphics driver", "npu": "Intel's NPU driver"},
-}
 
 
 class DeviceWarning(UserWarning):
@@ -102,7 +95,7 @@ def _missing(engine: EngineName, names: Sequence[object], offered: Sequence[Devi
     requested = " or ".join(map(repr, names)) or "[]"
     kinds = ", ".join(repr(kind) for kind in BEST_FIRST if any(device.kind == kind for device in offered))
     here = ", ".join(device.name for device in offered)
-    hints = [f"{kind!r} comes with {PACKAGES[engine][kind]}" for kind in PACKAGES.get(engine, {}) if kind in names]
+    hints = [f"{kind!r} comes with {package}" for kind, package in ENGINES[engine].missing.items() if kind in names]
     return (
         f"device {requested} is not offered here: use {kinds}, or 'auto' for the best of them; bundles for {engine} "
         f"find {here} on this machine{''.join(f'; {hint}' for hint in hints)}"

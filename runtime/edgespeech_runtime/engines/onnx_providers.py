@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from . import ComputePrecision, Kind
+from ..choices import Kind
+from . import ComputePrecision
 
 Options = Mapping[str, str]
 

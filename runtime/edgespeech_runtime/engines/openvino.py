@@ -10,8 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.contracts import Tensor
+from ..choices import Kind
 from ..errors import EngineError, EnginePackageError
-from . import Arrays, ComputePrecision, Device, Kind, Port, ProviderUsage, check_ports, one_line
+from . import Arrays, ComputePrecision, Device, Port, ProviderUsage, check_ports, one_line
 from .compiled import SLOW, kept
 
 TELEMETRY = "openvino_telemetry"

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from ..choices import THRESHOLD
 from ..errors import ArgumentError
-
-THRESHOLD = 0.5  # of a probability
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ An encoder with one more head is a `HeadModel`: it runs already, and its module 
 
 from typing import TypeAlias
 
-from ..bundle.contracts import Task
+from ..choices import Task
 from .classification import ClassificationModel, FrameClassificationModel
 from .ctc import CtcModel
 from .embedding import EmbeddingModel

@@ -8,11 +8,12 @@ import numpy as np
 from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..bundle.manifest import PROBLEM_TYPES
+from ..choices import BATCH_SIZE
 from ..engines import Engine
 from ..errors import BundleError
 from ..results.classification import Classification, FrameLabels, Label
 from .head import LogitsModel, Output
-from .model import BATCH_SIZE, AudioList
+from .model import AudioList
 
 
 class LabelledModel(LogitsModel):

@@ -2,10 +2,11 @@
 
 from dataclasses import replace
 from functools import cached_property
-from typing import Literal, get_args, overload
+from typing import get_args, overload
 
 from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
+from ..choices import BATCH_SIZE, Timestamps
 from ..ctc.alphabet import Alphabet
 from ..ctc.beam_search import BeamSearch
 from ..ctc.decoding import Decoding, Hotwords, LanguageModelInput, SearchMaker
@@ -14,9 +15,7 @@ from ..errors import ArgumentError, BundleError
 from ..results.transcript import Transcript
 from .ctc_text import Clock, greedy_transcript, searched_transcript
 from .head import LogitsModel, Output
-from .model import BATCH_SIZE, AudioList, OnText
-
-Timestamps = Literal["word", "char"]
+from .model import AudioList, OnText
 
 
 class CtcModel(LogitsModel):

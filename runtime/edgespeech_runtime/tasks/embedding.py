@@ -4,10 +4,11 @@ from typing import overload
 
 from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
+from ..choices import BATCH_SIZE
 from ..engines import Engine
 from ..errors import BundleError
 from .head import HeadModel, Output
-from .model import BATCH_SIZE, AudioList
+from .model import AudioList
 
 
 class EmbeddingModel(HeadModel):

@@ -10,6 +10,7 @@ from ..audio import AudioInput, is_single
 from ..audio.buckets import Buckets
 from ..bundle.contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, Static, columns
 from ..bundle.folder import Bundle
+from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
 from ..errors import ArgumentError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
@@ -17,7 +18,7 @@ from ..generation.cache.decoder import CachedDecoder
 from ..generation.cache.static_decoder import StaticDecoder
 from ..results.transcript import Transcript
 from ..text import Detokenizer
-from .model import BATCH_SIZE, AudioList, Model, OnText, Waveform
+from .model import AudioList, Model, OnText, Waveform
 
 Cross = dict[str, npt.NDArray[np.float32]]
 

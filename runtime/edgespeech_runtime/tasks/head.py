@@ -13,9 +13,10 @@ from ..audio import AudioInput, is_single
 from ..audio.buckets import Buckets
 from ..bundle.contracts import HEADS, LENGTHS, VALUES
 from ..bundle.folder import Bundle
+from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
 from ..errors import AudioError, EngineError
-from .model import BATCH_SIZE, AudioList, Model, Waveform
+from .model import AudioList, Model, Waveform
 
 Output = npt.NDArray[np.float32]  # [frames, size] or [size]
 

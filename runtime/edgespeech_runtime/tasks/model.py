@@ -23,7 +23,6 @@ OnText = Callable[[str], None]
 ModelT = TypeVar("ModelT", bound="Model")
 ResultT = TypeVar("ResultT")
 
-BATCH_SIZE = 8
 LOW_PRECISION = 0.05  # of the largest value: what bfloat16's 8 bits may add up to over a network
 
 

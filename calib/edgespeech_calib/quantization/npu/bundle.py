@@ -19,11 +19,10 @@ from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.folder import absolute, check_target, written_whole
 from edgespeech_export.sources.reading import task_of
 from edgespeech_export.sources.static import BUCKETS, StaticShapes
-from edgespeech_export.writers.weight_store import WeightStore
-from edgespeech_export.writers.writers import WEIGHTS_FILE
-from edgespeech_runtime.bundle.contracts import Task
+from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import Graph, Manifest
+from edgespeech_runtime.choices import Task
 
 from edgespeech.checkpoint import resolve
 from edgespeech_calib.errors import QuantizationError

@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 import onnx
-from edgespeech_export.writers.weight_store import WeightStore
-from edgespeech_export.writers.writers import WEIGHTS_FILE
+from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore
 from edgespeech_runtime.bundle.contracts import TOKENS
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph

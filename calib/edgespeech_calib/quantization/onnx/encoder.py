@@ -6,8 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from edgespeech_export.writers.weight_store import WeightStore, store_small
-from edgespeech_export.writers.writers import WEIGHTS_FILE
+from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore, store_small
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
 from onnx.external_data_helper import uses_external_data
