@@ -5,18 +5,15 @@ import platform
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import edgespeech_runtime
 import numpy as np
-import numpy.typing as npt
 import onnx
 from edgespeech_runtime.bundle.folder import sha256
 from edgespeech_runtime.choices import ENGINES, EngineName
-from edgespeech_runtime.tasks import AnyModel
 
 TOOLS = ("edgespeech", "edgespeech-runtime", "torch", "onnx", "onnxsim")
 SPEED_SECONDS = 5.0  # of audio
@@ -52,12 +49,11 @@ def speed(bundle: Path) -> dict[str, Any]:
         audio_seconds = SPEED_SECONDS if static is None else min(SPEED_SECONDS, static.buckets[-1] / rate)
         noise = np.random.default_rng(0).standard_normal(int(audio_seconds * rate))
         waveform = (0.1 * noise).astype(np.float32)
-        answer = _answer(model)
-        answer(waveform)
+        model.predict(waveform, with_logits=False)
         times = []
         for _ in range(SPEED_RUNS):
             start = time.perf_counter()
-            answer(waveform)
+            model.predict(waveform, with_logits=False)
             times.append(time.perf_counter() - start)
     seconds = statistics.median(times)
     return {
@@ -66,15 +62,6 @@ def speed(bundle: Path) -> dict[str, Any]:
         "real_time_factor": round(seconds / audio_seconds, 5),
         "machine": machine(),
     }
-
-
-def _answer(model: AnyModel) -> Callable[[npt.NDArray[np.float32]], object]:
-    """What a device calls."""
-    if isinstance(model, edgespeech_runtime.ClassificationModel):
-        return model.classify
-    if isinstance(model, edgespeech_runtime.FrameClassificationModel):
-        return model.frames
-    return model.embed if isinstance(model, edgespeech_runtime.EmbeddingModel) else model.transcribe
 
 
 def machine() -> str:

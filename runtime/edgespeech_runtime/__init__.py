@@ -15,15 +15,38 @@ if TYPE_CHECKING:
     from .engines.devices import DeviceWarning, devices, register_provider
     from .errors import EdgeSpeechRuntimeError
     from .results.classification import Classification, FrameLabels, Label, Segment
+    from .results.prediction import Prediction
     from .results.subtitles import to_srt, to_vtt
     from .results.transcript import Alternative, Character, Transcript, Word
     from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
 
 __version__ = "0.1.0"
-__all__ = ["AudioWarning", "Alternative", "Character", "Classification", "ClassificationModel", "CtcModel", "Device", "DeviceWarning"]
-__all__ += ["EdgeSpeechRuntimeError", "EmbeddingModel", "EncoderDecoderModel", "FrameClassificationModel"]
-__all__ += ["FrameLabels", "Label", "Segment", "Transcript", "Word", "devices", "load", "read_audio"]
-__all__ += ["register_provider", "to_srt", "to_vtt"]
+__all__ = [
+    "Alternative",
+    "AudioWarning",
+    "Character",
+    "Classification",
+    "ClassificationModel",
+    "CtcModel",
+    "Device",
+    "DeviceWarning",
+    "EdgeSpeechRuntimeError",
+    "EmbeddingModel",
+    "EncoderDecoderModel",
+    "FrameClassificationModel",
+    "FrameLabels",
+    "Label",
+    "Prediction",
+    "Segment",
+    "Transcript",
+    "Word",
+    "devices",
+    "load",
+    "read_audio",
+    "register_provider",
+    "to_srt",
+    "to_vtt",
+]
 
 _HOMES = {  # the module of each name
     "audio": "AudioWarning read_audio",
@@ -32,6 +55,7 @@ _HOMES = {  # the module of each name
     "engines.devices": "DeviceWarning devices register_provider",
     "errors": "EdgeSpeechRuntimeError",
     "results.classification": "Classification FrameLabels Label Segment",
+    "results.prediction": "Prediction",
     "results.subtitles": "to_srt to_vtt",
     "results.transcript": "Alternative Character Transcript Word",
     "tasks": "ClassificationModel CtcModel EmbeddingModel EncoderDecoderModel FrameClassificationModel",

@@ -7,7 +7,7 @@ from edgespeech_calib.evaluation.systems import Facts
 from edgespeech_calib.scoring.accuracy import score_classes, score_frames
 from edgespeech_calib.scoring.bootstrap import Difference
 from edgespeech_calib.scoring.label_accuracy import ClassAccuracy, FrameAccuracy
-from edgespeech_calib.scoring.marks import Marks
+from edgespeech_calib.scoring.labelled_frames import LabelledFrames
 from edgespeech_calib.scoring.measures import measure_of
 from edgespeech_calib.speech.segments import Segment
 from edgespeech_calib.speech.sets import SpeechSet
@@ -20,7 +20,7 @@ FACTS = Facts("bundle", "", "onnx", "float32", 1000, 1, 0, LABELS, hop=100)  # a
 
 def marks(*columns):
     """Flags of each label, a digit a frame."""
-    return Marks.of(np.array([[digit == "1" for digit in column] for column in columns]).T)
+    return LabelledFrames.of(np.array([[digit == "1" for digit in column] for column in columns]).T)
 
 
 def test_labels_are_counted():
@@ -68,21 +68,23 @@ def test_what_cannot_be_compared_is_refused():
 
 def test_stretches_are_the_flags():
     flags = np.random.default_rng(0).random((50, 3)) > 0.5
-    found = Marks.of(flags)
+    found = LabelledFrames.of(flags)
     assert np.array_equal(found.flags(), flags)
-    assert Marks.of(np.zeros((0, 2), bool)) == Marks(0, ((), ()))
-    again = Marks.from_json({"frames": 50, "stretches": [[list(s) for s in column] for column in found.stretches]})
+    assert LabelledFrames.of(np.zeros((0, 2), bool)) == LabelledFrames(0, ((), ()))
+    again = LabelledFrames.from_json(
+        {"frames": 50, "stretches": [[list(s) for s in column] for column in found.stretches]}
+    )
     assert again == found
 
 
 def test_a_label_holds_in_a_frame_if_its_middle_is_in_the_segment():
     """Middles of four frames of 0.1 s: 0.05, 0.15, 0.25, 0.35; an end is no longer in its segment."""
     segments = [Segment(0.05, 0.15, "ann"), Segment(0.2, 9.0, "ann"), Segment(0.16, 0.24, "bob")]
-    assert Marks.true(segments, LABELS, 4, 0.1) == marks("1011", "0000")
+    assert LabelledFrames.true(segments, LABELS, 4, 0.1) == marks("1011", "0000")
 
 
 def test_labels_of_one_name_share_the_truth():
-    assert Marks.true([Segment(0, 0.1, "ann")], ("ann", "ann"), 2, 0.1) == marks("10", "10")
+    assert LabelledFrames.true([Segment(0, 0.1, "ann")], ("ann", "ann"), 2, 0.1) == marks("10", "10")
 
 
 def speech(**known):

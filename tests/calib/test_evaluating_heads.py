@@ -12,7 +12,7 @@ from edgespeech_calib.errors import DataError, EvaluationError
 from edgespeech_calib.evaluation.evaluation import evaluate
 from edgespeech_calib.evaluation.page import page
 from edgespeech_calib.evaluation.systems import Options
-from edgespeech_calib.quantization.judge.hearing import hear
+from edgespeech_calib.quantization.judge.predictions import predict
 from edgespeech_export import ExportOptions, export
 from tone_heads import LABELS, build_head, build_static_head
 from tones import FRAME, RATE, spoken
@@ -107,10 +107,10 @@ def test_a_classifier_without_one_right_answer_is_refused(data, tmp_path):
     with pytest.raises(EvaluationError, match=r"multi_label_classification, which has no one right label .*logits"):
         evaluate([several], data, ONE_THREAD)
     with edgespeech_runtime.load(several) as model:
-        heard = hear(model, spoken("AAB").astype(np.float32))
-        assert heard.answer == ""
-        assert heard.outputs.name == "logits"
-        np.testing.assert_array_equal(heard.logits, model.logits(spoken("AAB"))[None])
+        prediction = predict(model, spoken("AAB").astype(np.float32))
+        assert prediction.answer == ""
+        assert prediction.outputs.name == "logits"
+        np.testing.assert_array_equal(prediction.logits, model.logits(spoken("AAB"))[None])
 
 
 def test_a_comparison_says_which_labels_changed(bundles, data, tmp_path):

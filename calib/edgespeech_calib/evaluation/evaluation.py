@@ -19,7 +19,7 @@ from edgespeech_calib.evaluation.results import Changed, Comparison, Evaluation,
 from edgespeech_calib.evaluation.systems import Facts, Options
 from edgespeech_calib.evaluation.worker import Answered, Worker
 from edgespeech_calib.scoring.bootstrap import paired_difference
-from edgespeech_calib.scoring.marks import Answer
+from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import Measure, Measured
 from edgespeech_calib.scoring.measures import measure_of
 from edgespeech_calib.scoring.normalisation import Normalisation

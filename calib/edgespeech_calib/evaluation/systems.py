@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime import CtcModel, EncoderDecoderModel, load
+from edgespeech_runtime import Prediction, load
 from edgespeech_runtime.audio.batching import plan
 from edgespeech_runtime.bundle.contracts import HEADS
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Manifest
-from edgespeech_runtime.choices import THRESHOLD
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.tasks import AnyModel, ClassificationModel, FrameClassificationModel
+from edgespeech_runtime.tasks import AnyModel
 
 from edgespeech_calib.errors import DataMissingError, EvaluationError
-from edgespeech_calib.scoring.marks import Answer, Marks
+from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 
 if TYPE_CHECKING:
     from edgespeech_export.sources.source import Source
@@ -108,22 +107,18 @@ class _Bundle:
         self._model: AnyModel = load(folder, options.device, options.threads)
         self.facts = bundle_facts(self._model.manifest)
         self._options = options.decoding
-        if isinstance(self._model, EncoderDecoderModel):
-            self._model.options(**self._options)
-        else:
+        if self._model.manifest.decoder is None:
             refuse_decoding(folder, self.facts.task, options)
+        self._model.check_options(**self._options)
 
     def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
-        model, audio = self._model, list(waveforms)
-        if isinstance(model, CtcModel):
-            return [found.text for found in model.transcribe(audio, batch_size=batch_size)]
-        if isinstance(model, EncoderDecoderModel):
-            return [found.text for found in model.transcribe(audio, batch_size=batch_size, **self._options)]
-        if isinstance(model, ClassificationModel):
-            return [found.label for found in model.classify(audio, batch_size=batch_size)]
-        if isinstance(model, FrameClassificationModel):
-            return [Marks.of(found.probabilities > THRESHOLD) for found in model.frames(audio, batch_size=batch_size)]
-        raise EvaluationError(f"a model for {model.manifest.task} gives no answers that could be right")
+        found = self._model.predict(list(waveforms), batch_size=batch_size, with_logits=False, **self._options)
+        return [self._answer(prediction) for prediction in found]
+
+    def _answer(self, prediction: Prediction) -> Answer:
+        if prediction.answer is None:
+            raise EvaluationError(f"a model for {self.facts.task} gives no answers that could be right")
+        return LabelledFrames.answer(prediction.answer)
 
 
 def bundle_facts(manifest: Manifest) -> Facts:
@@ -222,7 +217,7 @@ class _HeadCheckpoint(_Checkpoint):
         readers: dict[str, Callable[[Waveform], Answer]] = {
             "ctc": self._text,
             "audio-classification": lambda logits: self.facts.labels[int(logits.argmax())],
-            "audio-frame-classification": lambda logits: Marks.of(logits > 0),  # a probability above 0.5
+            "audio-frame-classification": lambda logits: LabelledFrames.of(logits > 0),  # a probability above 0.5
         }
         if source.task not in readers:
             raise EvaluationError(f"a model for {source.task} gives no answers that could be right")

@@ -25,7 +25,7 @@ from edgespeech.errors import EdgeSpeechError
 from edgespeech_calib.errors import EvaluationError
 from edgespeech_calib.evaluation.memory import peak
 from edgespeech_calib.evaluation.systems import Facts, Options, System, open_system
-from edgespeech_calib.scoring.marks import Answer, Marks
+from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 
 Waveform = npt.NDArray[np.float32]
 PATIENCE = 10.0  # seconds for a worker to end by itself
@@ -91,7 +91,7 @@ class Worker:
         """What the system makes of waveforms, float32 [samples] at its rate."""
         arrays = [np.ascontiguousarray(waveform, np.float32) for waveform in waveforms]
         answer = self._ask({"lengths": [len(array) for array in arrays], "batch_size": batch_size}, arrays)
-        found = [one if isinstance(one, str) else Marks.from_json(one) for one in answer["answers"]]
+        found = [one if isinstance(one, str) else LabelledFrames.from_json(one) for one in answer["answers"]]
         return Answered(found, answer["seconds"], answer["peak_memory"])
 
     def _ask(self, message: dict[str, Any], arrays: Sequence[Waveform] = ()) -> dict[str, Any]:
@@ -137,7 +137,7 @@ def serve(received: IO[bytes], sent: IO[bytes]) -> None:
                 answer: dict[str, Any] = {"facts": asdict(system.facts)}
             else:
                 found = system.answer(arrays, message["batch_size"])
-                answer = {"answers": [asdict(one) if isinstance(one, Marks) else one for one in found]}
+                answer = {"answers": [asdict(one) if isinstance(one, LabelledFrames) else one for one in found]}
             answer |= {"seconds": time.perf_counter() - began, "peak_memory": peak()}
         except (EdgeSpeechError, EdgeSpeechRuntimeError) as error:
             answer = {"error": str(error)}

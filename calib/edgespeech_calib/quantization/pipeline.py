@@ -24,7 +24,7 @@ from edgespeech_calib.evaluation.systems import bundle_facts
 from edgespeech_calib.quantization import backends, calibration, timing
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
-from edgespeech_calib.quantization.judge.hearing import EXCERPT_TOKENS
+from edgespeech_calib.quantization.judge.predictions import EXCERPT_TOKENS
 from edgespeech_calib.quantization.making import Maker, Progress, StepClock
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.report.report import Quantized

@@ -8,7 +8,7 @@ from pathlib import Path
 from edgespeech_export.provenance import machine
 from edgespeech_runtime.tasks import AnyModel
 
-from edgespeech_calib.quantization.judge.hearing import EXCERPT_TOKENS, Waveform, hear, open_model
+from edgespeech_calib.quantization.judge.predictions import EXCERPT_TOKENS, Waveform, open_model, predict
 
 RUNS = 5
 
@@ -49,5 +49,5 @@ def compare(floating: Path, quantized: Path, waveform: Waveform) -> Speed:
 
 def _timed(model: AnyModel, waveform: Waveform) -> float:
     start = time.perf_counter()
-    hear(model, waveform, most=EXCERPT_TOKENS)
+    predict(model, waveform, max_tokens=EXCERPT_TOKENS)
     return time.perf_counter() - start

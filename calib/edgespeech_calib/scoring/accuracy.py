@@ -13,7 +13,7 @@ import numpy as np
 
 from edgespeech_calib.errors import ScoringError
 from edgespeech_calib.scoring.alignment import Pair, align
-from edgespeech_calib.scoring.marks import Marks
+from edgespeech_calib.scoring.labelled_frames import LabelledFrames
 from edgespeech_calib.scoring.scoring import Counts, UtteranceScore
 from edgespeech_calib.speech.segments import Segment
 
@@ -105,7 +105,7 @@ def score_classes(references: Sequence[str], hypotheses: Sequence[str]) -> Class
 
 
 def score_frames(
-    references: Sequence[Marks], hypotheses: Sequence[Marks], labels: Sequence[str], hop: float
+    references: Sequence[LabelledFrames], hypotheses: Sequence[LabelledFrames], labels: Sequence[str], hop: float
 ) -> FrameScore:
     """Compare which labels hold in the frames of utterances, in the same order; a frame is `hop` seconds.
 

@@ -9,7 +9,7 @@ from edgespeech_calib.evaluation.systems import Facts
 from edgespeech_calib.scoring.accuracy import BETWEEN, ClassScore, FrameScore, LabelCounts, score_classes, score_frames
 from edgespeech_calib.scoring.alignment import Pair, align
 from edgespeech_calib.scoring.bootstrap import interval
-from edgespeech_calib.scoring.marks import Answer, Marks
+from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 from edgespeech_calib.scoring.measure import Measure, Measured, Row, Table, rate_row, right, shares
 from edgespeech_calib.scoring.scoring import Counts, UtteranceScore
 from edgespeech_calib.speech.segments import Segment
@@ -201,7 +201,7 @@ class FrameAccuracy(Measure):
 
     def truth(self, utterance: Utterance, frames: int, facts: Facts) -> Answer:
         """See `Measure.truth`."""
-        return Marks.true(utterance.segments or (), facts.labels, frames, facts.hop / facts.sampling_rate)
+        return LabelledFrames.true(utterance.segments or (), facts.labels, frames, facts.hop / facts.sampling_rate)
 
     def compare(self, references: Sequence[Answer], answers: Sequence[Answer], facts: Facts) -> FrameScore:
         """See `Measure.compare`."""
@@ -249,8 +249,8 @@ def few(labels: Sequence[str]) -> str:
     return ", ".join(map(repr, labels[:SHOWN])) + more
 
 
-def _marks(answer: Answer) -> Marks:
-    if not isinstance(answer, Marks):
+def _marks(answer: Answer) -> LabelledFrames:
+    if not isinstance(answer, LabelledFrames):
         raise EvaluationError(f"expected the labels of frames, got {answer!r}")
     return answer
 

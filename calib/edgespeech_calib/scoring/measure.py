@@ -13,7 +13,7 @@ from edgespeech_calib.evaluation.systems import Facts
 from edgespeech_calib.scoring.accuracy import ClassScore, FrameScore
 from edgespeech_calib.scoring.alignment import Pair
 from edgespeech_calib.scoring.bootstrap import Difference, Interval
-from edgespeech_calib.scoring.marks import Answer
+from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.scoring import Counts, Score, UtteranceScore
 from edgespeech_calib.speech.sets import SpeechSet
 from edgespeech_calib.speech.utterance import Utterance

@@ -8,7 +8,7 @@ from edgespeech_calib.errors import DataError
 from edgespeech_calib.evaluation.systems import Facts
 from edgespeech_calib.scoring.alignment import Pair, align
 from edgespeech_calib.scoring.bootstrap import Interval, interval
-from edgespeech_calib.scoring.marks import Answer
+from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import Measure, Measured, Row, rate_row, shares
 from edgespeech_calib.scoring.normalisation import DESCRIPTIONS, Normalisation, normalise
 from edgespeech_calib.scoring.scoring import Counts, Score, UtteranceScore, score

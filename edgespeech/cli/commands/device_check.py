@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
-    from edgespeech_runtime.tasks import AnyModel
+    pass
 
 Answer: TypeAlias = str | list[list[bool]] | list[float]  # a text or a label, what is true in each frame, an embedding
 PATIENCE = 1800  # seconds for a device to compile and run a model
@@ -132,29 +131,15 @@ def measure(bundle: Path, device: str) -> dict[str, Any]:
             loaded = time.perf_counter() - began
             difference = model.self_check()
             (values,) = opened.arrays(opened.manifest.golden.file, VALUES.name)
-            _answer(model, values[0])
+            model.predict(values[0], with_logits=False)
             began = time.perf_counter()
-            answer = _answer(model, values[0])
+            answer = model.predict(values[0], with_logits=False).plain
             seconds = time.perf_counter() - began
     except EdgeSpeechRuntimeError as error:
         return {"error": str(error)}
     audio = values.shape[1] / opened.manifest.audio.sampling_rate
     facts = {"load": loaded, "difference": difference, "answer": answer, "memory": peak()}
     return {**facts, "real_time_factor": seconds / audio}
-
-
-def _answer(model: "AnyModel", samples: "npt.NDArray[np.float32]") -> Answer:
-    """What the model says of an utterance, as JSON holds it."""
-    from edgespeech_runtime import ClassificationModel, EmbeddingModel, FrameClassificationModel
-    from edgespeech_runtime.choices import THRESHOLD
-
-    if isinstance(model, ClassificationModel):
-        return model.classify(samples).label
-    if isinstance(model, FrameClassificationModel):
-        return (model.frames(samples).probabilities > THRESHOLD).tolist()
-    if isinstance(model, EmbeddingModel):
-        return model.embed(samples).tolist()
-    return model.transcribe(samples).text
 
 
 if __name__ == "__main__":

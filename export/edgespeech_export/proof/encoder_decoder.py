@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import edgespeech_runtime
 import numpy as np
 import numpy.typing as npt
 import torch
+from edgespeech_runtime import EncoderDecoderModel
 from edgespeech_runtime.bundle.contracts import NEXT_LOGITS, TOKENS, VALUES, Decoder
+from edgespeech_runtime.bundle.folder import open_bundle
+from edgespeech_runtime.engines.devices import open_engine
 from edgespeech_runtime.generation import GenerationOptions, generate, sequences
 from torch import Tensor
 
@@ -64,9 +66,7 @@ class WrittenReference(Reference):
         Raises:
             ProofError: a difference of logits beyond what is allowed, or other tokens where the model is sure.
         """
-        with edgespeech_runtime.load(bundle, self_check="never") as runtime:
-            if not isinstance(runtime, edgespeech_runtime.EncoderDecoderModel):
-                raise ProofError(f"{bundle.name} opens as another kind of model; no bundle was written")
+        with EncoderDecoderModel(opened := open_bundle(bundle), open_engine(opened.manifest.engine)) as runtime:
             alone = [runtime.step_logits([w], row)[0] for w, row in zip(self.waveforms, self.tokens, strict=True)]
             stacked = runtime.step_logits(self.waveforms, _stacked(self.tokens))
             together = [found[: len(own)] for found, own in zip(stacked, self.exact, strict=True)]
@@ -86,7 +86,7 @@ class WrittenReference(Reference):
             runtime.self_check()
         return found
 
-    def agrees(self, runtime: edgespeech_runtime.EncoderDecoderModel, beams: int) -> bool:
+    def agrees(self, runtime: EncoderDecoderModel, beams: int) -> bool:
         """Say whether the bundle generates what the model does, with the checkpoint's options but for length and beams.
 
         Raises:

@@ -1,9 +1,9 @@
 """Proof that the bundle of an encoder with a head computes what the reference model computes."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import edgespeech_runtime
 import numpy as np
@@ -13,9 +13,12 @@ from edgespeech_runtime.choices import Task
 from torch import Tensor
 
 from edgespeech.base.pretrained import PreTrainedModel
+from edgespeech_export.errors import ProofError
 from edgespeech_export.graphs.heads import computed
 from edgespeech_export.proof import proof
 from edgespeech_export.proof.proof import Arrays, Logits, Reference, Waveform, difference, model_input
+
+Pairs: TypeAlias = Sequence[tuple[Logits, Logits]]  # of the reference model and of the bundle
 
 
 @dataclass(frozen=True)
@@ -51,11 +54,9 @@ class HeadReference(Reference):
 
         Returns the numbers, and whether the answers that follow from them are the same; errors as `Reference.prove`.
         """
-        with edgespeech_runtime.load(bundle, self_check="never") as opened:
-            runtime: Any = opened
-            run = runtime.embed if self.task == "audio-xvector" else runtime.logits
-            alone = [run(waveform) for waveform in self.waveforms]
-            together = run(self.waveforms, batch_size=len(self.waveforms))
+        with edgespeech_runtime.load(bundle, self_check="never") as runtime:
+            alone = [_logits(runtime.predict(waveform)) for waveform in self.waveforms]
+            together = [_logits(found) for found in runtime.predict(self.waveforms, batch_size=len(self.waveforms))]
             parity = Parity(
                 frames=[runtime.manifest.frames.count(len(waveform)) for waveform in self.waveforms],
                 float32=self.float32,
@@ -80,15 +81,38 @@ def reference(model: PreTrainedModel, task: Task, waveforms: list[Waveform], nor
     return HeadReference(waveforms, normalized, *proof.exactly(model, outputs), model, task)
 
 
+def _logits(prediction: edgespeech_runtime.Prediction) -> Logits:
+    if prediction.logits is None:
+        raise ProofError("the bundle gives no logits, so there is nothing to compare; no bundle was written")
+    return prediction.logits
+
+
 def _answers(task: Task, expected: list[Logits], found: list[Logits]) -> dict[str, object]:
     """Whether what follows from the outputs is the same; of embeddings, how alike their directions are.
 
     Two tokens or labels can only change places where they are closer to each other than twice the difference.
     """
     pairs = list(zip(expected, found, strict=True))
-    if task == "audio-xvector":
-        return {"least_cosine": min(float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))) for a, b in pairs)}
-    if task == "audio-frame-classification":
-        return {"same_labels": all(np.array_equal(a > 0, b > 0) for a, b in pairs)}  # above a probability of 1/2
-    same = all(np.array_equal(a.argmax(-1), b.argmax(-1)) for a, b in pairs)
-    return {"same_tokens" if task == "ctc" else "same_labels": same}
+    key, agreement = ANSWERS[task]
+    return {key: agreement(pairs)}
+
+
+def _same_largest(pairs: Pairs) -> bool:
+    return all(np.array_equal(a.argmax(-1), b.argmax(-1)) for a, b in pairs)
+
+
+def _same_signs(pairs: Pairs) -> bool:
+    return all(np.array_equal(a > 0, b > 0) for a, b in pairs)  # above a probability of 1/2
+
+
+def _least_cosine(pairs: Pairs) -> float:
+    return min(float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))) for a, b in pairs)
+
+
+# What the report says of the answers that follow from the outputs, and how that is found.
+ANSWERS: dict[Task, tuple[str, Callable[[Pairs], object]]] = {
+    "ctc": ("same_tokens", _same_largest),
+    "audio-classification": ("same_labels", _same_largest),
+    "audio-frame-classification": ("same_labels", _same_signs),
+    "audio-xvector": ("least_cosine", _least_cosine),
+}

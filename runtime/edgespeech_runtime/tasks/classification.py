@@ -4,14 +4,16 @@ from collections.abc import Callable
 from typing import overload
 
 import numpy as np
+import numpy.typing as npt
 
 from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..bundle.manifest import PROBLEM_TYPES
-from ..choices import BATCH_SIZE
+from ..choices import BATCH_SIZE, THRESHOLD
 from ..engines import Engine
 from ..errors import BundleError
 from ..results.classification import Classification, FrameLabels, Label
+from ..results.prediction import Decision
 from .head import LogitsModel, Output
 from .model import AudioList
 
@@ -52,6 +54,14 @@ class ClassificationModel(LabelledModel):
         found = [self._classification(logits) for logits in self._outputs(audio, sampling_rate, batch_size)]
         return found[0] if is_single(audio) else found
 
+    @property
+    def decision(self) -> Decision:  # type: ignore[override]  # of each bundle
+        """One label is the answer only where the bundle says that one is true."""
+        return "largest" if self.manifest.problem_type in (None, PROBLEM_TYPES[0]) else "none"
+
+    def _answer(self, output: Output) -> str:
+        return self.labels[int(output.argmax())]
+
     def _classification(self, logits: Output) -> Classification:
         """Scores of `[labels]`, the best first; of equals, the lowest id."""
         scores = SCORES[self.manifest.problem_type or PROBLEM_TYPES[0]](logits)
@@ -62,6 +72,11 @@ class ClassificationModel(LabelledModel):
 
 class FrameClassificationModel(LabelledModel):
     """A loaded bundle that says what is true in each frame; what `audio` may be and how batches run: see `Model`."""
+
+    decision = "sign"  # above it, the probability is above `THRESHOLD`
+
+    def _answer(self, output: Output) -> npt.NDArray[np.bool_]:
+        return _sigmoid(output) > THRESHOLD
 
     @overload
     def frames(  # type: ignore[overload-overlap]

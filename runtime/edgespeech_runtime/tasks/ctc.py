@@ -1,21 +1,25 @@
 """Models with a CTC head: waveforms to logits by frame, logits to text with times."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
-from typing import get_args, overload
+from typing import Any, get_args, overload
 
 from ..audio import AudioInput, is_single
+from ..bundle.contracts import LOGITS
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE, Timestamps
+from ..ctc import greedy as ctc
 from ..ctc.alphabet import Alphabet
 from ..ctc.beam_search import BeamSearch
 from ..ctc.decoding import Decoding, Hotwords, LanguageModelInput, SearchMaker
 from ..engines import Engine
 from ..errors import ArgumentError, BundleError
+from ..results.prediction import Prediction
 from ..results.transcript import Transcript
-from .ctc_text import Clock, greedy_transcript, searched_transcript
+from .ctc_text import Clock, greedy_transcript, searched_transcript, spell
 from .head import LogitsModel, Output
-from .model import AudioList, OnText
+from .model import AudioList, OnText, Waveform
 
 
 class CtcModel(LogitsModel):
@@ -89,8 +93,7 @@ class CtcModel(LogitsModel):
         """
         if timestamps is not None and timestamps not in get_args(Timestamps):
             raise ArgumentError(f"timestamps: expected None, 'word' or 'char', got {timestamps!r}")
-        decoding = Decoding(beams, language_model, hotwords, n_best, alpha, beta)
-        search = self._searches.search(decoding) if decoding.is_search else None
+        search = self._search(Decoding(beams, language_model, hotwords, n_best, alpha, beta))
         waveforms = self._waveforms(audio, sampling_rate)
         if on_text is not None and len(waveforms) != 1:
             raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
@@ -102,6 +105,41 @@ class CtcModel(LogitsModel):
         if on_text is not None and transcripts[0].text:
             on_text(transcripts[0].text)
         return transcripts[0] if is_single(audio) else transcripts
+
+    def check_options(self, **options: Any) -> None:
+        """See `Model.check_options`: those of `Decoding` are taken."""
+        self._search(self._decoding(options))
+
+    def search_options(self, num_beams: int = 1, max_tokens: int | None = None) -> dict[str, Any]:
+        """See `Model.search_options`; the most probable token of each frame needs no search."""
+        return {"language_model": False}
+
+    def _predictions(
+        self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
+    ) -> list[Prediction]:
+        search = self._search(self._decoding(options))
+        return [
+            Prediction(self._text(output, len(samples), search), output, LOGITS.name, "largest")
+            for output, samples in zip(self._run(waveforms, batch_size), waveforms, strict=True)
+        ]
+
+    def _text(self, logits: Output, samples: int, search: BeamSearch | None) -> str:
+        """The text alone, without the times and confidences of a transcript where nothing is searched."""
+        if search is not None:
+            return self._transcript(logits, samples, False, search, None).text
+        vocabulary = self._vocabulary
+        return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
+
+    @staticmethod
+    def _decoding(options: Mapping[str, Any]) -> Decoding:
+        for name in options:
+            if name not in Decoding.__dataclass_fields__:
+                raise ArgumentError(f"{name} is not for a CTC model, which has no decoder: leave it out")
+        return Decoding(**options)
+
+    def _search(self, decoding: Decoding) -> BeamSearch | None:
+        """The search that is asked for, None for the most probable token of each frame."""
+        return self._searches.search(decoding) if decoding.is_search else None
 
     @cached_property
     def _searches(self) -> SearchMaker:

@@ -24,10 +24,16 @@ class EmbeddingModel(HeadModel):
         self.dimensions = bundle.manifest.dimensions
         super().__init__(bundle, engine, self.dimensions)
 
+    decision = "none"
+
+    def _answer(self, output: Output) -> None:
+        return None
+
     @overload
     def embed(  # type: ignore[overload-overlap]  # a str is a sequence of str
         self, audio: AudioInput, *, sampling_rate: float | None = ..., batch_size: int = ...
     ) -> Output: ...
+
     @overload
     def embed(self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...) -> list[Output]: ...
     def embed(

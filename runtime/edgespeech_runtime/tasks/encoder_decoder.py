@@ -1,6 +1,6 @@
 """Speech encoder-decoders: waveforms to what the decoder attends to, computed once, and tokens one after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
@@ -16,6 +16,7 @@ from ..errors import ArgumentError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
 from ..generation.cache.decoder import CachedDecoder
 from ..generation.cache.static_decoder import StaticDecoder
+from ..results.prediction import Prediction
 from ..results.transcript import Transcript
 from ..text import Detokenizer
 from .model import AudioList, Model, OnText, Waveform
@@ -29,6 +30,8 @@ class EncoderDecoderModel(Model):
     `options` are those of `GenerationOptions` (num_beams, max_new_tokens, do_sample, ...), over the bundle's own
     defaults. `language` is the name of the language to write, where the vocabulary has languages.
     """
+
+    has_costly_logits = True  # they are read over the cache once more
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         if bundle.manifest.decoder is None:
@@ -164,6 +167,39 @@ class EncoderDecoderModel(Model):
         chosen = self.options(language, **options)
         found = self._generate(self._waveforms(audio, sampling_rate), batch_size, chosen)
         return found[0] if is_single(audio) else found
+
+    def check_options(self, **options: Any) -> None:
+        """See `Model.check_options`: those of `transcribe` are taken, and `tokens`."""
+        self.options(**{name: value for name, value in options.items() if name != "tokens"})
+
+    def search_options(self, num_beams: int = 1, max_tokens: int | None = None) -> dict[str, Any]:
+        """See `Model.search_options`."""
+        options: dict[str, Any] = {"num_beams": num_beams, "num_return_sequences": 1, "do_sample": False}
+        if max_tokens is None:
+            return options
+        own = self._decoder.generation.get("max_new_tokens")
+        limits = [max_tokens, *([own] if own is not None else [])]
+        limits += [self._decoder.longest - 1] if self._decoder.longest else []
+        return {**options, "max_new_tokens": min(limits)}
+
+    def _predictions(
+        self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
+    ) -> list[Prediction]:
+        given = {name: value for name, value in options.items() if name != "tokens"}
+        if "tokens" in options and len(waveforms) != 1:
+            raise ArgumentError(f"tokens are those of one input, got {len(waveforms)} inputs")
+        chosen = self.options(**{"num_return_sequences": 1, **given})
+        start = chosen.prompt(1)[0].tolist()
+        predictions = []
+        for samples, (best, *_) in zip(waveforms, self._generate(waveforms, batch_size, chosen), strict=True):
+            text = self.detokenizer.decode(best.tokens).strip()
+            if not with_logits:
+                predictions.append(Prediction(text, None, NEXT_LOGITS.name, "largest"))
+                continue
+            tokens = np.asarray(options.get("tokens", [*start, *best.tokens][:-1]), np.int64)
+            logits = self.step_logits([samples], tokens[None])[0]
+            predictions.append(Prediction(text, logits, NEXT_LOGITS.name, "largest", tokens))
+        return predictions
 
     def options(self, language: str | None = None, **options: Any) -> GenerationOptions:
         """What a call with these options runs with. Raises ArgumentError as `transcribe` does, without any audio."""

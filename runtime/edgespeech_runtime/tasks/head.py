@@ -3,8 +3,8 @@
 It runs alone, in padded batches or by graphs of fixed shapes. What an output means is the business of the tasks.
 """
 
-from collections.abc import Sequence
-from typing import overload
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
 from ..errors import AudioError, EngineError
+from ..results.prediction import Decision, Prediction
 from .model import AudioList, Model, Waveform
 
 Output = npt.NDArray[np.float32]  # [frames, size] or [size]
@@ -44,6 +45,18 @@ class HeadModel(Model):
             found = self._graphs.run("single", {VALUES.name: values})[self._output.name]
         says = {"vocabulary": "tokens", "labels": "labels"}.get(self._output.axes[-1])
         return self._checked(found, expected, self._output.name, says)
+
+    decision: ClassVar[Decision] = "largest"  # how an answer follows from the output
+
+    def _answer(self, output: Output) -> str | npt.NDArray[np.bool_] | None:
+        """What the model answers by an output."""
+        raise NotImplementedError
+
+    def _predictions(
+        self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
+    ) -> list[Prediction]:
+        outputs = self._run(waveforms, batch_size)
+        return [Prediction(self._answer(output), output, self._output.name, self.decision) for output in outputs]
 
     def _outputs(self, audio: AudioInput | AudioList, sampling_rate: float | None, batch_size: int) -> list[Output]:
         """The output of each input, in their order."""

@@ -1,8 +1,8 @@
 """What the models of all tasks share: audio in, padded batches, the self-check's comparison, the end of their life."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -13,9 +13,11 @@ from ..audio.buckets import Buckets
 from ..audio.waveform import normalize, pad
 from ..bundle.folder import Bundle
 from ..bundle.manifest import Manifest
+from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine, ProviderUsage
 from ..engines.graphs import Graphs
 from ..errors import ArgumentError, SelfCheckError
+from ..results.prediction import Prediction
 
 AudioList: TypeAlias = Sequence[AudioInput]  # a list or a tuple
 Waveform = npt.NDArray[np.float32]
@@ -34,6 +36,8 @@ class Model:
     Files bring their own rate. Utterances of different lengths run in padded batches of at most `batch_size`, which
     changes no result beyond float rounding.
     """
+
+    has_costly_logits: ClassVar[bool] = False  # whether `predict` works longer where it is to give logits
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._bundle = bundle
@@ -77,6 +81,62 @@ class Model:
         Raises SelfCheckError where it exceeds the manifest's tolerance: then this device, or this build of the
         engine, computes wrongly.
         """
+        raise NotImplementedError
+
+    @overload
+    def predict(
+        self,
+        audio: AudioInput,
+        *,
+        sampling_rate: float | None = ...,
+        batch_size: int = ...,
+        with_logits: bool = ...,
+        **options: Any,
+    ) -> Prediction: ...
+    @overload
+    def predict(
+        self,
+        audio: AudioList,
+        *,
+        sampling_rate: float | None = ...,
+        batch_size: int = ...,
+        with_logits: bool = ...,
+        **options: Any,
+    ) -> list[Prediction]: ...
+    def predict(
+        self,
+        audio: AudioInput | AudioList,
+        *,
+        sampling_rate: float | None = None,
+        batch_size: int = BATCH_SIZE,
+        with_logits: bool = True,
+        **options: Any,
+    ) -> Prediction | list[Prediction]:
+        """The model's answer and its logits, whatever the task: one Prediction, or a list in the order of the inputs.
+
+        `options` steer the search of a model that has one, see `check_options`; an encoder-decoder also takes `tokens`
+        `[tokens]`, the start token first, after which the logits are wanted in place of its own. `with_logits=False`
+        leaves out logits that cost extra. Raises AudioError, which names the item of a list, and ArgumentError.
+        """
+        self.check_options(**options)
+        found = self._predictions(self._waveforms(audio, sampling_rate), batch_size, with_logits, options)
+        return found[0] if is_single(audio) else found
+
+    def check_options(self, **options: Any) -> None:
+        """Refuse options of `predict` that this model cannot honour. Raises ArgumentError."""
+        if options:
+            raise ArgumentError(f"{next(iter(options))} is for models with a decoder to search with: leave it out")
+
+    def search_options(self, num_beams: int = 1, max_tokens: int | None = None) -> dict[str, Any]:
+        """Options of `predict` for a search with so many beams, without chance, that writes at most so many tokens.
+
+        A model that searches nothing has none.
+        """
+        return {}
+
+    def _predictions(
+        self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
+    ) -> list[Prediction]:
         raise NotImplementedError
 
     def _waveforms(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[Waveform]:

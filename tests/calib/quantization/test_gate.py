@@ -12,8 +12,8 @@ import tone_translator
 from edgespeech_calib.quantization.judge import gate as gates
 from edgespeech_calib.quantization.judge.agreement import FLOOR, Tally, agrees
 from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
-from edgespeech_calib.quantization.judge.hearing import hear
 from edgespeech_calib.quantization.judge.outputs import KEPT, Tokens, same
+from edgespeech_calib.quantization.judge.predictions import predict
 from edgespeech_calib.scoring.scoring import Counts, score
 from edgespeech_runtime.bundle.folder import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Manifest
@@ -112,10 +112,10 @@ def test_infinite_logits_fail(judge, changed):
 
 
 def test_labels_decide_where_there_are_some(judge, changed, bundle):
-    mute = changed(lambda kernel: kernel * (np.arange(len(kernel)) != 7)[:, None, None])  # C is not heard any more
-    heard = judge(mute, speech({}))
-    assert heard.increase.value == pytest.approx(0.4)  # C, CC, BC and C of ten words
-    assert heard.figures()["interval"] == [heard.increase.low, heard.increase.high]
+    mute = changed(lambda kernel: kernel * (np.arange(len(kernel)) != 7)[:, None, None])  # C is not prediction any more
+    prediction = judge(mute, speech({}))
+    assert prediction.increase.value == pytest.approx(0.4)  # C, CC, BC and C of ten words
+    assert prediction.figures()["interval"] == [prediction.increase.low, prediction.increase.high]
     found = judge(mute, speech({"a": "AA B", "b": "A B", "c": "B B A"}))  # nor was it said
     assert found.passed
     assert found.increase.value == (0 - 4) / 7
@@ -223,21 +223,21 @@ def test_of_a_large_vocabulary_the_largest_logits_are_kept():
 def test_hearing_is_what_the_runtime_transcribes(bundle):
     with edgespeech_runtime.load(bundle) as model:
         for frames, text in SAID.values():
-            heard = hear(model, spoken(frames))
-            assert heard.answer == model.transcribe(spoken(frames)).text == text
-            assert np.array_equal(heard.logits, model.logits(spoken(frames)))
+            prediction = predict(model, spoken(frames))
+            assert prediction.answer == model.transcribe(spoken(frames)).text == text
+            assert np.array_equal(prediction.logits, model.logits(spoken(frames)))
 
 
-def test_a_decoder_is_heard_greedily_and_compared_on_the_same_tokens(tmp_path):
+def test_a_decoder_is_prediction_greedily_and_compared_on_the_same_tokens(tmp_path):
     folder = tone_translator.write_bundle(tmp_path, "onnx")
     waveform = spoken("A_B|C")
     with edgespeech_runtime.load(folder) as model:
-        heard = hear(model, waveform)
+        prediction = predict(model, waveform)
         greedy = model.generate(waveform, num_beams=1)
-        assert heard.answer == model.transcribe(waveform, num_beams=1).text
-        assert heard.tokens.tolist() == greedy[:-1]
-        assert heard.logits.argmax(-1).tolist() == greedy[1:]
-        other = hear(model, waveform, read=heard.tokens[:2])
-        assert other.answer == heard.answer
-        assert np.allclose(other.logits, heard.logits[:2], atol=1e-5)
-        assert len(hear(model, waveform, most=1).logits) == 1
+        assert prediction.answer == model.transcribe(waveform, num_beams=1).text
+        assert prediction.tokens.tolist() == greedy[:-1]
+        assert prediction.logits.argmax(-1).tolist() == greedy[1:]
+        other = predict(model, waveform, tokens=prediction.tokens[:2])
+        assert other.answer == prediction.answer
+        assert np.allclose(other.logits, prediction.logits[:2], atol=1e-5)
+        assert len(predict(model, waveform, max_tokens=1).logits) == 1

@@ -15,7 +15,7 @@ from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
 from edgespeech_calib.quantization.judge.outputs import Flags, Tokens, cosines
 from edgespeech_calib.quantization.npu.bundle import export_npu
 from edgespeech_calib.quantization.report.page import page
-from edgespeech_calib.scoring.marks import Marks
+from edgespeech_calib.scoring.labelled_frames import LabelledFrames
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.bundle.folder import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File
@@ -149,7 +149,8 @@ def test_labels_decide_where_they_are_known(changed, tmp_path):
     assert judge(floating, other, tmp_path / "scratch", both, allowed=60.0).sentence.endswith("shown to be more")
     frames = {"a": "AAB", "b": "BCB", "c": "CC"}
     truth = {
-        name: Marks.of(np.array([[label == one for label in "ABC"] for one in said])) for name, said in frames.items()
+        name: LabelledFrames.of(np.array([[label == one for label in "ABC"] for one in said]))
+        for name, said in frames.items()
     }
     found = judge(changed(FRAMES), changed(FRAMES), tmp_path / "scratch", truth)
     assert found.passed

@@ -19,7 +19,7 @@ import numpy as np
 
 from edgespeech_calib.quantization.judge.evidence import Evidence, of_excess, of_share
 from edgespeech_calib.quantization.judge.outputs import Tokens, Values, Vector, cosines
-from edgespeech_calib.scoring.marks import Answer
+from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import AnyScore, shares
 
 FLOOR = 10.0  # dB; with more noise than a third of the logits' spread, what is said is luck

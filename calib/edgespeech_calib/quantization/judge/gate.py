@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgespeech_runtime import EncoderDecoderModel
+from edgespeech_runtime.bundle.contracts import LOGITS
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks import AnyModel
 
@@ -20,10 +20,10 @@ from edgespeech_calib.evaluation.results import Changed
 from edgespeech_calib.evaluation.systems import Facts, bundle_facts
 from edgespeech_calib.quantization.judge.agreement import DELAY, Finding, Tally, agrees
 from edgespeech_calib.quantization.judge.evidence import Evidence, of_increase
-from edgespeech_calib.quantization.judge.hearing import Waveform, answer, hear, open_model
 from edgespeech_calib.quantization.judge.outputs import Tokens, same
+from edgespeech_calib.quantization.judge.predictions import Waveform, answer, open_model, predict
 from edgespeech_calib.scoring.bootstrap import Difference, Interval, interval, paired_difference
-from edgespeech_calib.scoring.marks import Answer
+from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import AnyScore, Measure, shares
 from edgespeech_calib.scoring.measures import find_measure
 from edgespeech_calib.scoring.scoring import Counts
@@ -99,7 +99,7 @@ class Verdict:
     evidence: Evidence | None
     changed: tuple[Changed, ...]
     measure: Measure | None = field(default_factory=lambda: WordErrors("basic"))
-    output: str = Tokens.name
+    output: str = LOGITS.name
     cosine: tuple[float, float] | None = None
 
     def figures(self) -> dict[str, Any]:
@@ -185,18 +185,20 @@ class Gate:
         with open_model(self._floating) as model:
             self._facts = bundle_facts(model.manifest)
             self._measure = find_measure(model.manifest.task, problem_type=model.manifest.problem_type)
-            if isinstance(model, EncoderDecoderModel):
+            if model.has_costly_logits:
                 self._step = math.ceil(max(self._speech.total, 1) / COMPARED)
             for index, spoken in enumerate(self._speech.utterances()):
                 count(index, self._speech.total)
                 if index % self._step:
                     self._answers.append(answer(model, spoken.waveform, self._speech.most_tokens))
                     continue
-                heard = hear(model, spoken.waveform, most=self._speech.most_tokens)
-                self._outputs = heard.outputs
-                values, ids = heard.outputs.kept(heard.logits)
-                self._answers.append(heard.answer)
-                np.savez(self._file(index), values=values, ids=ids, tokens=heard.tokens)
+                prediction = predict(model, spoken.waveform, max_tokens=self._speech.most_tokens)
+                self._outputs = prediction.outputs
+                values, ids = prediction.outputs.kept(prediction.logits)
+                self._answers.append(prediction.answer)
+                arrays = {"values": values, "ids": ids, "tokens": prediction.tokens}
+                stored: Any = {name: array for name, array in arrays.items() if array is not None}
+                np.savez(self._file(index), **stored)
         count(len(self._answers), len(self._answers))
 
     def judge(self, bundle: Path, count: Count = lambda done, total: None) -> Verdict:
@@ -225,10 +227,10 @@ class Gate:
         if index % self._step:
             return answer(model, spoken.waveform, self._speech.most_tokens)
         with np.load(self._file(index), allow_pickle=False) as stored:
-            values, ids, tokens = (stored[name] for name in ("values", "ids", "tokens"))
-        heard = hear(model, spoken.waveform, tokens, self._speech.most_tokens)
-        tally.compare(values, same(heard.logits, ids))
-        return heard.answer
+            values, ids, tokens = stored["values"], stored["ids"], stored.get("tokens")
+        prediction = predict(model, spoken.waveform, tokens, self._speech.most_tokens)
+        tally.compare(values, same(prediction.logits, ids))
+        return prediction.answer
 
     def _verdict(self, tally: Tally) -> Verdict:
         measure, cosines = self._measure, tally.cosines

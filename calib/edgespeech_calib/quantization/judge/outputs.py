@@ -1,6 +1,6 @@
 """What a model's output is to its answers: what of its values counts, and what is of no account.
 
-It runs no model; `hearing` does.
+It runs no model; `predictions` does.
 """
 
 from typing import TypeAlias
@@ -23,7 +23,8 @@ class Tokens:
         name: of the output.
     """
 
-    name: str = "logits"
+    def __init__(self, name: str = "logits") -> None:
+        self.name = name
 
     def centred(self, values: Values) -> Values:
         """Values without what changes no answer."""
@@ -51,9 +52,6 @@ class Flags(Tokens):
 
 class Vector(Flags):
     """An embedding, or quantities: nothing is decided by it alone."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
 
 
 def same(values: Values, ids: Ids) -> Values:

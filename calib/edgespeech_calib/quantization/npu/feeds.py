@@ -14,7 +14,7 @@ from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.engines import Arrays, Binding, Device, Engine, Graph, ProviderUsage
 from edgespeech_runtime.engines.devices import open_engine
-from edgespeech_runtime.tasks import TASKS, CtcModel, EncoderDecoderModel
+from edgespeech_runtime.tasks import TASKS
 
 from edgespeech_calib.quantization.calibration import Calibration
 
@@ -86,10 +86,7 @@ def record(bundle: Bundle, drawn: Calibration) -> dict[str, Feeds]:
     with TASKS[bundle.manifest.task](bundle, engine) as model:
         for below, bucket in zip((0, *buckets), buckets, strict=False):
             for index, waveform in enumerate(_utterances(drawn, below, bucket)):
-                if isinstance(model, EncoderDecoderModel):
-                    model.generate(waveform, num_beams=BEAMS if index % 2 else 1, num_return_sequences=1)
-                elif isinstance(model, CtcModel):
-                    model.logits(waveform)
+                model.predict(waveform, with_logits=False, **model.search_options(BEAMS if index % 2 else 1))
     return {name: engine.feeds[graph.file] for name, graph in bundle.manifest.graphs.items()}
 
 

@@ -13,14 +13,14 @@ Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Marks:
+class LabelledFrames:
     """Of each label, the stretches `(first, end)` of frames in which it holds, among so many frames."""
 
     frames: int
     stretches: tuple[tuple[tuple[int, int], ...], ...]
 
     @classmethod
-    def of(cls, flags: Flags) -> "Marks":
+    def of(cls, flags: Flags) -> "LabelledFrames":
         """[frames, labels] to stretches."""
         edges = np.diff(flags.astype(np.int8), axis=0, prepend=0, append=0)
         stretches = (
@@ -30,7 +30,12 @@ class Marks:
         return cls(len(flags), tuple(map(tuple, stretches)))
 
     @classmethod
-    def true(cls, segments: Iterable[Segment], labels: Sequence[str], frames: int, hop: float) -> "Marks":
+    def answer(cls, found: "str | Flags") -> "Answer":
+        """The answer of a model as it is compared: a text or a label as it is, labels of frames as stretches."""
+        return found if isinstance(found, str) else cls.of(found)
+
+    @classmethod
+    def true(cls, segments: Iterable[Segment], labels: Sequence[str], frames: int, hop: float) -> "LabelledFrames":
         """What holds in truth: a label in a frame if the middle of the frame, of `hop` seconds, is in its segment."""
         flags = np.zeros((frames, len(labels)), np.bool_)
         middles = (np.arange(frames) + 0.5) * hop
@@ -42,7 +47,7 @@ class Marks:
         return cls.of(flags)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Marks":
+    def from_json(cls, values: dict[str, Any]) -> "LabelledFrames":
         """Read what `dataclasses.asdict` gave for JSON."""
         stretches = (tuple((first, end) for first, end in column) for column in values["stretches"])
         return cls(values["frames"], tuple(stretches))
@@ -65,4 +70,4 @@ class Marks:
         return tuple(sorted(found, key=lambda segment: (segment.start, segment.label)))
 
 
-Answer: TypeAlias = str | Marks  # of a system: a text, a label, or which labels hold when
+Answer: TypeAlias = str | LabelledFrames  # of a system: a text, a label, or which labels hold when
