@@ -2,9 +2,9 @@
 
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,12 +15,38 @@ from .manifest import MANIFEST_FILE, File, Manifest
 CHUNK = 2**20  # bytes hashed at a time
 
 
+class Stamp(NamedTuple):
+    """What the file system says of a file, which changes with its content: where it is stored, when it was written."""
+
+    device: int
+    number: int
+    size: int
+    written: int  # nanoseconds, as below
+    changed: int
+
+    @classmethod
+    def of(cls, path: Path) -> "Stamp":
+        """Look at a file now. Raises OSError."""
+        found = path.stat()
+        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+
+    def is_same_file(self, other: "Stamp") -> bool:
+        """Whether it is the same file, however much was written to it."""
+        return self[:2] == other[:2]
+
+
 @dataclass(frozen=True)
 class Bundle:
-    """A folder whose files have been checked against its manifest."""
+    """A folder whose files have been checked against its manifest.
+
+    Attributes:
+        folder: absolute, links followed, so that neither a change of the working folder nor of a link leads elsewhere.
+        stamps: each file when it was checked.
+    """
 
     folder: Path
     manifest: Manifest
+    stamps: dict[str, Stamp] = field(default_factory=dict, repr=False, compare=False)
 
     def path(self, name: str) -> Path:
         """Where the file `name` of the manifest lies."""
@@ -30,11 +56,35 @@ class Bundle:
         """The arrays `keys` of a numpy archive (.npz) in the bundle. Raises BundleError where it holds others."""
         import zipfile  # here, because it is slow to import
 
+        self.check(name)
         try:
             with zipfile.ZipFile(self.path(name)), np.load(self.path(name), allow_pickle=False) as archive:
                 return [archive[key] for key in keys]
         except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
             raise BundleError(f"{name} cannot be read ({error}): export the bundle again") from error
+
+    def check(self, *names: str) -> None:
+        """Check files against the manifest. Raises BundleError for one that is another now, or gone."""
+        for name in names:
+            path = _inside(self.folder, name)
+            before = _stamp(path)
+            _check_file(path, name, self.manifest.files[name])
+            if before is not None:
+                self.stamps[name] = before
+
+    def check_opened(self, *names: str) -> None:
+        """Check files that an engine has just read: those that changed since they were checked are checked again."""
+        self.check(*(name for name in names if _stamp(self.path(name)) != self.stamps.get(name)))
+
+    def check_in_use(self, *names: str) -> None:
+        """Check files that engines hold in memory as they lie: raises BundleError where one was written to meanwhile.
+
+        A file that is gone, or has another in its place, is still there for those who opened it, as it was.
+        """
+        for name in names:
+            now, before = _stamp(self.path(name)), self.stamps.get(name)
+            if now is not None and before is not None and now != before and now.is_same_file(before):
+                self.check(name)
 
 
 def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
@@ -44,16 +94,28 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     too new, a file that has changed, and a link that leaves the folder.
     """
     root = Path(folder)
-    if not root.is_dir():
-        if root.exists():
+    try:
+        is_folder, is_there = root.is_dir(), root.exists()
+    except OSError as error:
+        raise BundleError(f"{root} cannot be read: {error.strerror}") from error
+    if not is_folder:
+        if is_there:
             raise BundleError(f"{root} is not a folder: a bundle is a folder with {MANIFEST_FILE} in it")
         raise BundleMissingError(f"{root}: no such bundle")
     if not (root / MANIFEST_FILE).exists():
         raise BundleMissingError(f"{root} is not a bundle: it has no {MANIFEST_FILE}")
-    manifest = Manifest.from_json(_read_manifest(_inside(root, MANIFEST_FILE)))
-    for name, expected in manifest.files.items():
-        _check_file(_inside(root, name), name, expected)
-    return Bundle(root, manifest)
+    root = root.resolve()
+    bundle = Bundle(root, Manifest.from_json(_read_manifest(_inside(root, MANIFEST_FILE))))
+    bundle.check(*bundle.manifest.files)
+    return bundle
+
+
+def _stamp(path: Path) -> Stamp | None:
+    """None for a file that is not there."""
+    try:
+        return Stamp.of(path)
+    except OSError:
+        return None
 
 
 def sha256(path: str | os.PathLike[str]) -> str:

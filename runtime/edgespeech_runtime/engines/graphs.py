@@ -26,8 +26,9 @@ class Graphs:
         self._bundle, self._engine, self._examples = bundle, engine, examples
         self._loaded: dict[str, Graph] = {}
         self._lock = threading.Lock()
-        self._is_closed = False
+        self._is_open = self._is_closed = False
         opened = [self._graph(name) for name in bundle.manifest.opened]
+        self._is_open = True
         self._is_apart = all(isinstance(graph, DeviceGraph) for graph in opened)  # the device from the host's memory
 
     def __contains__(self, name: str) -> bool:
@@ -57,6 +58,8 @@ class Graphs:
 
     def placement(self) -> dict[str, list[ProviderUsage]]:
         """What ran where in each graph that is loaded, on its example."""
+        for name in self._loaded:
+            self._bundle.check(*self._files(name))  # which are read once more
         return {name: graph.placement(self._examples[name]) for name, graph in self._loaded.items()}
 
     def close(self) -> None:
@@ -65,19 +68,28 @@ class Graphs:
             self._is_closed = True
             self._loaded.clear()
 
+    def _files(self, name: str) -> list[str]:
+        """The files of a graph: those that any device may read."""
+        spec = self._bundle.manifest.graphs[name]
+        return [file for file in (spec.file, spec.weights, *(each.file for each in spec.compiled)) if file]
+
     def _converted(self, name: str, inputs: Arrays) -> Arrays:
         types = {tensor.name: tensor.dtype for tensor in self._bundle.manifest.graphs[name].inputs}
         return {key: np.ascontiguousarray(value, types[key]) for key, value in inputs.items()}
 
     def _graph(self, name: str) -> Graph:
         if graph := self._loaded.get(name):  # without waiting for another graph that is being loaded
+            self._bundle.check_in_use(*self._files(name))
             return graph
         with self._lock:
             if self._is_closed:
                 raise EngineError("the model is closed: load it again")
             if name not in self._loaded:
                 spec = self._bundle.manifest.graphs[name]
+                if self._is_open:  # or they have been checked a moment ago
+                    self._bundle.check(*self._files(name))
                 graph = self._compiled(spec) or self._portable(spec)
+                self._bundle.check_opened(*self._files(name))
                 if self._bundle.manifest.static is None:
                     graph.run(self._examples[name])
                 self._loaded[name] = graph
