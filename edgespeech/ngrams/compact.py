@@ -1,4 +1,7 @@
-"""Writing the compact file of an n-gram model (its layout: `edgespeech_runtime.ctc.ngrams.compact`)."""
+"""Writing the compact file of an n-gram model, and reading all of it.
+
+Its layout: `edgespeech_runtime.ctc.ngrams.compact`.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -6,8 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.ctc.ngrams.compact import BLOCK, Arrays, to_bytes
-from edgespeech_runtime.ctc.ngrams.tables import Tables
+from edgespeech_runtime.ctc.ngrams.tables import Ngrams, Tables
 from edgespeech_runtime.ctc.ngrams.trie import sort
+from edgespeech_runtime.ctc.ngrams.vocabulary import SortedWords
 
 BINS = 256
 ROUNDS = 20  # of moving the bins to the means of what is nearest to them
@@ -71,3 +75,27 @@ def _offsets(name: str, first: npt.NDArray[np.integer]) -> Arrays:
     if rests.max(initial=0) < 2**16:
         return {f"{name}.bases": bases.astype(np.uint32), name: rests.astype(np.uint16)}
     return {name: first.astype(np.uint32)}
+
+
+def compact_tables(facts: dict[str, Any], arrays: Arrays) -> Tables:
+    """All n-grams of a compact file, of what `edgespeech_runtime.ctc.ngrams.compact.read_arrays` gives."""
+    words = list(SortedWords(arrays["text"], arrays["ends"]))
+    ids = np.arange(len(words), dtype=np.uint32)[:, None]
+    orders = []
+    for order in range(1, facts["order"] + 1):
+        if order > 1:
+            first = _read_offsets(arrays, f"{order - 1}.first")
+            ids = np.concatenate([np.repeat(ids, np.diff(first), axis=0), arrays[f"{order}.words"][:, None]], axis=1)
+        backoffs = _read_values(arrays, f"{order}.backoffs") if order < facts["order"] else None
+        orders.append(Ngrams(ids.astype(np.uint32), _read_values(arrays, f"{order}.probabilities"), backoffs))
+    return Tables(words, orders)
+
+
+def _read_values(arrays: Arrays, name: str) -> npt.NDArray[np.float32]:
+    bins = arrays.get(f"{name}.bins")
+    return arrays[name] if bins is None else bins[arrays[name]]
+
+
+def _read_offsets(arrays: Arrays, name: str) -> npt.NDArray[np.int64]:
+    bases, rests = arrays.get(f"{name}.bases"), arrays[name].astype(np.int64)
+    return rests if bases is None else rests + np.repeat(bases, BLOCK)[: len(rests)]
