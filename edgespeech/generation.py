@@ -17,7 +17,7 @@ from torch import Tensor
 from edgespeech.base.outputs import GenerateOutput
 from edgespeech.decoder import Cache, TextDecoder
 from edgespeech.decoder.names import part
-from edgespeech.decoder.sequences import hidden_score, padding_bias
+from edgespeech.decoder.sequences import mask_value, padding_bias
 from edgespeech.encoder.lengths import real
 from edgespeech.errors import ConfigError, InputError
 
@@ -64,7 +64,7 @@ class CachedSteps:
         logits, new = self.decoder.step(
             tokens,
             positions,
-            torch.from_numpy(~seen).to(tokens.device, dtype)[:, None] * hidden_score(dtype),
+            torch.from_numpy(~seen).to(tokens.device, dtype)[:, None] * mask_value(dtype),
             tuple((key[:, :, :before], value[:, :, :before]) for key, value in self.cache) if before else (),
             self.cross,
             self.cross_bias,
@@ -121,7 +121,7 @@ def decode(
     begun = _prompt(settings, prompt, len(states), decoder.vocab_size)
     generation.check_vocabulary(settings, decoder.vocab_size)
     steps = CachedSteps(decoder, states, frames)
-    return generation.generate(steps, begun, settings, limit=decoder.longest, on_tokens=streamer), begun
+    return generation.generate(steps, begun, settings, limit=decoder.max_length, on_tokens=streamer), begun
 
 
 def collected(found: Found, prompt: Ids, padding: int, device: torch.device, in_full: bool) -> Tensor | GenerateOutput:

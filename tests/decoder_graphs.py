@@ -62,7 +62,7 @@ def make(case: str) -> tuple[Any, Decoder, onnx.ModelProto]:
     if case == "bart":
         decoder.final_logits_bias = torch.randn(1, decoder.vocab_size)
     geometry = decoder.geometry
-    facts = Decoder(*geometry, decoder.vocab_size, decoder.longest, "detokenizer.json", {})
+    facts = Decoder(*geometry, decoder.vocab_size, decoder.max_length, "detokenizer.json", {})
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     module = DecoderStep(SimpleNamespace(decoder=decoder))  # type: ignore[arg-type]
     source = GraphSource("decoder", module, *contract("encoder-decoder", facts)["decoder"], fixed)

@@ -21,7 +21,7 @@ class Architecture:
     layers: int
     heads: int
     inner: int  # of the feed-forward layers
-    longest: int  # positions in the table
+    max_positions: int  # rows of the position table
     activation: str
     cross: bool  # whether there is attention over an encoder's states
     deviation: float  # of fresh weights

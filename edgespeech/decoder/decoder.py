@@ -67,9 +67,9 @@ class TextDecoder(PreTrainedModel):
         place(self, names.tokens, nn.Embedding(architecture.vocab_size, size, padding_idx=architecture.padding))
         positions: nn.Module
         if architecture.sinusoidal:
-            positions = SinusoidalPositions(architecture.longest, size, architecture.padding or 0)
+            positions = SinusoidalPositions(architecture.max_positions, size, architecture.padding or 0)
         else:
-            positions = LearnedPositions(architecture.longest, size, architecture.offset)
+            positions = LearnedPositions(architecture.max_positions, size, architecture.offset)
         place(self, names.positions, positions)
         if names.types is not None:
             place(self, names.types, nn.Embedding(architecture.types, size))
@@ -128,9 +128,9 @@ class TextDecoder(PreTrainedModel):
         return self.architecture.vocab_size
 
     @property
-    def longest(self) -> int | None:
+    def max_length(self) -> int | None:
         """Positions in the table: how many tokens a sequence may have; None would mean any number."""
-        return self.architecture.longest
+        return self.architecture.max_positions
 
     @property
     def geometry(self) -> Geometry:

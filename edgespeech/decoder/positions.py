@@ -11,8 +11,8 @@ from edgespeech.errors import InputError
 class LearnedPositions(nn.Embedding):
     """A table whose first `offset` rows no position uses."""
 
-    def __init__(self, longest: int, size: int, offset: int) -> None:
-        super().__init__(longest + offset, size)
+    def __init__(self, max_positions: int, size: int, offset: int) -> None:
+        super().__init__(max_positions + offset, size)
         self.offset = offset
 
     def count(self, tokens: Tensor) -> Tensor:
@@ -21,10 +21,11 @@ class LearnedPositions(nn.Embedding):
         Raises:
             InputError: they are longer than the table.
         """
-        longest = self.num_embeddings - self.offset
-        if tokens.shape[1] > longest:
+        max_positions = self.num_embeddings - self.offset
+        if tokens.shape[1] > max_positions:
             raise InputError(
-                f"input_ids have {tokens.shape[1]} tokens, the position table of the model has {longest} positions"
+                f"input_ids have {tokens.shape[1]} tokens, the position table of the model has {max_positions} "
+                "positions"
             )
         return torch.arange(tokens.shape[1], device=tokens.device)[None]
 
@@ -43,10 +44,10 @@ class SinusoidalPositions(nn.Module):
     weights: Tensor
     longer: Tensor | None
 
-    def __init__(self, longest: int, size: int, padding: int) -> None:
+    def __init__(self, max_positions: int, size: int, padding: int) -> None:
         super().__init__()
         self.padding = padding
-        self.register_buffer("weights", sinusoids(longest + 1 + padding, size, padding))
+        self.register_buffer("weights", sinusoids(max_positions + 1 + padding, size, padding))
         self.register_buffer("longer", None, persistent=False)
 
     def count(self, tokens: Tensor) -> Tensor:

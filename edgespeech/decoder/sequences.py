@@ -7,7 +7,7 @@ from edgespeech.decoder.configuration import Architecture
 from edgespeech.errors import InputError
 
 
-def hidden_score(dtype: torch.dtype) -> float:
+def mask_value(dtype: torch.dtype) -> float:
     """Return what is added to the score of what is hidden.
 
     Scores vanish in it, so that a token that sees nothing (padding before a sequence) attends to all alike; half of the
@@ -22,7 +22,7 @@ def causal_bias(tokens: Tensor, attention_mask: Tensor | None, dtype: torch.dtyp
     seen = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()[None, None]
     if attention_mask is not None:
         seen = seen & (attention_mask != 0)[:, None, None].to(tokens.device)
-    return (~seen).to(dtype) * hidden_score(dtype)
+    return (~seen).to(dtype) * mask_value(dtype)
 
 
 def padding_bias(mask: Tensor | None, states: Tensor) -> Tensor | None:
@@ -37,7 +37,7 @@ def padding_bias(mask: Tensor | None, states: Tensor) -> Tensor | None:
         raise InputError(
             f"encoder_attention_mask must be (batch, frames) {list(states.shape[:2])}, got {list(mask.shape)}"
         )
-    return (mask == 0)[:, None, None].to(states.dtype) * hidden_score(states.dtype)
+    return (mask == 0)[:, None, None].to(states.dtype) * mask_value(states.dtype)
 
 
 def check_sequences(
@@ -54,11 +54,13 @@ def check_sequences(
     """
     if tokens.ndim != 2 or tokens.is_floating_point() or not tokens.numel():
         raise InputError(f"input_ids must be whole numbers (batch, length), got {tokens.dtype} {list(tokens.shape)}")
-    size, longest = architecture.vocab_size, architecture.longest
+    size, max_positions = architecture.vocab_size, architecture.max_positions
     if int(tokens.min()) < 0 or int(tokens.max()) >= size:
         raise InputError(f"input_ids must be below vocab_size {size}, got {int(tokens.min())} to {int(tokens.max())}")
-    if positions is not None and (int(positions.min()) < 0 or int(positions.max()) >= longest):
-        raise InputError(f"position_ids must be below {longest}, got {int(positions.min())} to {int(positions.max())}")
+    if positions is not None and (int(positions.min()) < 0 or int(positions.max()) >= max_positions):
+        raise InputError(
+            f"position_ids must be below {max_positions}, got {int(positions.min())} to {int(positions.max())}"
+        )
     for name, given in (("attention_mask", attention_mask), ("labels", labels)):
         if given is not None and given.shape != tokens.shape:
             raise InputError(f"{name} must have the shape of input_ids {list(tokens.shape)}, got {list(given.shape)}")

@@ -55,7 +55,7 @@ class ToyConfig(TextDecoderConfig):
             layers=self.depth,
             heads=self.heads,
             inner=2 * self.width,
-            longest=self.steps,
+            max_positions=self.steps,
             activation=self.nonlinearity,
             cross=self.add_cross_attention,
             deviation=0.05,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from edgespeech_runtime.bundle.contracts import Decoder
-from edgespeech_runtime.generation.cache.columns import BLOCK, HIDDEN, Ancestry, Slots, bias
+from edgespeech_runtime.generation.cache.columns import BLOCK, MASK_VALUE, Ancestry, Slots, bias
 
 FACTS = Decoder(2, 3, 4, 10, None, "text.json", {})
 
@@ -45,11 +45,11 @@ def test_the_bias_hides_what_is_not_seen_and_slots_without_a_column():
     seen = np.array([[[True, False, True, False], [False, True, False, True]]])  # two columns, two new tokens
     found = bias(seen, slots=5)
     assert found.dtype == np.float32
-    hidden = np.float32(HIDDEN)
+    hidden = np.float32(MASK_VALUE)
     np.testing.assert_array_equal(found[0, 0], [0, hidden, hidden, hidden, hidden, 0, hidden])
     np.testing.assert_array_equal(found[0, 1], [hidden, 0, hidden, hidden, hidden, hidden, 0])
     assert np.exp(hidden) == 0
-    assert np.isfinite(np.float16(HIDDEN))
+    assert np.isfinite(np.float16(MASK_VALUE))
 
 
 def column(rng, new):

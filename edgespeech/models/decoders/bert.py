@@ -53,7 +53,7 @@ class BertConfig(TextDecoderConfig):
             layers=self.num_hidden_layers,
             heads=self.num_attention_heads,
             inner=self.intermediate_size,
-            longest=self.max_position_embeddings,
+            max_positions=self.max_position_embeddings,
             activation=self.hidden_act,
             cross=self.add_cross_attention,
             deviation=self.initializer_range,

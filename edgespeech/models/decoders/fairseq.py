@@ -51,7 +51,7 @@ class FairseqDecoderConfig(TextDecoderConfig):
     decoder_start_token_id: int | None = 2
 
     @property
-    def longest(self) -> int:
+    def max_positions(self) -> int:
         """Positions in the table."""
         raise NotImplementedError
 
@@ -64,7 +64,7 @@ class FairseqDecoderConfig(TextDecoderConfig):
             layers=self.decoder_layers,
             heads=self.decoder_attention_heads,
             inner=self.decoder_ffn_dim,
-            longest=self.longest,
+            max_positions=self.max_positions,
             activation=self.activation_function,
             cross=True,
             deviation=self.init_std,
@@ -101,7 +101,7 @@ class Seq2SeqConfig(FairseqDecoderConfig):
     is_encoder_decoder: bool = True
 
     @property
-    def longest(self) -> int:
+    def max_positions(self) -> int:
         """Positions in the table, which has two rows more."""
         return self.max_position_embeddings
 

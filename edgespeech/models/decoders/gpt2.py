@@ -55,7 +55,7 @@ class GPT2Config(TextDecoderConfig):
             layers=self.n_layer,
             heads=self.n_head,
             inner=4 * self.n_embd if self.n_inner is None else self.n_inner,
-            longest=self.n_positions,
+            max_positions=self.n_positions,
             activation=self.activation_function,
             cross=self.add_cross_attention,
             deviation=self.initializer_range,

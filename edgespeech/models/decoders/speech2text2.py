@@ -27,14 +27,14 @@ class Speech2Text2Config(FairseqDecoderConfig):
     max_target_positions: int = 1024
 
     @property
-    def longest(self) -> int:
+    def max_positions(self) -> int:
         """Positions in the table: the published one has two rows more than `max_target_positions`."""
         return self.max_target_positions + 1 - (self.pad_token_id or 0)
 
     @property
     def architecture(self) -> Architecture:
         """See `TextDecoderConfig.architecture`."""
-        if self.pad_token_id is None or self.d_model < 4 or self.longest < 1:
+        if self.pad_token_id is None or self.d_model < 4 or self.max_positions < 1:
             raise ConfigError(
                 "sinusoidal positions need a pad_token_id of at most max_target_positions and a d_model of at least 4, "
                 f"got {self.pad_token_id} and {self.d_model}"

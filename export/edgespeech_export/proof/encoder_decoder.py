@@ -170,7 +170,7 @@ def _said(model: SpeechEncoderDecoderModel, states: Tensor, prompt: Ids, length:
 @torch.no_grad()
 def _written(steps: CachedSteps, prompt: Ids, options: GenerationOptions) -> Ids:
     """What a decoder writes behind a prompt, (1, tokens), the prompt first."""
-    return sequences(generate(steps, prompt, options, limit=steps.decoder.longest), prompt, padding=0)
+    return sequences(generate(steps, prompt, options, limit=steps.decoder.max_length), prompt, padding=0)
 
 
 def _stacked(rows: list[Ids]) -> Ids:

@@ -77,7 +77,7 @@ def read(folder: Path) -> EncoderDecoderSource:
         heads=geometry.heads,
         head_dim=geometry.head_dim,
         vocabulary_size=size,
-        longest=model.decoder.longest,
+        longest=model.decoder.max_length,
         text=DETOKENIZER_FILE,
         generation=generation,
     )

@@ -23,7 +23,7 @@ from edgespeech_export.sources.source import Source
 from edgespeech_export.writers.channels_last import with_channels_last
 
 BUCKETS = (2.0, 5.0, 10.0, 20.0)  # seconds
-HIDDEN = -1e4
+MASK_VALUE = -1e4
 PREFILL = 4  # tokens of a prompt that are read at once; also beams of a step
 LEAST_SLOTS, MOST_SLOTS = 32, 512  # of the cache; the proof reads up to 24 tokens
 
@@ -42,7 +42,7 @@ class StaticShapes:
 
     buckets: tuple[float, ...] = BUCKETS
     slots: int | None = None
-    hidden: float = HIDDEN
+    hidden: float = MASK_VALUE
     form: Form = "convolutions"
     lengths: Lengths | None = None
 

@@ -65,7 +65,7 @@ class Beams:
         found = self._draw(logits) if self.rules.options.do_sample else self._best(logits)
         length = self._histories.length + 1
         hits = (found.tokens[:, None] == self._ends).any(axis=-1)
-        if length >= self.rules.lengths.longest:
+        if length >= self.rules.lengths.maximum:
             hits[:] = True
         self._finish(found, hits)
         # beams that have ended stay behind all others
@@ -107,7 +107,7 @@ class Beams:
         if not self.rules.filters.only_lower:
             return np.full(self.beams, np.inf, np.float32)
         generated = self._histories.length - self._histories.prompt
-        most = self.rules.lengths.longest - self._histories.prompt
+        most = self.rules.lengths.maximum - self._histories.prompt
         near, far = self._over_length(self._totals, generated + 1), self._over_length(self._totals, most)
         return np.maximum(near, far) + np.float32(1e-5)
 
@@ -189,7 +189,7 @@ class Beams:
         if options.early_stopping is True and is_full:
             return False
         if options.early_stopping == "never" and options.length_penalty > 0:
-            length = self.rules.lengths.longest
+            length = self.rules.lengths.maximum
         best = self._over_length(self._totals[:1], length - self._histories.prompt)[0]
         worst = self._slots[-1].score if is_full else NEVER
         return bool(best > worst)

@@ -200,7 +200,7 @@ def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int) -> lis
         _RepetitionPenalty(options.repetition_penalty) if options.repetition_penalty != 1 else None,
         _NoRepeatNgram(options.no_repeat_ngram_size) if options.no_repeat_ngram_size else None,
         _SequenceBias([(word, -np.inf) for word in dict.fromkeys(words)]) if words else None,
-        _MinLength(lengths.shortest, ends) if len(ends) else None,
+        _MinLength(lengths.minimum, ends) if len(ends) else None,
         *_forced(options, lengths),
         _RemoveInvalid() if options.remove_invalid_values else None,
     ]
@@ -222,4 +222,4 @@ def _forced(options: GenerationOptions, lengths: Lengths) -> list[Filter]:
     """The first token is forced after a prompt of one token, the last where the sequence can grow no longer."""
     first, last = as_tuple(options.forced_bos_token_id), as_tuple(options.forced_eos_token_id)
     found: list[Filter] = [_ForcedTokens(1, np.array(first, np.int64))] if first else []
-    return [*found, _ForcedTokens(lengths.longest - 1, np.array(last, np.int64))] if last else found
+    return [*found, _ForcedTokens(lengths.maximum - 1, np.array(last, np.int64))] if last else found

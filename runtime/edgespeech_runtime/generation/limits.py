@@ -11,35 +11,35 @@ class Lengths(NamedTuple):
     """Tokens of a sequence, its prompt included."""
 
     prompt: int
-    shortest: int
-    longest: int
+    minimum: int
+    maximum: int
 
 
 def lengths(options: GenerationOptions, prompt: int, limit: int | None = None) -> Lengths:
     """What the options make of a prompt of so many tokens and a decoder of at most `limit` positions (None: no limit).
 
     Without any option at most 20 tokens follow the prompt. Raises ArgumentError where a length that was asked for is
-    above `limit`, below the shortest length that was asked for, or leaves no room for a token.
+    above `limit`, below the minimum length that was asked for, or leaves no room for a token.
     """
     given = options.given or frozenset()
     if options.max_new_tokens is not None:
-        name, longest = "max_new_tokens", prompt + options.max_new_tokens
+        name, maximum = "max_new_tokens", prompt + options.max_new_tokens
     elif options.max_length is not None:
-        name, longest = "max_length", options.max_length
+        name, maximum = "max_length", options.max_length
     else:
-        name, longest = "max_length", prompt + NEW_TOKENS
-    if limit is not None and longest > limit:
+        name, maximum = "max_length", prompt + NEW_TOKENS
+    if limit is not None and maximum > limit:
         if name in given:
-            raise ArgumentError(f"{name}: sequences of {longest} tokens are above the {limit} positions of the decoder")
-        longest = limit
-    if longest <= prompt:
-        raise ArgumentError(f"{name}: at most {longest} tokens leave no room after a prompt of {prompt}")
-    least, shortest = "min_length", options.min_length
+            raise ArgumentError(f"{name}: sequences of {maximum} tokens are above the {limit} positions of the decoder")
+        maximum = limit
+    if maximum <= prompt:
+        raise ArgumentError(f"{name}: at most {maximum} tokens leave no room after a prompt of {prompt}")
+    least, minimum = "min_length", options.min_length
     if options.min_new_tokens is not None:
-        least, shortest = "min_new_tokens", prompt + options.min_new_tokens
-    if least in given and shortest > longest:
-        raise ArgumentError(f"{least}: at least {shortest} tokens cannot be had of at most {longest}")
-    return Lengths(prompt, shortest, longest)
+        least, minimum = "min_new_tokens", prompt + options.min_new_tokens
+    if least in given and minimum > maximum:
+        raise ArgumentError(f"{least}: at least {minimum} tokens cannot be had of at most {maximum}")
+    return Lengths(prompt, minimum, maximum)
 
 
 def check_vocabulary(options: GenerationOptions, vocabulary: int) -> None:

@@ -44,7 +44,7 @@ class RowSearch:
         self._counts += self._live
         self._tell(tokens)
         self._live &= ~(tokens[:, None] == self._ends).any(axis=-1)
-        if not self._live.any() or self._histories.length == self._rules.lengths.longest:
+        if not self._live.any() or self._histories.length == self._rules.lengths.maximum:
             return None
         own = np.zeros(self._rows, np.int64) if is_first else np.arange(self._rows)
         return tokens.reshape(self._batch, -1), np.tile(own, (self._batch, 1))

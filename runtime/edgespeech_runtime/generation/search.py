@@ -54,7 +54,7 @@ class Histories:
 
     def __init__(self, prompt: Ids, lengths: Lengths) -> None:
         self.prompt = self.length = prompt.shape[1]
-        room = min(lengths.longest, self.length + 64)
+        room = min(lengths.maximum, self.length + 64)
         self._tokens = np.zeros((len(prompt), room), np.int64)
         self._logprobs = np.zeros((len(prompt), room), np.float32)
         self._tokens[:, : self.length] = prompt

@@ -41,7 +41,7 @@ def test_speech2text2_defaults() -> None:
     assert (config.decoder_attention_heads, config.activation_function, config.scale_embedding) == (4, "relu", True)
     assert (config.max_target_positions, config.decoder_start_token_id, config.pad_token_id) == (1024, 2, 1)
     assert (config.bos_token_id, config.eos_token_id, config.dropout, config.init_std) == (0, 2, 0.1, 0.02)
-    assert edgespeech.Speech2Text2ForCausalLM(config).longest == 1024
+    assert edgespeech.Speech2Text2ForCausalLM(config).max_length == 1024
 
 
 @pytest.mark.parametrize("family", REFERENCED)
@@ -132,7 +132,7 @@ def test_no_model_of_it(family: Family, options: dict[str, Any], message: str) -
 
 def test_gpt2_takes_any_padding_token() -> None:
     """Its token table knows no padding."""
-    assert make_decoder("gpt2", pad_token_id=50).longest == 40
+    assert make_decoder("gpt2", pad_token_id=50).max_length == 40
 
 
 def test_another_family_s_configuration() -> None:

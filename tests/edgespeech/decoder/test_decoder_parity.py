@@ -243,7 +243,7 @@ class TestStep:
     def test_geometry(self, family: Family) -> None:
         model = make_decoder(family)
         assert model.geometry == (2, 4, 8)
-        assert (model.hidden_size, model.vocab_size, model.longest) == (32, VOCABULARY, POSITIONS)
+        assert (model.hidden_size, model.vocab_size, model.max_length) == (32, VOCABULARY, POSITIONS)
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -100,7 +100,7 @@ class TestGoldens:
 def test_sequences_longer_than_the_table(case: str) -> None:
     golden, model = Golden(case, "single"), decoder(case)
     ids = golden["long_ids"].long()
-    assert ids.shape[1] > model.longest
+    assert ids.shape[1] > model.max_length
     table = model.state_dict()["model.decoder.embed_positions.weights"].shape
     close(model(ids, None, golden.states, golden.mask).logits, golden["long_logits"])
     assert model.state_dict()["model.decoder.embed_positions.weights"].shape == table

@@ -89,7 +89,7 @@ def test_a_prompt_up_to_the_last_position(pairs: Pairs, family: str, engine: str
     """The graph reads several tokens at once as well as one by one, up to the table's end and not beyond."""
     pair = pairs.pair(family, engine)
     runtime, longest = pair.runtime, pair.runtime.manifest.decoder.longest
-    assert longest == pair.ours.decoder.longest
+    assert longest == pair.ours.decoder.max_length
     (waveform,) = sounds(4000)
     tokens = random_tokens(pair, longest)
     expected = reference(pair, waveform, tokens)

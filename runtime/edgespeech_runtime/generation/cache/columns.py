@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...bundle.contracts import Decoder, columns
 
-HIDDEN = -1e4  # added to the scores of columns that a row may not see: exp of it is 0, and float16 can hold it
+MASK_VALUE = -1e4  # added to the scores of columns that a row may not see: exp of it is 0, and float16 can hold it
 BLOCK = 64  # calls for which room is made at a time
 
 Bools = npt.NDArray[np.bool_]
@@ -58,11 +58,11 @@ class Ancestry:
         return kept
 
 
-def bias(seen: Bools, slots: int, hidden: float = HIDDEN) -> Floats:
+def bias(seen: Bools, slots: int, mask_value: float = MASK_VALUE) -> Floats:
     """What is added to the scores, (batch, new, slots + new). Slots that hold no column yet are hidden."""
     batch, new, known = seen.shape
     used = known - new
-    scores = np.full((batch, new, slots + new), hidden, np.float32)
+    scores = np.full((batch, new, slots + new), mask_value, np.float32)
     scores[:, :, :used][seen[:, :, :used]] = 0.0
     scores[:, :, slots:][seen[:, :, used:]] = 0.0
     return scores

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from ...bundle.contracts import BIAS, CROSS_BIAS, NEXT_LOGITS, POSITIONS, TOKENS, Decoder, columns
 from ...engines.graphs import Graphs
 from ...errors import EngineError
-from .columns import HIDDEN, Ancestry, Bools, Slots, bias
+from .columns import MASK_VALUE, Ancestry, Bools, Slots, bias
 from .device_slots import DeviceSlots
 
 Ids = npt.NDArray[np.int64]
@@ -31,8 +31,8 @@ class CachedDecoder:
         self._binding = binding = graphs.bind("decoder", staying)
         longest = next(array.shape[-1] for name, array in cross.items() if name.endswith("key"))
         is_padding = np.arange(longest) >= np.asarray(frames)[:, None]
-        hidden = np.where(is_padding, np.float32(HIDDEN), np.float32(0))
-        binding.set({**cross, CROSS_BIAS.name: hidden})
+        mask = np.where(is_padding, np.float32(MASK_VALUE), np.float32(0))
+        binding.set({**cross, CROSS_BIAS.name: mask})
 
     def start(self, prompt: Ids) -> Logits:
         """(batch, length) -> (batch, vocabulary): the logits after the prompt."""

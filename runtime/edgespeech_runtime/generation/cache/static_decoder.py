@@ -31,9 +31,9 @@ class StaticDecoder:
         self._ancestry, self._slots = Ancestry(), Slots(facts, 1)
         self._slots.reserve(static.slots, 0)
         longest = next(array.shape[-1] for name, array in cross.items() if name.endswith("key"))
-        hidden = np.where(np.arange(longest) >= frames, np.float32(static.hidden), np.float32(0))[None]
+        mask = np.where(np.arange(longest) >= frames, np.float32(static.hidden), np.float32(0))[None]
         for binding in bindings.values():
-            binding.set({**cross, **self._slots.arrays, CROSS_BIAS.name: hidden})
+            binding.set({**cross, **self._slots.arrays, CROSS_BIAS.name: mask})
 
     def start(self, prompt: Ids) -> Logits:
         """(1, length) -> (1, vocabulary): the logits after the prompt."""
