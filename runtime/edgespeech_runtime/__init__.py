@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from .results.classification import Classification, FrameLabels, Label, Segment
     from .results.prediction import Prediction
     from .results.subtitles import to_srt, to_vtt
-    from .results.transcript import Alternative, Character, Transcript, Word
+    from .results.textgrid import to_textgrid
+    from .results.transcript import AlignedCharacter, AlignedWord, Alternative, Character, Transcript, Word
     from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
 
 __version__ = "0.1.0"
 __all__ = [
+    "AlignedCharacter",
+    "AlignedWord",
     "Alternative",
     "AudioWarning",
     "Character",
@@ -45,6 +48,7 @@ __all__ = [
     "read_audio",
     "register_provider",
     "to_srt",
+    "to_textgrid",
     "to_vtt",
 ]
 
@@ -57,7 +61,8 @@ _HOMES = {  # the module of each name
     "results.classification": "Classification FrameLabels Label Segment",
     "results.prediction": "Prediction",
     "results.subtitles": "to_srt to_vtt",
-    "results.transcript": "Alternative Character Transcript Word",
+    "results.textgrid": "to_textgrid",
+    "results.transcript": "AlignedCharacter AlignedWord Alternative Character Transcript Word",
     "tasks": "ClassificationModel CtcModel EmbeddingModel EncoderDecoderModel FrameClassificationModel",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}

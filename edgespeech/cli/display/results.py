@@ -14,8 +14,8 @@ from edgespeech.cli.errors import complain
 if TYPE_CHECKING:
     from edgespeech.cli.commands.recognition import Result
 
-Form = Literal["text", "json", "srt", "vtt"]
-SUFFIXES: dict[Form, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt"}
+Form = Literal["text", "json", "srt", "vtt", "textgrid"]
+SUFFIXES: dict[Form, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt", "textgrid": ".TextGrid"}
 SUBTITLES: tuple[Form, ...] = ("srt", "vtt")
 
 

@@ -21,15 +21,22 @@ def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timesta
         return "".join(f"{text.score:10.2f}  {text.text}\n" for text in transcript.alternatives)
     if form == "text":
         return transcript.text + "\n" if timestamps is None else _timed(transcript, timestamps)
-    from edgespeech_runtime import to_srt, to_vtt
+    from edgespeech_runtime import to_srt, to_textgrid, to_vtt
 
-    return to_srt(transcript) if form == "srt" else to_vtt(transcript)
+    return {"srt": to_srt, "vtt": to_vtt, "textgrid": to_textgrid}[form](transcript)
 
 
 def _timed(transcript: "Transcript", timestamps: Timestamps) -> str:
-    """A line for each word or character: start and end in seconds, confidence, text."""
+    """A line for each word or character: start and end in seconds, confidence, text, and whether they were measured."""
     parts: Sequence[Word | Character] = transcript.words if timestamps == "word" else transcript.characters
-    return "".join(f"{part.start:8.2f} {part.end:8.2f}  {part.confidence:.2f}  {part.text}\n" for part in parts)
+    return "".join(
+        f"{part.start:8.2f} {part.end:8.2f}  {part.confidence:.2f}  {part.text}{_remark(part)}\n" for part in parts
+    )
+
+
+def _remark(part: "Word | Character") -> str:
+    timing = getattr(part, "timing", "audio")
+    return "" if timing == "audio" else f"  ({timing})"
 
 
 def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None) -> dict[str, Any]:

@@ -84,6 +84,16 @@ def transcribing(model: "AnyModel", bundle: Path) -> "CtcModel | EncoderDecoderM
     raise _misplaced(model, bundle, "transcribes nothing")
 
 
+def aligner(model: "AnyModel", bundle: Path) -> "Method":
+    """Return the method by which the model aligns a text. Raises CommandError."""
+    from edgespeech_runtime import CtcModel
+
+    if isinstance(model, CtcModel):
+        return model.align
+    kind = KINDS[model.manifest.task]
+    raise CommandError(f"{bundle} is {kind.name}, which cannot align a text: use a bundle of a CTC model")
+
+
 def classifier(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
     """Return the method by which the model classifies.
 

@@ -145,6 +145,22 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
+class WordEdges:
+    """Seconds from where a word's sound begins to its first token, and from its last token to where its sound ends.
+
+    They are means; what they were measured on stands in the report.
+    """
+
+    start: float
+    end: float
+
+    def __post_init__(self) -> None:
+        for name in ("start", "end"):
+            value = getattr(self, name)
+            _require(abs(value) <= 1, f"word_edges.{name}: expected at most 1 second, got {value}")
+
+
+@dataclass(frozen=True)
 class Golden:
     """A numpy file (.npz) with a short input and the output expected for it, and the largest difference allowed."""
 
@@ -180,6 +196,7 @@ class Manifest:
     dimensions: int | None = None
     problem_type: str | None = None
     static: Static | None = None
+    word_edges: WordEdges | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
@@ -224,6 +241,7 @@ class Manifest:
         _require(is_known, f"problem_type: expected one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}")
         has_one_class = self.problem_type is None or self.task == "audio-classification"
         _require(has_one_class, f"problem_type: a bundle of the task {self.task!r} must not have it")
+        _require(self.word_edges is None or self.task == "ctc", "word_edges: only a bundle of the task 'ctc' has them")
         sound = self.dimensions is None or self.dimensions > 0
         _require(sound, f"dimensions: expected a positive number, got {self.dimensions}")
         if self.decoder is not None:

@@ -2,7 +2,11 @@
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
+
+# Where times come from: from the audio; from the neighbours, because the model's vocabulary has no such letter; or from
+# the neighbours, because the audio does not seem to have the word.
+Timing = Literal["audio", "interpolated", "absent"]
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,20 @@ class Character:
     start: float
     end: float
     confidence: float
+
+
+@dataclass(frozen=True)
+class AlignedWord(Word):
+    """A word of a given text; `confidence` is the mean probability of its tokens in their frames, 0 if not measured."""
+
+    timing: Timing = "audio"
+
+
+@dataclass(frozen=True)
+class AlignedCharacter(Character):
+    """A character of a given text, likewise."""
+
+    timing: Timing = "audio"
 
 
 @dataclass(frozen=True)

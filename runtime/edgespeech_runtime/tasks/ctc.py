@@ -17,12 +17,13 @@ from ..engines import Engine
 from ..errors import ArgumentError, BundleError
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
+from .aligning import AligningModel
 from .ctc_text import Clock, greedy_transcript, searched_transcript, spell
-from .head import LogitsModel, Output
+from .head import Output
 from .model import AudioList, OnText, Waveform
 
 
-class CtcModel(LogitsModel):
+class CtcModel(AligningModel):
     """A loaded bundle with a CTC head; what `audio` may be and how batches run: see `Model`."""
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:

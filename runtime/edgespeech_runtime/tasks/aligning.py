@@ -1,0 +1,63 @@
+"""What every CTC model can do with a text that is known: find when its words are said."""
+
+from collections.abc import Sequence
+from typing import overload
+
+from ..audio import AudioInput, is_single
+from ..bundle.manifest import Vocabulary
+from ..choices import BATCH_SIZE
+from ..ctc.alignment import Bias, align, loudness
+from ..ctc.alignment.spelling import spell_out
+from ..errors import ArgumentError
+from ..results.transcript import Transcript
+from .aligned_text import transcript
+from .head import LogitsModel, Output
+from .model import AudioList, Waveform
+
+
+class AligningModel(LogitsModel):
+    """One whose logits are those of a CTC vocabulary."""
+
+    _vocabulary: Vocabulary
+
+    @overload
+    def align(  # type: ignore[overload-overlap]  # a str is a sequence of str
+        self, audio: AudioInput, text: str, *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> Transcript: ...
+    @overload
+    def align(
+        self, audio: AudioList, text: Sequence[str], *, sampling_rate: float | None = ..., batch_size: int = ...
+    ) -> list[Transcript]: ...
+    def align(
+        self,
+        audio: AudioInput | AudioList,
+        text: str | Sequence[str],
+        *,
+        sampling_rate: float | None = None,
+        batch_size: int = BATCH_SIZE,
+    ) -> Transcript | list[Transcript]:
+        """When each word and character of a given text is said: a Transcript, or a list for lists of inputs and texts.
+
+        Words are what stands between white space, as they are given, case and punctuation with them; `*` stands for any
+        speech, or none, and is not among the words. They are `AlignedWord`s and `AlignedCharacter`s, which say where
+        their times come from: what has no letter in the vocabulary is interpolated, and a word that the audio does not
+        have takes no time and has the confidence 0. Raises AudioError, and ArgumentError for a text that is empty, has
+        no letter in the vocabulary, or is longer than the audio allows.
+        """
+        texts = [text] if isinstance(text, str) else list(text)
+        waveforms = self._waveforms(audio, sampling_rate)
+        if isinstance(text, str) != is_single(audio) or len(texts) != len(waveforms):
+            raise ArgumentError(f"text: expected one for each input, got {len(texts)} for {len(waveforms)}")
+        for given in texts:  # before anything runs
+            spell_out(given, self._vocabulary)
+        outputs = self._run(waveforms, batch_size)
+        found = [self._aligned(*each) for each in zip(outputs, waveforms, texts, strict=True)]
+        return found[0] if is_single(audio) else found
+
+    def _aligned(self, logits: Output, samples: Waveform, text: str) -> Transcript:
+        facts = self.manifest.audio
+        duration, frame = len(samples) / facts.sampling_rate, facts.hop / facts.sampling_rate  # seconds
+        levels = loudness(samples, facts.sampling_rate)
+        edges = self.manifest.word_edges
+        bias = Bias() if edges is None else Bias(edges.start, edges.end)
+        return transcript(align(logits, text, self._vocabulary), self._vocabulary, frame, duration, levels, bias)
