@@ -86,6 +86,8 @@ if TYPE_CHECKING:
         Wav2Vec2FeatureExtractor,
         Wav2Vec2PhonemeCTCTokenizer,
         Wav2Vec2Processor,
+        Wav2Vec2ProcessorWithLM,
+        build_ctcdecoder,
     )
 
 __version__ = "0.1.0"
@@ -154,12 +156,14 @@ __all__ = [
     "Wav2Vec2Model",
     "Wav2Vec2PhonemeCTCTokenizer",
     "Wav2Vec2Processor",
+    "Wav2Vec2ProcessorWithLM",
     "WavLMConfig",
     "WavLMForAudioFrameClassification",
     "WavLMForCTC",
     "WavLMForSequenceClassification",
     "WavLMForXVector",
     "WavLMModel",
+    "build_ctcdecoder",
 ]
 
 _HOMES = {
@@ -207,7 +211,7 @@ _HOMES = {
         *("Wav2Vec2CTCTokenizer", "Wav2Vec2FeatureExtractor", "Wav2Vec2Processor"),
         *("BartTokenizer", "BertTokenizer", "GPT2Tokenizer", "MBart50Tokenizer", "MBartTokenizer"),
         *("PreTrainedTokenizerFast", "RobertaTokenizer", "Speech2Text2Processor", "Speech2Text2Tokenizer"),
-        "Wav2Vec2PhonemeCTCTokenizer",
+        *("Wav2Vec2PhonemeCTCTokenizer", "Wav2Vec2ProcessorWithLM", "build_ctcdecoder"),
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

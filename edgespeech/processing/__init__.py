@@ -2,8 +2,10 @@
 
 from edgespeech.processing.auto import AutoFeatureExtractor, AutoProcessor, AutoTokenizer
 from edgespeech.processing.batch import BatchFeature
+from edgespeech.processing.ctc_decoder import build_ctcdecoder
 from edgespeech.processing.feature_extractor import Wav2Vec2FeatureExtractor
 from edgespeech.processing.processor import Speech2Text2Processor, Wav2Vec2Processor
+from edgespeech.processing.processor_with_lm import Wav2Vec2ProcessorWithLM
 from edgespeech.processing.tokenizers.added_tokens import AddedToken
 from edgespeech.processing.tokenizers.backend import PreTrainedTokenizerFast
 from edgespeech.processing.tokenizers.ctc import Wav2Vec2CTCTokenizer, Wav2Vec2CTCTokenizerOutput
@@ -36,4 +38,6 @@ __all__ = [
     "Wav2Vec2PhonemeCTCTokenizer",
     "Wav2Vec2PhonemeCTCTokenizerOutput",
     "Wav2Vec2Processor",
+    "Wav2Vec2ProcessorWithLM",
+    "build_ctcdecoder",
 ]

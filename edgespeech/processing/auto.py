@@ -39,6 +39,7 @@ TOKENIZERS = {
 }
 PROCESSORS = {
     "Wav2Vec2Processor": "edgespeech.processing.processor",
+    "Wav2Vec2ProcessorWithLM": "edgespeech.processing.processor_with_lm",
     "Speech2Text2Processor": "edgespeech.processing.processor",
 }
 CTC_TOKENIZERS = ("Wav2Vec2CTCTokenizer", "Wav2Vec2PhonemeCTCTokenizer")

@@ -75,13 +75,12 @@ class TokenTable:
         breaks, closes = [], []
         for label in alphabet.labels:
             begins = label.startswith(WORD_START) if alphabet.is_bpe else label == " "
-            ends = alphabet.is_bpe and label.endswith(WORD_START)
-            text = label.strip(WORD_START) if alphabet.is_bpe else label.strip(" ")
-            self.texts.append(text)
+            text = label[1:] if begins else label
+            self.texts.append(text.removesuffix(WORD_START) if begins else text)
             breaks.append(begins)
-            closes.append(ends)
+            closes.append(begins and alphabet.is_bpe and label.endswith(WORD_START))
         self.breaks = np.array(breaks)  # the token ends the word before it
-        self.closes = np.array(closes)  # the token ends its own word
+        self.closes = np.array(closes)  # the token asks for a new word behind its own
         self.lengths = np.array([len(text) for text in self.texts], np.int64)
         self.factors = np.array([signed(pow(BASE, len(text), 2**64)) for text in self.texts], np.int64)
         self.terms = np.array([word_hash(text) for text in self.texts], np.int64)

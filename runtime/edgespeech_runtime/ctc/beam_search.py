@@ -109,7 +109,9 @@ class BeamSearch:
         if hot is not None:
             beams.numbers[HOT] = [hot.add(matches) for matches in state.hot]
         tree = PathTree(state.steps, state.before)
-        step = FrameStep(self._table, self.options, columns, self._fusion, prefixes, hot, state.contexts, tree)
+        step = FrameStep(
+            self._table, self.options, columns, self._fusion, prefixes, hot, state.contexts, tree, state.asks_for_word
+        )
         return step, beams
 
     def _suspend(self, state: BeamState, step: FrameStep, beams: Beams, frames: int) -> BeamState:
@@ -126,7 +128,7 @@ class BeamSearch:
         numbers[CONTEXT], numbers[PATH] = contexts.reshape(-1), ends
         certain = Path(*(np.concatenate(parts, axis=-1) for parts in zip(state.certain, shared, strict=True)))
         kept = tuple(step.contexts[index] for index in used.tolist())
-        return BeamState(state.frames + frames, beams, kept, prefixes, hot, certain, steps, before)
+        return BeamState(state.frames + frames, beams, kept, prefixes, hot, certain, steps, before, step.asks_for_word)
 
     def best(self, state: BeamState) -> Hypothesis:
         """The leading text so far: what may still change, with a last word that may be unfinished.

@@ -51,8 +51,8 @@ class Path(NamedTuple):
 class BeamState:
     """What a search knows after some frames: a value, which `advance` takes and leaves as it is. It can be pickled.
 
-    `certain` are the tokens that all beams agree on; they never change any more. `steps` is the rest as a tree, each
-    with the index of the one before it (-1: the last of `certain`).
+    `certain` are the tokens of words that all beams agree on; they never change any more. `steps` is the rest as a
+    tree, each with the index of the one before it (-1: the last of `certain`). `asks_for_word`: see `FrameStep`.
     """
 
     frames: int
@@ -63,3 +63,4 @@ class BeamState:
     certain: Path
     steps: Path
     before: npt.NDArray[np.int64]
+    asks_for_word: bool = False

@@ -9,9 +9,9 @@ from typing import Any, TypeAlias
 from ..errors import ArgumentError
 from .alphabet import Alphabet
 from .beam_search import BeamSearch
-from .fusion import Fusion, FusionWeights, NgramModel, check_words
+from .fusion import Fusion, FusionWeights, check_words
 from .hotwords import checked_hotwords
-from .language_model import open_language_model
+from .language_model import NgramModel, open_language_model
 from .step import BeamOptions
 
 BEAMS = 100  # where a search is asked for without saying how wide

@@ -8,10 +8,10 @@ weighted and is gone when the word is finished.
 
 import math
 from bisect import bisect_left
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -19,37 +19,12 @@ from ..errors import ArgumentError
 from .alphabet import Alphabet
 from .automaton import Automaton
 from .beams import Context, Floats, Ints
+from .language_model import NgramModel
 
 USUAL_LENGTH = 6  # characters of a word, beyond which an unknown one costs more
 CACHED = 1_000_000  # words and prefixes that are remembered
 LOOKED_AT = 20_000  # words of a model that are looked at to see whether the alphabet can write any
 MARKERS = frozenset(("<s>", "</s>", "<unk>"))
-
-
-class NgramModel(Protocol):
-    """What a search asks of a language model; scores are log10 probabilities, states are hashable."""
-
-    @property
-    def order(self) -> int:
-        """How many words an n-gram has at most."""
-
-    @property
-    def words(self) -> Iterable[str] | None:
-        """The vocabulary, where it is known."""
-
-    def begin(self, boundary: bool = True) -> Any:
-        """The state behind <s>, or that without any context."""
-
-    def score(self, state: Any, word: str) -> tuple[float, Any]:
-        """The word's score and the state behind it; an unknown word has that of <unk>."""
-
-    def end(self, state: Any) -> float:
-        """The score of </s>."""
-
-    def has_prefix(self, prefix: str) -> bool:
-        """Whether any word begins so."""
-
-    def __contains__(self, word: object) -> bool: ...
 
 
 @dataclass(frozen=True)

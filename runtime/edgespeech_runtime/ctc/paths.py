@@ -64,7 +64,7 @@ class PathTree:
         return Path(numbers, emitted)
 
     def pruned(self, ends: Ints) -> tuple[Path, Path, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-        """What beams that end at `ends` need: tokens that all share, the others, those before these, the new ends."""
+        """What beams ending at `ends` need: whole words that all share, other tokens, those before these, new ends."""
         kept = np.zeros(self._count + 1, bool)  # the last is the root
         kept[ROOT] = True
         level = np.unique(ends)
@@ -80,6 +80,8 @@ class PathTree:
         while not ended[at + 1] and children[at + 1] == 1:
             at = int(steps[np.flatnonzero(self._before[steps] == at)[0]])
             shared.append(at)
+        begun = np.flatnonzero(self._numbers[3, shared])
+        shared = shared[: begun[-1]] if len(begun) else []  # the last word may be unfinished
         rest = np.setdiff1d(steps, shared, assume_unique=True)
         renumbered = np.full(self._count + 1, ROOT, np.int64)
         renumbered[rest] = np.arange(len(rest))

@@ -70,7 +70,11 @@ class Ended(NamedTuple):
 
 
 class FrameStep:
-    """The parts of a search that serve for some frames, in which tokens other than `columns` do not occur."""
+    """The parts of a search that serve for some frames, in which tokens other than `columns` do not occur.
+
+    `asks_for_word`: the last piece that was tried ends its own word ("▁⁇▁"), so that the next one, in the order of
+    tokens and beams, begins another. That is a matter of the search and not of a beam, as in pyctcdecode.
+    """
 
     def __init__(
         self,
@@ -82,6 +86,7 @@ class FrameStep:
         hot: HotwordAutomaton | None,
         contexts: Sequence[Context],
         tree: PathTree,
+        asks_for_word: bool = False,
     ) -> None:
         self.table, self.options, self.tree = table, options, tree
         self.fusion, self.prefixes, self.hot = fusion, prefixes, hot
@@ -90,15 +95,15 @@ class FrameStep:
         self._column = np.zeros(len(table.texts), np.int64)
         self._column[columns] = np.arange(len(columns))
         self._closes = bool(table.closes[columns].any())
+        self.asks_for_word = asks_for_word
 
     def advance(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
         """The beams behind a frame in which `tokens [tokens]`, in ascending order, may be emitted, as `logp` says."""
         numbers, scores, table = beams.numbers, beams.scores, self.table
         stays = (numbers[LAST] == tokens[:, None]) | (tokens == table.blank)[:, None]
         breaks = np.broadcast_to(table.breaks[tokens][:, None], stays.shape)
-        if self._closes:
-            closed = (numbers[TOKEN] != NO_TOKEN) & table.closes[numbers[TOKEN]] & (numbers[LENGTH] > 0)
-            breaks = breaks | closed
+        if self._closes or self.asks_for_word:
+            breaks = self._with_forced(breaks, stays, tokens, int(tokens[logp.argmax()]))
         ended = self.ended(beams) if breaks.any() else None
 
         # What identifies each candidate, and what it is worth.
@@ -126,13 +131,25 @@ class FrameStep:
 
         chosen = self._best(merged + judged[last], first)
         sources = last[chosen]
-        grown = self._grown(beams, ended, frame, tokens, logp, sources, merged[chosen])
+        begins = breaks.ravel()[sources]
+        grown = self._grown(beams, ended, frame, tokens, logp, sources, begins, merged[chosen])
         numbers = grown.numbers
         numbers[PART], numbers[LENGTH] = parts.ravel()[sources], lengths.ravel()[sources]
         for row, state in zip((PREFIX, HOT), states, strict=True):
             if state is not None:
                 numbers[row] = state.ravel()[sources]
         return self._without_history(grown) if self.options.prune_history else grown
+
+    def _with_forced(self, breaks: Ints, stays: Ints, tokens: Ints, best: int) -> Ints:
+        """`breaks` with those that a piece before asked for; tokens in the order of a set of their ids, as there."""
+        forced, closes = breaks.copy(), self.table.closes[tokens].tolist()
+        rows = {token: row for row, token in enumerate(tokens.tolist())}
+        for token in set(tokens.tolist()) | {best}:  # in CPython, how a set is made decides its order
+            moving = np.flatnonzero(~stays[rows[token]])
+            if len(moving):
+                forced[rows[token], moving[0]] |= self.asks_for_word
+                self.asks_for_word = closes[rows[token]]
+        return forced
 
     def _best(self, totals: Floats, first: Ints) -> Ints:
         """The candidates to keep, best first; of equals, the one that came first."""
@@ -218,7 +235,15 @@ class FrameStep:
         return np.asarray(base + partial)
 
     def _grown(
-        self, beams: Beams, ended: Ended | None, frame: int, tokens: Ints, logp: Floats, sources: Ints, logits: Floats
+        self,
+        beams: Beams,
+        ended: Ended | None,
+        frame: int,
+        tokens: Ints,
+        logp: Floats,
+        sources: Ints,
+        begins: Ints,
+        logits: Floats,
     ) -> Beams:
         """The chosen candidates as beams; parts, lengths and states of automata are the caller's."""
         rows, parents = np.divmod(sources, beams.width)
@@ -236,9 +261,6 @@ class FrameStep:
         moved = np.flatnonzero(moves)
         if not len(moved):
             return Beams(numbers, scores)
-        begins = table.breaks[token]
-        if self._closes:
-            begins = begins | ((numbers[TOKEN] != NO_TOKEN) & table.closes[numbers[TOKEN]] & (numbers[LENGTH] > 0))
         if ended is not None:
             words = moves & begins
             for row, values in ((TEXT, ended.text), (TAIL, ended.tail), (CONTEXT, ended.context)):
