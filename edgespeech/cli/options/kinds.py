@@ -1,10 +1,10 @@
 """What the kinds of models can be asked for: by which command, and with which of its options."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.options.search import NAMES as SEARCH
@@ -17,11 +17,20 @@ if TYPE_CHECKING:
     from edgespeech.cli.commands.recognition import Method
 
 
+def _no_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {}
+
+
+def _decoder_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: options[name] for name in DECODER if options[name] is not None}
+
+
 @dataclass(frozen=True)
 class Kind:
     """A kind of model, what to use it with, the options of that command that it cannot honour, and why.
 
-    `lacks` and `reason` go together, and so do `refuses` and `objection`, for options of another sort.
+    `lacks` and `reason` go together, and so do `refuses` and `objection`, for options of another sort. `method` of the
+    model is what the command `command` calls; `search` makes of the command's options those of the model's search.
     """
 
     name: str
@@ -30,14 +39,22 @@ class Kind:
     reason: str = ""
     refuses: tuple[str, ...] = ()
     objection: str = ""
+    command: str = ""
+    method: str = ""
+    search: Callable[[Mapping[str, Any]], dict[str, Any]] = _no_options
 
+
+DECODER = ("num_beams", "language", "max_new_tokens")  # options for models with a decoder
 
 KINDS = {
     "ctc": Kind(
         "a CTC model",
         "edgespeech transcribe",
-        ("num_beams", "language", "max_new_tokens"),
+        DECODER,
         "it has no decoder to search or to steer",
+        command="transcribe",
+        method="transcribe",
+        search=decoding,
     ),
     "encoder-decoder": Kind(
         "an encoder-decoder",
@@ -46,12 +63,25 @@ KINDS = {
         "it does not say when a word was said",
         SEARCH,
         "it searches in its decoder: use --num-beams",
+        command="transcribe",
+        method="transcribe",
+        search=_decoder_options,
     ),
     "audio-classification": Kind(
-        "a classifier of utterances", "edgespeech classify", ("threshold",), "it gives the whole one label"
+        "a classifier of utterances",
+        "edgespeech classify",
+        ("threshold",),
+        "it gives the whole one label",
+        command="classify",
+        method="classify",
     ),
     "audio-frame-classification": Kind(
-        "a classifier of frames", "edgespeech classify", ("top_k",), "it judges each label by itself"
+        "a classifier of frames",
+        "edgespeech classify",
+        ("top_k",),
+        "it judges each label by itself",
+        command="classify",
+        method="frames",
     ),
     "audio-xvector": Kind("a model that embeds", "edgespeech_runtime.load(BUNDLE).embed(AUDIO) in Python"),
 }
@@ -64,24 +94,18 @@ def transcriber(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> 
         CommandError: a model that does not transcribe, an option that this kind of model cannot honour.
         ArgumentError: options that contradict each other or the model, an unknown language.
     """
-    from edgespeech_runtime import CtcModel
-
     _require_options(model, bundle, options)
-    speaking = transcribing(model, bundle)
-    if isinstance(speaking, CtcModel):
-        return partial(speaking.transcribe, timestamps=options["timestamps"], **decoding(options))
-    chosen = {name: options[name] for name in KINDS["ctc"].lacks if options[name] is not None}
-    speaking.options(**chosen)
-    return partial(speaking.transcribe, **chosen)
+    search = KINDS[model.manifest.task].search(options)
+    method = transcribing(model, bundle).transcribe
+    model.check_options(**search)
+    return partial(method, timestamps=options["timestamps"], **search)
 
 
 def transcribing(model: "AnyModel", bundle: Path) -> "CtcModel | EncoderDecoderModel":
     """Return the model if it transcribes. Raises CommandError."""
-    from edgespeech_runtime import CtcModel, EncoderDecoderModel
-
-    if isinstance(model, CtcModel | EncoderDecoderModel):
-        return model
-    raise _misplaced(model, bundle, "transcribes nothing")
+    if KINDS[model.manifest.task].command != "transcribe":
+        raise _misplaced(model, bundle, "transcribes nothing")
+    return cast("CtcModel | EncoderDecoderModel", model)
 
 
 def aligner(model: "AnyModel", bundle: Path) -> "Method":
@@ -100,14 +124,12 @@ def classifier(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "
     Raises:
         CommandError: a model that does not, an option that this kind of model cannot honour.
     """
-    from edgespeech_runtime import ClassificationModel, FrameClassificationModel
-
     _require_options(model, bundle, options)
-    if isinstance(model, ClassificationModel):
-        return model.classify
-    if isinstance(model, FrameClassificationModel):
-        return model.frames
-    raise _misplaced(model, bundle, "classifies nothing")
+    kind = KINDS[model.manifest.task]
+    if kind.command != "classify":
+        raise _misplaced(model, bundle, "classifies nothing")
+    method: Method = getattr(model, kind.method)
+    return method
 
 
 def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:

@@ -96,6 +96,10 @@ class SpeechForCTC(SpeechWithHead):
             loss = self._loss(logits, labels, self.base_model.frames(lengths))
         return CTCOutput(loss, logits, output.hidden_states, output.attentions)
 
+    def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """See `SpeechWithHead.head`: each frame by itself, (batch, frames, vocabulary)."""
+        return self.lm_head(states)
+
     def logits(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary): what graphs are exported from."""
         return self.lm_head(self.base_model.encode(waveform, lengths).last_hidden_state)

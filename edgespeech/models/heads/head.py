@@ -49,6 +49,14 @@ class SpeechWithHead(PreTrainedModel):
         """The encoder below the head."""
         return self.get_submodule(self.base_model_prefix)  # type: ignore[return-value]
 
+    def mixed(self, hidden_states: Sequence[Tensor], last: Tensor) -> Tensor:
+        """Return what the head reads, (batch, frames, size): here the encoder's `last` hidden state."""
+        return last
+
+    def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
+        """Return the output for states (batch, frames, size); `mask` (batch, frames) is 1.0 on real frames."""
+        raise NotImplementedError
+
     def freeze_feature_encoder(self) -> None:
         """Take the conv stack out of training."""
         self.base_model.freeze_feature_encoder()
@@ -119,10 +127,6 @@ class StatesHead(SpeechWithHead):
         for term in terms[1:]:
             mixture = mixture + term
         return mixture
-
-    def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the output for states (batch, frames, size); `mask` (batch, frames) is 1.0 on real frames."""
-        raise NotImplementedError
 
     def read(self, waveform: Tensor, lengths: Tensor | None, trace: Trace | None = None) -> States:
         """Encode a waveform (batch, samples) whose real samples `lengths` (batch,) counts, None for all.

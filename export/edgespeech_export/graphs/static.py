@@ -19,7 +19,6 @@ from edgespeech.encoder.features import TimeGroupNorm
 from edgespeech.encoder.positions import PositionalConv, PositionalStack, within
 from edgespeech.encoder.transformer import Trace
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
-from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.models.speech import SpeechModel
 from edgespeech_export.graphs.encoder_decoder import DecoderStep, flat
 from edgespeech_export.graphs.graphs import GraphSource
@@ -187,8 +186,6 @@ class StaticHead(nn.Module):
         """(1, samples), masks (1, frames) -> the task's output; what pools frames does so by the last mask."""
         trace = Trace([])
         last = self.encoder(input_values, masks, trace)
-        if isinstance(self.model, SpeechForCTC):
-            return self.model.lm_head(last)
         states = self.model.mixed(trace.hidden_states, last)
         output: Tensor = self.model.head(states, masks[-1] if self.is_pooled else None)
         return output
