@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_ar
 
 from edgespeech.activations import NAMES
 from edgespeech.checkpoint.folder import read_json, resolve, write_json
+from edgespeech.choices import CONFIG as CONFIG
 from edgespeech.class_names import NumLabels, default_names, numbered
 from edgespeech.errors import CheckpointError, ConfigError
 
-CONFIG = "config.json"
 ConfigT = TypeVar("ConfigT", bound="Config")
 SLIP = 0.93  # likeness, as difflib measures it, from which an unknown name is taken for a misspelt field
 HINTS: dict[Any, dict[str, Any]] = {}  # of the classes met so far; they take long to work out

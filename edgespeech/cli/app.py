@@ -14,7 +14,10 @@ from edgespeech.cli.errors import exit_code
 from edgespeech.cli.interrupts import Interrupts
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
-COMMANDS = ("export", "transcribe", "align", "classify", "evaluate", "inspect", "devices", "calib", "lm", "demo")
+COMMANDS = (
+    *("export", "quantize", "transcribe", "align", "classify", "evaluate"),
+    *("inspect", "devices", "calib", "lm", "demo"),
+)
 
 
 class Program(click.Group):

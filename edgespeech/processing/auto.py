@@ -9,10 +9,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgespeech.choices import CONFIG
 from edgespeech.errors import CheckpointError
 from edgespeech.processing.feature_extractor import read_feature_extractor, require_feature_extractor
 from edgespeech.processing.folder import (
-    MODEL_CONFIG,
     PROCESSOR_CONFIG,
     SENTENCE_PIECES,
     TOKENIZER_CONFIG,
@@ -151,7 +151,7 @@ def _feature_extractor(folder: Path) -> str | None:
 
 def _tokenizer(folder: Path) -> str | None:
     """Return the class that the files name, or else that of the model type; one only `tokenizer.json` can stand for."""
-    config = read_optional(folder / MODEL_CONFIG)
+    config = read_optional(folder / CONFIG)
     inner = config.get("decoder")
     sources = [read_optional(folder / TOKENIZER_CONFIG), config, inner if isinstance(inner, dict) else {}]
     named = [source["tokenizer_class"] for source in sources if isinstance(source.get("tokenizer_class"), str)]
@@ -165,7 +165,7 @@ def _tokenizer(folder: Path) -> str | None:
 
 def _processor(folder: Path) -> str | None:
     sources = [read_optional(folder / PROCESSOR_CONFIG), read_feature_extractor(folder) or {}]
-    sources += [read_optional(folder / file) for file in (TOKENIZER_CONFIG, MODEL_CONFIG)]
+    sources += [read_optional(folder / file) for file in (TOKENIZER_CONFIG, CONFIG)]
     for source in sources:
         if isinstance(source.get("processor_class"), str):
             return str(source["processor_class"])
@@ -176,7 +176,7 @@ def _processor(folder: Path) -> str | None:
 
 def _parts(folder: Path, half: str = "") -> Parts:
     """Look up the model type; of a model with an encoder and a decoder, the type of that half."""
-    config = read_optional(folder / MODEL_CONFIG)
+    config = read_optional(folder / CONFIG)
     inner = config.get(half)
     config = inner if isinstance(inner, dict) else config
     return MODEL_TYPES.get(str(config.get("model_type")), Parts())

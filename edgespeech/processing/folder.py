@@ -8,7 +8,6 @@ from typing import Any
 from edgespeech.checkpoint import read_json, resolve
 from edgespeech.errors import ProcessingError
 
-MODEL_CONFIG = "config.json"
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
 PROCESSOR_CONFIG = "processor_config.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"

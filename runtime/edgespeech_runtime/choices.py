@@ -14,6 +14,7 @@ Precision = Literal["float32", "float16", "int8"]
 Task = Literal["ctc", "audio-classification", "audio-frame-classification", "audio-xvector", "encoder-decoder"]
 Timestamps = Literal["word", "char"]
 
+MANIFEST_FILE = "edgespeech.json"  # of a bundle
 BATCH_SIZE = 8  # utterances that run together
 THRESHOLD = 0.5  # probability above which a label is true in a frame
 

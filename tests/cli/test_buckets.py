@@ -5,10 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from edgespeech_export.graphs import lengths
 from edgespeech_runtime.bundle.manifest import Manifest
-
-from edgespeech.cli.options import buckets
 
 soundfile = pytest.importorskip("soundfile")
 RATE, HOP = 16000, 64
@@ -39,10 +36,6 @@ def test_buckets_follow_from_recordings(run, checkpoint, tmp_path, speech_set):
     for shown in (result.stdout, run("inspect", tmp_path / "bundle").stdout):
         assert re.search(r"buckets +0\.504, 1\.2, 3 s\n", shown)
         assert f"by 5 recordings of set: {100 * chosen['padding']:.1f} % of what is heard is padding" in shown
-
-
-def test_defaults_are_those_of_the_export():
-    assert (buckets.COUNT, buckets.LONGEST) == (lengths.COUNT, lengths.LONGEST)
 
 
 @pytest.mark.parametrize(

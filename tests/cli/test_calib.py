@@ -8,8 +8,6 @@ from edgespeech_calib.speech import fetch as module
 from edgespeech_calib.speech import lists
 from fetching import Mirror, serving
 
-from edgespeech.cli.commands.calib import MIRROR, SUBSETS
-
 soundfile = pytest.importorskip("soundfile")
 ARCHIVE = "dev-clean.tar.gz"
 
@@ -20,11 +18,6 @@ def mirror(monkeypatch, tmp_path):
     with serving(Mirror()) as found:
         monkeypatch.setitem(module.MD5, "dev-clean", found.md5)
         yield found
-
-
-def test_the_help_names_what_there_is():
-    assert tuple(module.MD5) == SUBSETS
-    assert module.MIRROR == MIRROR
 
 
 def test_fetch_keeps_the_archive_in_its_place(run, mirror, tmp_path):

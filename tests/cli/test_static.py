@@ -5,7 +5,7 @@ from click.testing import CliRunner
 from places import SENTENCES
 
 from edgespeech.cli.commands.export import export
-from edgespeech.cli.options.static import npu_rows
+from edgespeech.cli.display.quantization import npu_rows
 
 INT8 = ("--precision", "int8", "--calib", "speech")
 

@@ -17,13 +17,13 @@ from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Manifest
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks import AnyModel
 
+from edgespeech.choices import CONFIG
 from edgespeech_calib.errors import DataMissingError, EvaluationError
 from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 
 if TYPE_CHECKING:
     from edgespeech_export.sources.source import Source
 
-CONFIG = "config.json"  # of a checkpoint; edgespeech.configuration knows it too, and comes with torch
 Waveform = npt.NDArray[np.float32]
 Lengths = npt.NDArray[np.int64]
 Kind = Literal["bundle", "checkpoint"]

@@ -16,12 +16,13 @@ from edgespeech_export.bundle import BundleWriter
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Manifest
 
+from edgespeech.choices import Scheme, Target
 from edgespeech.engines import ENGINES
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
 from edgespeech_calib.quantization.judge.gate import Count, Gate, Verdict
-from edgespeech_calib.quantization.options import QuantizationOptions, Scheme, Target, Types
+from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.quantization.report.report import Facts, LayerReport, Try, quantization
 from edgespeech_calib.quantization.search.ranking import chosen, estimated, ranked
 

@@ -3,12 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from edgespeech.choices import MAX_CHANGED_WORDS, MAX_WER_INCREASE, SAMPLES, DecoderWeights, Ranges, Scheme, Target
 from edgespeech_calib.errors import QuantizationError
-
-Scheme = Literal["static", "dynamic"]
-Ranges = Literal["minmax", "percentile", "entropy"]
-DecoderWeights = Literal["int8", "int4"]
-Target = Literal["x86-vnni", "x86-avx2", "arm"]
 
 
 @dataclass(frozen=True)
@@ -27,14 +23,14 @@ class QuantizationOptions:
         revert: return layers to float until the cost is within that; without, exceeding it is an error.
     """
 
-    samples: int | None = 128
+    samples: int | None = SAMPLES
     seed: int = 0
     scheme: Scheme = "static"
     ranges: Ranges | None = None
     decoder_weights: DecoderWeights = "int8"
     target: Target | None = None
-    max_wer_increase: float = 0.3
-    max_changed_words: float = 2.0
+    max_wer_increase: float = MAX_WER_INCREASE
+    max_changed_words: float = MAX_CHANGED_WORDS
     revert: bool = True
 
     def __post_init__(self) -> None:

@@ -11,8 +11,9 @@ from typing import Literal
 
 from edgespeech_runtime.choices import EngineName
 
+from edgespeech.choices import Target
 from edgespeech.engines import ENGINES
-from edgespeech_calib.quantization.options import Target, Types
+from edgespeech_calib.quantization.options import Types
 
 CPUINFO = Path("/proc/cpuinfo")
 ARM = ("arm", "aarch64")  # how names of machines begin

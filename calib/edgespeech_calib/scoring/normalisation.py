@@ -1,9 +1,8 @@
 """Making spellings alike before texts are compared. Which way was taken belongs into every report."""
 
 import unicodedata
-from typing import Literal
 
-Normalisation = Literal["none", "basic", "english"]
+from edgespeech.choices import Normalisation as Normalisation
 
 DESCRIPTIONS: dict[Normalisation, str] = {
     "none": "texts as they are; words are parted by spaces",

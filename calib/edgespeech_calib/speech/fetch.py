@@ -15,18 +15,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgespeech.choices import LIBRISPEECH as MD5  # which protects against accidents, not against forgers
+from edgespeech.choices import LIBRISPEECH_MIRROR as MIRROR
 from edgespeech_calib.errors import ChecksumError, DataError, DownloadError
 
-MIRROR = "https://www.openslr.org/resources/12"
-MD5 = {  # as published; it protects against accidents, not against forgers
-    "dev-clean": "42e2234ba48799c1f50f24a7926300a1",
-    "dev-other": "c8d0bcc9cca99d4f8b62fcc847357931",
-    "test-clean": "32fa31d27d2e1cad72775fee3f4849a9",
-    "test-other": "fb5a50374b501bb3bac4815ee91d3135",
-    "train-clean-100": "2a93770f6d5c6c964bc36631d331a522",
-    "train-clean-360": "c0e676e450a7ff2f54aeade5171606fa",
-    "train-other-500": "d1a0fd59409feb2c614ce4d30c387708",
-}
 CHUNK = 1 << 18  # bytes
 TIMEOUT = 30.0  # seconds without a byte
 ATTEMPTS = 5  # in a row that bring nothing

@@ -5,22 +5,11 @@ from typing import Any
 
 import click
 
+from edgespeech.choices import LIBRISPEECH, LIBRISPEECH_MIRROR
 from edgespeech.cli.display.bar import Bar
 from edgespeech.cli.display.output import few, number, say, size, to_json
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.interrupts import Interrupted
-
-# edgespeech_calib.fetch.MD5 and MIRROR; not imported, because they come with numpy
-SUBSETS = (
-    "dev-clean",
-    "dev-other",
-    "test-clean",
-    "test-other",
-    "train-clean-100",
-    "train-clean-360",
-    "train-other-500",
-)
-MIRROR = "https://www.openslr.org/resources/12"
 
 
 @click.group(short_help="Download speech; draw lists of utterances.")
@@ -29,13 +18,15 @@ def calib() -> None:
 
 
 @calib.command(short_help="Download a subset of LibriSpeech.")
-@click.argument("subset", type=click.Choice(SUBSETS), metavar="SUBSET")
+@click.argument("subset", type=click.Choice(list(LIBRISPEECH)), metavar="SUBSET")
 @click.option(
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
     help="Folder for the archive.  [default: $EDGESPEECH_DATA, or edgespeech/speech in your cache]",
 )
-@click.option("--mirror", default=MIRROR, show_default=True, help="Address of the folder that the archives lie in.")
+@click.option(
+    "--mirror", default=LIBRISPEECH_MIRROR, show_default=True, help="Address of the folder that the archives lie in."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
 def fetch(subset: str, output: Path | None, mirror: str, as_json: bool, quiet: bool) -> None:

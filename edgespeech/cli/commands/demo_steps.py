@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from edgespeech.cli.display.progress import Stages, Steps
-from edgespeech.cli.display.proof import run_export
 from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.options.kinds import transcribing
+from edgespeech.cli.runs import run_export
 
 if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet
@@ -59,7 +59,7 @@ Heard: TypeAlias = Mapping[str, Mapping[str, Run]]  # by the model's name, then 
 
 
 def export_float(model: Made, engine: "EngineName", force: bool, quiet: bool) -> None:
-    """Export the checkpoint with progress on stderr; see `proof.run_export`."""
+    """Export the checkpoint with progress on stderr; see `runs.run_export`."""
     began = time.monotonic()
     model.manifests[FLOAT] = run_export(model.checkpoint, model.bundles[FLOAT], quiet, engine=engine, force=force)
     model.seconds[FLOAT] = time.monotonic() - began

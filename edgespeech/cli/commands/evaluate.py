@@ -1,10 +1,11 @@
 """`edgespeech evaluate`: what bundles and checkpoints get wrong, how fast they are and what they need."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from edgespeech.choices import Normalisation
 from edgespeech.cli.display.bar import Bar
 from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import few, number, say, size, table, to_json
@@ -14,8 +15,6 @@ from edgespeech.cli.errors import CommandError, complain
 if TYPE_CHECKING:
     from edgespeech_calib.evaluation.results import Comparison, Evaluation, SystemResult
     from edgespeech_calib.scoring.measure import Measure
-
-NORMALISATIONS = ("none", "basic", "english")  # edgespeech_calib.normalisation.Normalisation; that comes with numpy
 
 
 @click.command(short_help="Count the errors of a bundle; measure its speed and memory.")
@@ -33,7 +32,7 @@ NORMALISATIONS = ("none", "basic", "english")  # edgespeech_calib.normalisation.
     "--normalise",
     "--normalize",
     "normalise",
-    type=click.Choice(NORMALISATIONS),
+    type=click.Choice(get_args(Normalisation)),
     default="basic",
     show_default=True,
     help="How texts are made alike before they are compared.",

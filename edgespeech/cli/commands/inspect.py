@@ -4,12 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from edgespeech_runtime.choices import MANIFEST_FILE
 
+from edgespeech.choices import CONFIG
 from edgespeech.cli.display.output import say, to_json
 from edgespeech.cli.errors import FAILED, CommandError, complain
-
-MANIFEST = "edgespeech.json"
-CONFIG = "config.json"
 
 
 @click.command(short_help="Say what is in a bundle or a checkpoint.")
@@ -38,7 +37,7 @@ def _facts(folder: Path) -> Any:
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "is not there"
         raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
-    if (folder / MANIFEST).exists():
+    if (folder / MANIFEST_FILE).exists():
         from edgespeech.cli.display.bundle_facts import read_bundle
 
         return read_bundle(folder)
@@ -46,4 +45,4 @@ def _facts(folder: Path) -> Any:
         from edgespeech.cli.display.checkpoint_facts import read_checkpoint
 
         return read_checkpoint(folder)
-    raise CommandError(f"{folder} is neither a bundle nor a checkpoint: it has no {MANIFEST} and no {CONFIG}")
+    raise CommandError(f"{folder} is neither a bundle nor a checkpoint: it has no {MANIFEST_FILE} and no {CONFIG}")

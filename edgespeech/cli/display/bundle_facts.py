@@ -13,9 +13,8 @@ from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.text import Detokenizer
 
 from edgespeech.cli.display.output import INDENT, few, label_row, number, size, table, wrapped
-from edgespeech.cli.display.proof import proof_rows
-from edgespeech.cli.options.buckets import bucket_rows
-from edgespeech.cli.options.int8 import quantization_rows
+from edgespeech.cli.display.proof import bucket_rows, proof_rows
+from edgespeech.cli.display.quantization import quantization_rows
 
 FLOAT32 = 4  # bytes
 

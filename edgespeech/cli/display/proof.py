@@ -1,42 +1,12 @@
-"""Running an export, and saying in words what its proof measured."""
+"""What is said of a float export: what its proof measured, and for which lengths it has graphs."""
 
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgespeech.cli.display.output import number, size
-from edgespeech.cli.display.progress import Steps
-from edgespeech.cli.interrupts import Interrupted
-from edgespeech.cli.options.buckets import with_lengths
 
 if TYPE_CHECKING:
     from edgespeech_runtime.bundle.manifest import Manifest
-
-
-def run_export(
-    checkpoint: str | os.PathLike[str],
-    bundle: Path,
-    quiet: bool = False,
-    shapes: Mapping[str, Any] | None = None,
-    **options: Any,
-) -> "Manifest":
-    """Export with progress on stderr; `options` are those of `ExportOptions`, `shapes` those of the command.
-
-    Raises what `edgespeech_export.export` raises, and Interrupted.
-    """
-    try:
-        with Steps(quiet) as step:
-            from edgespeech_export import ExportOptions, StaticShapes, export
-
-            if shapes is not None:
-                if "buckets_from" in shapes:
-                    step("looking at sound")
-                options["static"] = StaticShapes(**with_lengths(shapes))
-            return export(checkpoint, bundle, ExportOptions(**options), progress=step)
-    except Interrupted as stop:
-        stop.outcome = "; nothing was written"
-        raise
 
 
 def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -78,6 +48,20 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         audio, seconds = found
         rows.append(("speed", f"{audio:g} s of audio in {seconds:.3f} s, {audio / max(seconds, 1e-9):.0f} x real time"))
         rows.append(("measured on", str(speed.get("machine", "an unknown machine"))))
+    return rows
+
+
+def bucket_rows(manifest: "Manifest") -> list[tuple[str, str]]:
+    """Labels and values of a bundle's buckets, and of how they were chosen; none where shapes are free."""
+    if manifest.static is None:
+        return []
+    rate = manifest.audio.sampling_rate
+    rows = [("buckets", ", ".join(f"{bucket / rate:g}" for bucket in manifest.static.buckets) + " s")]
+    chosen = manifest.provenance.get("buckets")
+    if isinstance(chosen, Mapping) and isinstance(padding := chosen.get("padding"), int | float):
+        longer = f", {chosen['longer']} are longer" if chosen.get("longer") else ""
+        among = f"by {chosen.get('recordings')} recordings of {chosen.get('set')}"
+        rows.append(("", f"{among}: {100 * padding:.1f} % of what is heard is padding{longer}"))
     return rows
 
 

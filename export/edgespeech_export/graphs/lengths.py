@@ -13,12 +13,9 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.bundle.manifest import Audio
 
+from edgespeech.choices import BUCKET_COUNT, LONGEST_BUCKET
 from edgespeech_export.errors import ExportError
 from edgespeech_export.proof.proof import GOLDEN_SECONDS
-
-COUNT = 4
-# Seconds. What a graph costs grows faster than its length, and longer recordings are rare in sets of utterances.
-LONGEST = 30.0
 
 
 @dataclass(frozen=True)
@@ -35,8 +32,8 @@ class Lengths:
 
     seconds: tuple[float, ...] = field(repr=False)
     name: str = ""
-    count: int = COUNT
-    longest: float = LONGEST
+    count: int = BUCKET_COUNT
+    longest: float = LONGEST_BUCKET
 
     def __post_init__(self) -> None:
         if not self.seconds or not all(0 < second < math.inf for second in self.seconds):

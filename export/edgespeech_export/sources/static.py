@@ -11,6 +11,7 @@ from typing import Any
 from edgespeech_runtime.bundle.contracts import Static
 from edgespeech_runtime.choices import EngineName
 
+from edgespeech.choices import BUCKETS, LEAST_SLOTS, MOST_SLOTS
 from edgespeech.engines import ENGINES
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
@@ -22,10 +23,8 @@ from edgespeech_export.sources.heads import HeadSource
 from edgespeech_export.sources.source import Source
 from edgespeech_export.writers.channels_last import with_channels_last
 
-BUCKETS = (2.0, 5.0, 10.0, 20.0)  # seconds
 MASK_VALUE = -1e4
 PREFILL = 4  # tokens of a prompt that are read at once; also beams of a step
-LEAST_SLOTS, MOST_SLOTS = 32, 512  # of the cache; the proof reads up to 24 tokens
 
 
 @dataclass(frozen=True)

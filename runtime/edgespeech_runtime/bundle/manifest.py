@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
+from ..choices import MANIFEST_FILE as MANIFEST_FILE
 from ..choices import EngineName, Precision, Task
 from ..errors import BundleError
 from .contracts import REQUIRED, Contract, Decoder, Static, Tensor, contract, static_contract
 from .schema import build
 
 FORMAT = 1
-MANIFEST_FILE = "edgespeech.json"
 
 # Of a classifier: one of its labels is true, each may be, or they are names of quantities.
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")

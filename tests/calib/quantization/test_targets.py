@@ -5,8 +5,9 @@ from typing import get_args
 
 import pytest
 from edgespeech_calib.quantization import targets
-from edgespeech_calib.quantization.options import Target
 from edgespeech_calib.quantization.targets import detect, types
+
+from edgespeech.choices import Target
 
 
 @pytest.fixture

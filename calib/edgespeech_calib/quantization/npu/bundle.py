@@ -18,13 +18,14 @@ from edgespeech_export import ExportOptions, Lengths, export
 from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.folder import absolute, check_target, written_whole
 from edgespeech_export.sources.reading import task_of
-from edgespeech_export.sources.static import BUCKETS, StaticShapes
+from edgespeech_export.sources.static import StaticShapes
 from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import Graph, Manifest
 from edgespeech_runtime.choices import Task
 
 from edgespeech.checkpoint import resolve
+from edgespeech.choices import BUCKETS
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization import calibration
 from edgespeech_calib.quantization.making import Progress

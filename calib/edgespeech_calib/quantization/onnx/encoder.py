@@ -11,6 +11,7 @@ from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
 from onnx.external_data_helper import uses_external_data
 
+from edgespeech.choices import Ranges
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
 from edgespeech_calib.quantization.onnx import damage as onnx_damage
@@ -20,7 +21,7 @@ from edgespeech_calib.quantization.onnx.forms import INTEGERS, DynamicForms, For
 from edgespeech_calib.quantization.onnx.network import Network, Product, attributes
 from edgespeech_calib.quantization.onnx.session import Kernel, profile
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
-from edgespeech_calib.quantization.options import QuantizationOptions, Ranges, Types
+from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.quantization.search.layers import Layer
 
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from edgespeech.choices import Ranges
 from edgespeech_calib.quantization.backend import Utterances, Values
 from edgespeech_calib.quantization.onnx.equalise import Factors, equalised
 from edgespeech_calib.quantization.onnx.forms import EQUALISED, Forms, LayerRanges
@@ -17,7 +18,6 @@ from edgespeech_calib.quantization.onnx.network import Network, Product
 from edgespeech_calib.quantization.onnx.ranges import Observer
 from edgespeech_calib.quantization.onnx.session import over_weights, run
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
-from edgespeech_calib.quantization.options import Ranges
 
 SAMPLE = 8192  # values of an activation that enter its histogram, about, for an utterance of the probe's length
 # Steps between them: primes, so that they do not keep to some of the channels.

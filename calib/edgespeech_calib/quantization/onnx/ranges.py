@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from edgespeech_calib.quantization.options import Ranges, Types
+from edgespeech.choices import Ranges
+from edgespeech_calib.quantization.options import Types
 
 Floats: TypeAlias = npt.NDArray[np.floating[Any]]
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from edgespeech_runtime.bundle.manifest import Manifest
 
+from edgespeech.choices import Target
 from edgespeech_calib.quantization.backend import IntegerShare
 from edgespeech_calib.quantization.judge.gate import Verdict
-from edgespeech_calib.quantization.options import QuantizationOptions, Target, Types
+from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.quantization.search.layers import Kind, Stage
 from edgespeech_calib.quantization.timing import Speed
 from edgespeech_calib.speech.utterance import Skipped
