@@ -35,7 +35,9 @@ def check(engine: EngineName, options: QuantizationOptions, data: SpeechSet | No
     """
     if ENGINES[engine].computes_in_integers:
         if data is None:
-            raise QuantizationError(f"INT8 for the engine {engine!r} is calibrated on speech; give a set of recordings")
+            raise QuantizationError(
+                f"INT8 for the engine {engine!r} is calibrated on speech; give a set of recordings with --calib"
+            )
         return
     for name in INTEGER_OPTIONS:
         if getattr(options, name) != getattr(QuantizationOptions, name):
