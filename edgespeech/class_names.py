@@ -27,19 +27,19 @@ def default_names(count: int = DEFAULT) -> dict[int, str]:
 
 
 def numbered(names: dict[Any, Any]) -> dict[int, str]:
-    """Return `id2label` with numbers as keys, which JSON has as strings.
+    """Return `id2label` with numbers as keys, which JSON has as strings. Names that are numbers become texts.
 
     Raises:
-        ConfigError: a key that is no number, or a name that is no text.
+        ConfigError: a key that is no number, or a name that is neither text nor number.
     """
     try:
         table = {int(index): name for index, name in names.items()}
     except (TypeError, ValueError):
         raise ConfigError(f"id2label must have whole numbers as keys, got {', '.join(map(repr, names))}") from None
     for index, name in table.items():
-        if not isinstance(name, str):
+        if not isinstance(name, str | int | float):
             raise ConfigError(f"id2label must name class {index} by a text, got {name!r}")
-    return table
+    return {index: str(name) for index, name in table.items()}
 
 
 def in_order(names: dict[int, str]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Checkpoint folders in the Hugging Face layout: where they lie, and their JSON and weight files."""
 
 from edgespeech.checkpoint.folder import read_json, resolve, staged, write_json
-from edgespeech.checkpoint.weights import load_into, read_adapter, read_weights, write_weights
+from edgespeech.checkpoint.weights import load_into, read_adapter, read_weights, weight_files, write_weights
 
 __all__ = [
     "load_into",
@@ -10,6 +10,7 @@ __all__ = [
     "read_weights",
     "resolve",
     "staged",
+    "weight_files",
     "write_json",
     "write_weights",
 ]

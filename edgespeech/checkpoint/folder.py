@@ -12,28 +12,40 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from edgespeech.errors import CheckpointError, MissingFileError
+from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 SAFETENSORS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
+FLAX = "flax_model.msgpack"
+TENSORFLOW = "tf_model.h5"
+WEIGHTS = (SAFETENSORS, PICKLE, FLAX, TENSORFLOW)  # in the order in which they are looked for
+FAIRSEQ = ".pt"
+ADAPTER = "adapter_config.json"  # of PEFT
+POINTER = b"version https://git-lfs.github.com/spec/"
 # Hub repositories hold weights twice, and MMS over a thousand adapters: only what is asked for is downloaded.
-WANTED = ("*.json", "*.txt", "*.model", "model*.safetensors")
-ELSE_WANTED = "pytorch_model*.bin"
+WANTED = ("*.json", "*.txt", "*.model")
+WANTED_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "flax_model*.msgpack", "tf_model*.h5")
 
 
 def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
     """Return the folder of a checkpoint: a folder as it is, a hub id downloaded into the hub's cache.
 
-    `more` are patterns of files to download beside the configuration, vocabulary and weights.
+    A file of fairseq (`.pt`), or a folder with nothing else in it but its dictionary, is written as such a folder among
+    the temporary files. `more` are patterns of files to download beside the configuration, vocabulary and weights.
 
     Raises:
         MissingFileError: there is no such folder, and it is no hub id either or the download failed.
-        CheckpointError: the path is a file.
+        CheckpointError: the path is another file, or what is in it is no checkpoint that is known here.
     """
     path = Path(checkpoint).expanduser()
+    if path.suffix == FAIRSEQ and path.is_file():
+        return _of_fairseq(path)
     if path.is_dir():
-        return path
+        files = [] if (path / "config.json").exists() else sorted(path.glob(f"*{FAIRSEQ}"))
+        if len(files) > 1:
+            raise CheckpointError(f"{path} holds {', '.join(file.name for file in files)}; give one of these files")
+        return _of_fairseq(files[0]) if files else path
     if path.exists():
         raise CheckpointError(
             f"expected a checkpoint folder, got the file {path}; give the folder that holds config.json"
@@ -41,8 +53,17 @@ def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
     name = os.fspath(checkpoint)
     if not HUB_ID.fullmatch(name) or name.startswith("."):
         raise MissingFileError(f"no checkpoint folder at {path}; check the path")
-    folder = _download(name, [*WANTED, *more])
-    return folder if any(folder.glob("model*.safetensors")) else _download(name, [*WANTED, *more, ELSE_WANTED])
+    for pattern in WANTED_WEIGHTS:
+        folder = _download(name, [*WANTED, *more, pattern])
+        if any(folder.glob(pattern)):
+            break
+    return folder
+
+
+def _of_fairseq(path: Path) -> Path:
+    from edgespeech.checkpoint.fairseq import fairseq_folder  # with torch, which no other checkpoint needs here
+
+    return fairseq_folder(path)
 
 
 def _download(name: str, patterns: list[str]) -> Path:
@@ -74,7 +95,9 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
+        _refuse_adapter(path.parent)
         raise MissingFileError(f"{path.name} is missing in {path.parent}; a checkpoint folder must hold it")
+    refuse_pointer(path)
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
@@ -82,6 +105,32 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise CheckpointError(f"{path} must hold a JSON object, got {type(value).__name__}")
     return value
+
+
+def refuse_pointer(path: Path) -> None:
+    """Check that a file is the file itself.
+
+    Raises:
+        WeightsError: it is what Git keeps in its place.
+    """
+    with path.open("rb") as file:
+        if file.read(len(POINTER)) == POINTER:
+            raise WeightsError(
+                f"{path} is a Git LFS pointer, which stands for the file; run: git -C {path.parent} lfs pull"
+            )
+
+
+def _refuse_adapter(folder: Path) -> None:
+    if not (folder / ADAPTER).is_file():
+        return
+    try:
+        base = json.loads((folder / ADAPTER).read_text(encoding="utf-8")).get("base_model_name_or_path")
+    except (ValueError, AttributeError):
+        base = None
+    raise MissingFileError(
+        f"{folder} holds an adapter of PEFT for {base or 'another model'}, not a whole model; merge the two "
+        "(merge_and_unload), save the result, and give that folder"
+    )
 
 
 def write_json(path: str | os.PathLike[str], value: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Weights of a checkpoint folder: `model.safetensors` (sharded or not) or `pytorch_model.bin` (sharded or not).
+"""Weights of a checkpoint folder, whole or in shards, and the way from there into a model.
 
 Loading is strict: each weight of the model must be there, in its shape, and none may be left over.
 """
@@ -7,30 +7,41 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from edgespeech.checkpoint.folder import PICKLE, SAFETENSORS, first_line, read_json
+from edgespeech.checkpoint.files import read_file
+from edgespeech.checkpoint.folder import SAFETENSORS, WEIGHTS, read_json
 from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
 
+NAMED_AS_INDEXED = (".safetensors", ".bin")  # formats whose weights have in a file the names of the index
 NAMED_AT_MOST = 5  # weights that an error message lists before it only counts
 
 
 def read_weights(folder: Path) -> dict[str, Tensor]:
-    """Read all weights of a checkpoint folder, safetensors before pickle.
+    """Read all weights of a checkpoint folder, in the first of the formats of `WEIGHTS` that it has.
 
     Raises:
         MissingFileError: no weight file, or a shard that the index names is not there.
         WeightsError: a file is damaged, or holds something other than tensors.
     """
-    for name in (SAFETENSORS, PICKLE):
-        index = folder / f"{name}.index.json"
-        if (folder / name).is_file():
-            return _read_file(folder / name)
-        if index.is_file():
-            return _read_shards(index)
-    raise MissingFileError(f"no weights in {folder}: expected {SAFETENSORS} or {PICKLE}, whole or sharded")
+    files, index = _chosen(folder)
+    weights: dict[str, Tensor] = {}
+    for path in files:
+        weights |= read_file(path)
+    lost = [] if index is None else sorted(_shards(index).keys() - weights.keys())
+    if lost and files[0].suffix in NAMED_AS_INDEXED:
+        raise WeightsError(f"shards of {index} lack weights that the index names: {_listed(lost)}")
+    return weights
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Return the files of a checkpoint folder that hold its weights: one, or the shards.
+
+    Raises:
+        MissingFileError: there is none, or a shard that the index names is not there; the message says what is there.
+        CheckpointError: an index is damaged.
+    """
+    return _chosen(folder)[0]
 
 
 def read_adapter(folder: Path, language: str) -> dict[str, Tensor]:
@@ -43,7 +54,7 @@ def read_adapter(folder: Path, language: str) -> dict[str, Tensor]:
     for suffix in ("safetensors", "bin"):
         path = folder / f"adapter.{language}.{suffix}"
         if path.is_file() and path.parent == folder:
-            return _read_file(path)
+            return read_file(path)
     known = sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")})
     raise MissingFileError(f"no adapter for {language!r} in {folder}; it holds: {', '.join(known) or 'none'}")
 
@@ -88,31 +99,36 @@ def _listed(names: list[str]) -> str:
     return ", ".join(names[:NAMED_AT_MOST]) + (f" and {more} more" if more > 0 else "")
 
 
-def _read_shards(index: Path) -> dict[str, Tensor]:
+def _chosen(folder: Path) -> tuple[list[Path], Path | None]:
+    """Return the files that hold the weights, and the index of shards where there is one."""
+    for name in WEIGHTS:
+        index = folder / f"{name}.index.json"
+        if (folder / name).is_file():
+            return [folder / name], None
+        if index.is_file():
+            return [_shard(index, file) for file in sorted(set(_shards(index).values()))], index
+    raise MissingFileError(f"no weights in {folder}: {_instead(folder)}")
+
+
+def _shards(index: Path) -> dict[str, str]:
+    """Read which weight is in which file."""
     table = read_json(index).get("weight_map")
     if not isinstance(table, dict) or not all(isinstance(name, str) for name in table.values()):
         raise CheckpointError(f"{index} must hold a weight_map of file names; fetch the checkpoint again")
-    weights: dict[str, Tensor] = {}
-    for name in sorted(set(table.values())):
-        shard = index.parent / name
-        if shard.parent != index.parent or not shard.is_file():
-            raise MissingFileError(f"shard {name} named by {index.name} is missing in {index.parent}")
-        weights |= _read_file(shard)
-    lost = sorted(table.keys() - weights.keys())
-    if lost:
-        raise WeightsError(f"shards of {index} lack weights that the index names: {_listed(lost)}")
-    return weights
+    return table
 
 
-def _read_file(path: Path) -> dict[str, Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return safetensors.torch.load_file(path)
-        weights = torch.load(path, map_location="cpu", weights_only=True)
-    except SafetensorError as error:
-        raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch it again") from None
-    except Exception as error:  # torch.load raises errors of pickle, zip and its own for a damaged file
-        raise WeightsError(f"{path} is not a readable weight file ({first_line(error)}); fetch it again") from None
-    if not isinstance(weights, dict) or not all(isinstance(value, Tensor) for value in weights.values()):
-        raise WeightsError(f"{path} must hold a table of tensors by name")
-    return weights
+def _shard(index: Path, name: str) -> Path:
+    shard = index.parent / name
+    if shard.parent != index.parent or not shard.is_file():
+        raise MissingFileError(f"shard {name} named by {index.name} is missing in {index.parent}")
+    return shard
+
+
+def _instead(folder: Path) -> str:
+    """Say what was expected in a folder without weights, or what is there in its place."""
+    for name in WEIGHTS:
+        stem, _, suffix = name.partition(".")
+        for variant in sorted(folder.glob(f"{stem}.*.{suffix}")):
+            return f"{variant.name} is a variant of {name}; rename it to {name} to use it"
+    return f"expected {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, whole or sharded"

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Any
 import click
 
 from edgespeech import __version__
-from edgespeech.cli.errors import exit_code
+from edgespeech.cli.errors import exit_code, say_warning
 from edgespeech.cli.interrupts import Interrupts
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
@@ -75,6 +76,7 @@ def main() -> None:
         # A terminal that cannot show a letter shows its code; it is no reason to fail.
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
+    warnings.showwarning = say_warning
     with Interrupts():
         program(prog_name="edgespeech")
 

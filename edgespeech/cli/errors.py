@@ -37,6 +37,15 @@ def complain(message: object) -> None:
     print(f"edgespeech: {line}", file=sys.stderr, flush=True)
 
 
+def say_warning(message: object, category: type[Warning], *where: object, **more: object) -> None:
+    """Say a warning in one line, without the line of code that it came from; for `warnings.showwarning`.
+
+    Warnings for those who write programs (of deprecations, of the future) are not the user's and not said.
+    """
+    if not issubclass(category, DeprecationWarning | FutureWarning | PendingDeprecationWarning):
+        complain(f"warning: {message}")
+
+
 def exit_code(run: Callable[[], Any]) -> int:
     """Run a command and return the process's exit code; errors that a user can mend are said in one line.
 

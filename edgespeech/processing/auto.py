@@ -69,6 +69,11 @@ MODEL_TYPES = {
     "mbart": Parts(tokenizer="MBartTokenizer"),
     "speech_to_text_2": Parts(tokenizer="Speech2Text2Tokenizer"),
 }
+# What scripts that converted encoder-decoders wrote in config.json as the tokenizer's class: the type of a model.
+NAMED_BY_TYPE = {
+    **{name: parts.tokenizer for name, parts in MODEL_TYPES.items() if parts.tokenizer is not None},
+    "mbart50": "MBart50Tokenizer",
+}
 
 
 class AutoFeatureExtractor:
@@ -156,6 +161,7 @@ def _tokenizer(folder: Path) -> str | None:
     sources = [read_optional(folder / TOKENIZER_CONFIG), config, inner if isinstance(inner, dict) else {}]
     named = [source["tokenizer_class"] for source in sources if isinstance(source.get("tokenizer_class"), str)]
     name = named[0] if named else _parts(folder, "decoder").tokenizer
+    name = NAMED_BY_TYPE.get(str(name), name)
     if name is not None and name not in TOKENIZERS:
         name = name.removesuffix("Fast")
     if name not in TOKENIZERS and (folder / TOKENIZER_FILE).is_file():

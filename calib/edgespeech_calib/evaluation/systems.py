@@ -172,9 +172,10 @@ def _open_checkpoint(folder: Path, options: Options) -> System:
 
 
 def weights(folder: Path) -> int:
-    """Size of a checkpoint's weight files in bytes: safetensors where there are any, as they are read."""
-    safe = list(folder.glob("model*.safetensors"))
-    return sum(file.stat().st_size for file in safe or folder.glob("pytorch_model*.bin"))
+    """Size of a checkpoint's weight files in bytes, of those that are read."""
+    from edgespeech.checkpoint import weight_files
+
+    return sum(file.stat().st_size for file in weight_files(folder))
 
 
 class _Checkpoint:

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 
 from safetensors import SafetensorError, safe_open
 
-from edgespeech.checkpoint import read_json, read_weights
+from edgespeech.checkpoint import read_json, read_weights, weight_files
+from edgespeech.checkpoint.folder import refuse_pointer
 from edgespeech.class_names import in_order
 from edgespeech.cli.display.output import few, label_row, number, size, table
 from edgespeech.configuration import CONFIG, Config
-from edgespeech.errors import CheckpointError, MissingFileError, ProcessingError, UnknownModelError, WeightsError
+from edgespeech.errors import CheckpointError, ProcessingError, UnknownModelError, WeightsError
 from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
 from edgespeech.models.auto import CLASSIFIER_CLASSES, CTC_CLASSES, FRAME_CLASSIFIER_CLASSES, XVECTOR_CLASSES
 from edgespeech.models.encoder_decoder.configuration import AS_DECODER, SpeechEncoderDecoderConfig
@@ -35,7 +36,6 @@ HEADS: dict[str, Mapping[str, Any]] = {
     "XVector": XVECTOR_CLASSES,
 }
 Weights: TypeAlias = dict[str, tuple[int, str]]  # number of values and type, by name
-WEIGHT_FILES = ("model*.safetensors", "pytorch_model*.bin")  # in the order in which they are looked for
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         "dimensions": None,
         "architectures": [str(name) for name in data.get("architectures") or []],
         "types": sorted({dtype for _, dtype in weights.values()}),
-        "files": {path.name: path.stat().st_size for pattern in WEIGHT_FILES for path in sorted(folder.glob(pattern))},
+        "files": {path.name: path.stat().st_size for path in weight_files(folder)},
         "adapters": sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")}),
     }
     return CheckpointFacts(**common | known[model_type](folder, data, weights))
@@ -208,16 +208,15 @@ def _config_facts(config: Config) -> ConfigFacts:
 
 def _weights(folder: Path) -> Weights:
     """All weights of a checkpoint, from the heads of safetensors files; pickles must be read whole."""
-    paths = sorted(folder.glob(WEIGHT_FILES[0]))
-    if not paths:
-        if not any(folder.glob(WEIGHT_FILES[1])):
-            raise MissingFileError(f"no weights in {folder}: expected model.safetensors or pytorch_model.bin")
+    paths = weight_files(folder)
+    if paths[0].suffix != ".safetensors":
         return {
             name: (tensor.numel(), str(tensor.dtype).removeprefix("torch."))
             for name, tensor in read_weights(folder).items()
         }
     found = {}
     for path in paths:
+        refuse_pointer(path)
         try:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118  (it is no dict)

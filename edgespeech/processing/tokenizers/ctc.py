@@ -115,6 +115,9 @@ class Wav2Vec2CTCTokenizer(Tokenizer):
         self.init_kwargs["target_lang"] = language
         self.encoder: dict[str, int] = encoder
         self.decoder = {token_id: token for token, token_id in encoder.items()}
+        blank = self.pad_token
+        if blank is not None and blank in encoder:  # whatever else has its id
+            self.decoder[encoder[blank]] = blank
 
     def _add_own_tokens(self) -> None:
         """See to it that special tokens have ids, and that tokens of several characters are not split."""

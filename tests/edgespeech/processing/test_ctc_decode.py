@@ -211,4 +211,6 @@ class TestVocabularyFacts:
         tokens = {token_id: token for token_id, token in enumerate(facts.tokens) if token}
         assert tokens == {i: mine.convert_ids_to_tokens(i) for i in mine.get_vocab().values()}
         assert facts.blank == mine.pad_token_id
-        assert set(facts.special) == set(mine.all_special_ids) - {mine.word_delimiter_token_id}
+        without = {token_id for token_id, token in enumerate(facts.tokens) if not token}
+        assert set(facts.special) - without == set(mine.all_special_ids) - {mine.word_delimiter_token_id}
+        assert without <= set(facts.special)
