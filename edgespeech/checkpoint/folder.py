@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
+from edgespeech.fairseq_files import fairseq_files
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 SAFETENSORS = "model.safetensors"
@@ -20,7 +21,6 @@ PICKLE = "pytorch_model.bin"
 FLAX = "flax_model.msgpack"
 TENSORFLOW = "tf_model.h5"
 WEIGHTS = (SAFETENSORS, PICKLE, FLAX, TENSORFLOW)  # in the order in which they are looked for
-FAIRSEQ = ".pt"
 ADAPTER = "adapter_config.json"  # of PEFT
 POINTER = b"version https://git-lfs.github.com/spec/"
 # Hub repositories hold weights twice, and MMS over a thousand adapters: only what is asked for is downloaded.
@@ -39,13 +39,13 @@ def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
         CheckpointError: the path is another file, or what is in it is no checkpoint that is known here.
     """
     path = Path(checkpoint).expanduser()
-    if path.suffix == FAIRSEQ and path.is_file():
-        return _of_fairseq(path)
+    files = fairseq_files(path)
+    if len(files) > 1:
+        raise CheckpointError(f"{path} holds {', '.join(file.name for file in files)}; give one of these files")
+    if files:
+        return _of_fairseq(files[0])
     if path.is_dir():
-        files = [] if (path / "config.json").exists() else sorted(path.glob(f"*{FAIRSEQ}"))
-        if len(files) > 1:
-            raise CheckpointError(f"{path} holds {', '.join(file.name for file in files)}; give one of these files")
-        return _of_fairseq(files[0]) if files else path
+        return path
     if path.exists():
         raise CheckpointError(
             f"expected a checkpoint folder, got the file {path}; give the folder that holds config.json"

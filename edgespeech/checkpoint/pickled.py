@@ -6,6 +6,7 @@ the file. Classes that hold settings can be taken as a `Record`, which keeps the
 """
 
 import pickletools
+import re
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ DATA = frozenset(
     )
 )
 PICKLES = 5  # that stand one behind another in a file of torch before 1.6: three of its head, the content, the storages
+ASKED = re.compile(r"GLOBAL ([\w.]+\w)")  # how torch's reader names what it refuses
 NAMED_AT_MOST = 3
 
 
@@ -63,10 +65,10 @@ def read_pickle(path: Path, is_record: Callable[[str], bool] = lambda name: Fals
     try:
         with torch.serialization.safe_globals([(Record, _current(name)) for name in sorted(records)]):
             return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception:  # errors of zip, pickle and torch's own, whose texts are for those who trust a file
-        unknown = sorted(name for name in names - records - DATA if not _is_tensor_part(name))
-        if unknown:
-            raise _refusal(path, unknown) from None
+    except Exception as error:  # of zip, pickle and torch's own, whose texts are for those who trust a file
+        refused = set(ASKED.findall(str(error))) & names
+        if refused:
+            raise _refusal(path, sorted(refused)) from None
         raise WeightsError(f"{path} is not a readable weight file ({_fault(path)}); fetch it again") from None
 
 
@@ -81,10 +83,6 @@ def _refusal(path: Path, names: list[str]) -> WeightsError:
 def _current(name: str) -> str:
     """Return a class's name as Python 3 has it."""
     return name.replace("__builtin__.", "builtins.")
-
-
-def _is_tensor_part(name: str) -> bool:
-    return name.startswith(("torch._utils._rebuild_", "torch._tensor.")) or name.endswith("Storage")
 
 
 def _fault(path: Path) -> str:

@@ -18,7 +18,6 @@ NAMES = {"kernel": "weight", "gamma": "weight", "embeddings": "weight", "beta": 
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
-UNBIASED = ("final_logits_bias",)  # named like a bias, and (1, vocabulary) in torch too
 
 
 def read_tensorflow(path: Path) -> dict[str, Tensor]:
@@ -32,7 +31,7 @@ def read_tensorflow(path: Path) -> dict[str, Tensor]:
     try:
         with h5py.File(path, "r") as file:
             return dict(_weights(file))
-    except (OSError, RuntimeError, KeyError, TypeError, ValueError) as error:
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} is not a readable HDF5 file ({type(error).__name__}); fetch it again") from None
 
 
@@ -66,6 +65,6 @@ def _converted(path: str, value: Tensor) -> tuple[str, Tensor]:
         value = from_channels_last(value)
     elif last == "weight_g" and value.ndim == 3:  # of the positional convolution: (taps, 1, 1) -> (1, 1, taps)
         value = value.reshape(1, 1, -1)
-    elif last == "bias" and value.ndim == 2 and parts[-1] not in UNBIASED:  # of GPT-2's products: (1, out) -> (out)
+    elif last == "bias" and value.ndim == 2:  # of GPT-2's products: (1, out) -> (out)
         value = value.flatten()
     return ".".join([*parts[:-1], NAMES.get(last, last)]), value.contiguous()

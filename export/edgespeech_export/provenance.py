@@ -32,7 +32,8 @@ def provenance(checkpoint: Path, engine: EngineName) -> dict[str, Any]:
 
 def checkpoint_hash(checkpoint: Path) -> str:
     """One SHA-256 over the configuration and the weight files of a checkpoint folder, by name and content."""
-    files = [checkpoint / "config.json", *checkpoint.glob("*.safetensors"), *checkpoint.glob("*.bin")]
+    patterns = ("*.safetensors", "*.bin", "*.msgpack", "*.h5")
+    files = [checkpoint / "config.json", *(path for pattern in patterns for path in checkpoint.glob(pattern))]
     listing = "".join(f"{path.name} {sha256(path)}\n" for path in sorted(set(files)) if path.is_file())
     return hashlib.sha256(listing.encode()).hexdigest()
 

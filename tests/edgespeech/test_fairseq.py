@@ -13,12 +13,14 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from edgespeech_export import ExportOptions, export
 
 import edgespeech
 from edgespeech.checkpoint import resolve
 from edgespeech.checkpoint.fairseq.settings import conv_layers, is_setting, plain
 from edgespeech.checkpoint.pickled import read_pickle
+from edgespeech.cli.app import program
 from edgespeech.errors import CheckpointError, MissingFileError, UnknownModelError, WeightsError
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "fairseq"
@@ -176,3 +178,12 @@ def test_settings_as_omegaconf_pickles_them(tmp_path: Path, monkeypatch: pytest.
     }
     torch.save({"cfg": held(expected)}, tmp_path / "held.pt")
     assert plain(read_pickle(tmp_path / "held.pt", is_setting)["cfg"]) == expected
+
+
+def test_inspect_tells_of_it(tmp_path: Path) -> None:
+    for name in ("wav2vec_small_960h", "hubert_base"):
+        file = copy(name, tmp_path)
+        for path in (file, file.parent):
+            found = CliRunner().invoke(program, ["inspect", str(path), "--json"])
+            assert found.exit_code == 0, found.output
+            assert json.loads(found.stdout)["model_type"] == ("hubert" if name == "hubert_base" else "wav2vec2")

@@ -18,6 +18,7 @@ from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks import AnyModel
 
 from edgespeech.choices import CONFIG
+from edgespeech.fairseq_files import fairseq_files
 from edgespeech_calib.errors import DataMissingError, EvaluationError
 from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 
@@ -91,6 +92,10 @@ def open_system(folder: Path, options: Options) -> System:
         EvaluationError: it is neither, or an option is not for its kind.
         EdgeSpeechRuntimeError, EdgeSpeechError: it cannot be loaded.
     """
+    if fairseq_files(folder):
+        from edgespeech.checkpoint import resolve
+
+        return _open_checkpoint(resolve(folder), options)
     if not folder.is_dir():
         raise DataMissingError(f"{folder}: no such folder; give that of a bundle or of a checkpoint")
     if (folder / MANIFEST_FILE).exists():

@@ -57,7 +57,7 @@ def _write(path: Path, folder: Path) -> None:
     weights = renamed(model, family)
     config = configuration(weights, family, settings, path)
     config["architectures"] = [HEADS[family] + _head(weights)]
-    normalize = bool(settings.task.get("normalize", False))
+    normalize = settings.task.get("normalize") is True
     rate = settings.task.get("sample_rate") or 16000
     if "lm_head.weight" in weights:
         tokens = read_vocabulary(path, settings.task.get("labels"), config["vocab_size"])

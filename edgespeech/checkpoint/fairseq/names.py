@@ -106,10 +106,12 @@ def configuration(weights: Mapping[str, Tensor], family: str, settings: Settings
         "bos_token_id": 1,
         "eos_token_id": 2,
     }
-    config |= {name: float(model[theirs]) for name, theirs in RATES.items() if model.get(theirs) is not None}
+    config |= {
+        name: float(model[theirs]) for name, theirs in RATES.items() if isinstance(model.get(theirs), int | float)
+    }
     if "lm_head.weight" in weights:
         config["vocab_size"] = len(weights["lm_head.weight"])
-    if "quantizer.codevectors" in weights:
+    if "quantizer.codevectors" in weights and "project_q.weight" in weights:
         groups = model.get("latent_groups") or 2
         _, entries, size = weights["quantizer.codevectors"].shape
         config |= {

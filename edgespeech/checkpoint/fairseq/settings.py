@@ -18,6 +18,7 @@ MODELS = {"wav2vec2": "wav2vec2", "wav2vec_ctc": "wav2vec2", "hubert": "hubert",
 # Modules whose classes hold settings, or values of a training; their objects are read as records.
 OWNERS = ("argparse.Namespace", "fairseq.", "omegaconf.", "numpy.", "typing.", "enum.", "pathlib.", "collections.")
 PLAIN = ("dict", "list", "tuple", "int", "float", "str", "bool", "object", "frozenset", "bytes")  # types among settings
+MISSING = "???"  # omegaconf's word for a value that nobody has set
 STRIDES = (5, 2, 2, 2, 2, 2, 2)
 
 
@@ -85,7 +86,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(inner) for inner in value]
     if not isinstance(value, Record):
-        return value
+        return None if isinstance(value, str) and value == MISSING else value
     fields = vars(value)
     for name in ("_content", "_val"):  # of omegaconf's containers, and of its nodes
         if name in fields:

@@ -11,6 +11,7 @@ from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import few, number, say, size, table, to_json
 from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import CommandError, complain
+from edgespeech.fairseq_files import fairseq_files
 
 if TYPE_CHECKING:
     from edgespeech_calib.evaluation.results import Comparison, Evaluation, SystemResult
@@ -70,7 +71,7 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
     if len(set(systems)) < len(systems):
         raise CommandError("a system is named twice; compare different ones")
     for folder in systems:
-        if not folder.is_dir():
+        if not folder.is_dir() and not fairseq_files(folder):
             what = "is not a folder" if folder.exists() else "is not there"
             raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
 

@@ -38,8 +38,9 @@ from edgespeech.cli.runs import run_export, run_int8, run_npu
 def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, quiet: bool, **options: Any) -> None:
     """Export CHECKPOINT to the folder BUNDLE, and prove that they agree.
 
-    CHECKPOINT is a folder in the Hugging Face layout, or a hub id where huggingface_hub is installed. BUNDLE is written
-    whole, or not at all. A SET of recordings is what `edgespeech evaluate` takes too.
+    CHECKPOINT is a folder in the Hugging Face layout, a hub id where huggingface_hub is installed, or a .pt file of
+    fairseq with its dict.ltr.txt beside it. BUNDLE is written whole, or not at all. A SET of recordings is what
+    `edgespeech evaluate` takes too.
     """
     check(ctx, RULES, options)
     check_report(options)

@@ -9,6 +9,7 @@ from edgespeech_runtime.choices import MANIFEST_FILE
 from edgespeech.choices import CONFIG
 from edgespeech.cli.display.output import say, to_json
 from edgespeech.cli.errors import FAILED, CommandError, complain
+from edgespeech.fairseq_files import fairseq_files
 
 
 @click.command(short_help="Say what is in a bundle or a checkpoint.")
@@ -34,6 +35,11 @@ def inspect(ctx: click.Context, /, folder: Path, as_json: bool) -> None:
 
 def _facts(folder: Path) -> Any:
     """Facts of a bundle or a checkpoint. Raises CommandError for anything else."""
+    if fairseq_files(folder):
+        from edgespeech.checkpoint import resolve
+        from edgespeech.cli.display.checkpoint_facts import read_checkpoint
+
+        return read_checkpoint(resolve(folder))
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "is not there"
         raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
