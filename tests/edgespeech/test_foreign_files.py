@@ -57,6 +57,21 @@ def test_other_files_that_are_pointers(folder: Path, name: str) -> None:
         (AutoModelForCTC if name == "config.json" else AutoTokenizer).from_pretrained(folder)
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("MBartTokenizer", "sentencepiece.bpe.model"),
+        ("BertTokenizer", "vocab.txt"),
+        ("PreTrainedTokenizerFast", "tokenizer.json"),
+    ],
+)
+def test_files_of_tokenizers_that_are_pointers(tmp_path: Path, kind: str, name: str) -> None:
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": kind}))
+    (tmp_path / name).write_bytes(POINTER)
+    with pytest.raises(CheckpointError, match=f"{name} is a Git LFS pointer.*lfs pull"):
+        AutoTokenizer.from_pretrained(tmp_path)
+
+
 def test_a_half_precision_variant(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "model.fp16.safetensors")
     assert "model.fp16.safetensors is a variant of model.safetensors; rename it" in refusal(folder, MissingFileError)

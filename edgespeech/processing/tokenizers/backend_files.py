@@ -13,6 +13,7 @@ from typing import Any
 import tokenizers
 
 from edgespeech.checkpoint import read_json
+from edgespeech.checkpoint.folder import refuse_pointer
 from edgespeech.errors import CheckpointError, MissingFileError
 from edgespeech.processing.folder import (
     ADDED_TOKENS,
@@ -57,9 +58,11 @@ class TokenizerFiles:
 
         Raises:
             MissingFileError: it is not.
+            WeightsError: it is a pointer of Git LFS.
         """
         if not (self.folder / name).is_file():
             raise MissingFileError(f"{self.folder} holds no {name}, and no {TOKENIZER_FILE} instead of it")
+        refuse_pointer(self.folder / name)
         return self.folder / name
 
     def model(self, kind: str) -> dict[str, Any] | None:

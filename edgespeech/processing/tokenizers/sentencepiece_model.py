@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from edgespeech.checkpoint.folder import refuse_pointer
 from edgespeech.errors import CheckpointError, MissingFileError
 
 CONTROL, USER_DEFINED = 3, 4  # kinds of pieces that are matched as a whole
@@ -39,12 +40,13 @@ def read_sentencepiece(path: Path) -> SentencePieceModel:
 
     Raises:
         MissingFileError: there is no such file.
-        CheckpointError: it is no sentencepiece model.
+        CheckpointError: it is no sentencepiece model, or a pointer of Git LFS.
     """
     from google.protobuf.message import DecodeError
 
     if not path.is_file():
         raise MissingFileError(f"{path.parent} holds no {path.name}")
+    refuse_pointer(path)
     try:
         model = _message_class().FromString(path.read_bytes())
     except DecodeError:
