@@ -10,8 +10,6 @@ EMBEDDED = ROOT / "edgespeech" / "checkpoints"
 SAMPLES = EMBEDDED / "samples" / "samples.tsv"
 SENTENCES = EMBEDDED / "calibration" / "sentences-en.tsv"
 FIXTURES = ROOT / "tests" / "fixtures"
-TRANSLATOR = FIXTURES / "digits-en-de"
-TRANSLATED = FIXTURES / "samples-en-de"  # recordings of digits, and a table of their German words
 DIGITS = FIXTURES / "calibration" / "digits-en-de.tsv"
 SPEECH = Path(os.environ.get("EDGESPEECH_SPEECH", ROOT.parent / "shared" / "speech"))
 

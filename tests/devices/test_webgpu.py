@@ -1,4 +1,4 @@
-"""Trained checkpoints on WebGPU, over a Vulkan driver in software: a GPU's code without a GPU.
+"""A CTC model and an encoder-decoder's cache on WebGPU, over a Vulkan driver in software: a GPU's code without a GPU.
 
 `make test-devices` sets up the environment, which has onnxruntime-webgpu in place of onnxruntime.
 """
@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
-from places import SAMPLES, TRANSLATED, TRANSLATOR, embedded
+from encoder_decoders import make_encoder_decoder
+from places import SAMPLES, embedded
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-webgpu" / "bin" / "python"
@@ -62,8 +63,9 @@ def test_the_ctc_checkpoint_gives_the_same_text_and_logits_as_on_the_cpu(tmp_pat
     assert share(found, "single") > 0.8
 
 
-def test_the_translator_does_with_its_cache_on_the_gpu(tmp_path):
-    bundle, file = exported(TRANSLATOR, tmp_path), TRANSLATED / "four-digits-espeak.wav"
+def test_a_text_decoder_gives_the_same_tokens_with_its_cache_on_the_gpu(tmp_path):
+    checkpoint = make_encoder_decoder(tmp_path / "tiny", "gpt2", weights="edgespeech")
+    bundle, file = exported(checkpoint, tmp_path), SHORT
     with load(bundle) as model:
         expected, beams = model.transcribe(file).text, model.generate(file, num_beams=BEAMS)
     found = on_gpu(bundle, file)

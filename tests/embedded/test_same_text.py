@@ -8,7 +8,7 @@ from pathlib import Path
 import edgespeech_runtime
 import pytest
 from edgespeech_export import ExportOptions, StaticShapes, export
-from places import SAMPLES, TRANSLATED, TRANSLATOR, embedded
+from places import SAMPLES, embedded
 from tracing import tracing_once
 
 STATIC = StaticShapes((8.0,))  # seconds; no sample is longer
@@ -20,9 +20,9 @@ FORMS = {
 }
 
 
-@pytest.mark.parametrize("name", ["ctc-en", pytest.param("dictation-en", marks=pytest.mark.slow), TRANSLATOR.name])
+@pytest.mark.parametrize("name", ["ctc-en", pytest.param("dictation-en", marks=pytest.mark.slow)])
 def test_every_engine_writes_the_same_text(name: str, traces: Path, tmp_path: Path) -> None:
-    checkpoint, samples = (TRANSLATOR, TRANSLATED) if name == TRANSLATOR.name else (embedded(name), SAMPLES.parent)
+    checkpoint, samples = embedded(name), SAMPLES.parent
     files = sorted([*samples.glob("*.wav"), *samples.glob("*.flac")])
     texts = {}
     for form, options in FORMS.items():

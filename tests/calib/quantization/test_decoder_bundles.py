@@ -1,13 +1,13 @@
-"""Bundles with a quantized decoder in the runtime as it is: a trained translator still says what it said.
+"""Bundles with a quantized decoder in the runtime as it is: a trained one still writes what it wrote.
 
-Its export takes most of a minute for each engine; the usual run does one, and the other with a tiny model.
+That takes minutes for each engine; the usual run has a tiny model with random weights.
 """
 
-import csv
 import shutil
 from dataclasses import replace
 
 import edgespeech_runtime
+import jiwer
 import numpy as np
 import pytest
 from edgespeech_calib.quantization.backends import open_decoder
@@ -17,13 +17,15 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.bundle.folder import open_bundle, sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden
 from exported_models import sounds
-from places import TRANSLATED, TRANSLATOR
+from places import SAMPLES, embedded
+
+MOST = 0.02  # of the words of a trained decoder that 8 bits may change
 
 
-@pytest.fixture(scope="module", params=["onnx", pytest.param("openvino", marks=pytest.mark.slow)])
-def translator(request, tmp_path_factory):
-    bundle = tmp_path_factory.mktemp("translator") / request.param
-    export(TRANSLATOR, bundle, ExportOptions(engine=request.param))
+@pytest.fixture(scope="module", params=["onnx", "openvino"])
+def dictation(request, tmp_path_factory):
+    bundle = tmp_path_factory.mktemp("dictation") / request.param
+    export(embedded("dictation-en"), bundle, ExportOptions(engine=request.param))
     return bundle
 
 
@@ -51,27 +53,29 @@ def quantized(bundle, folder, weights):
     return backend.integer_share(folder)
 
 
-def test_in_int8_the_translator_says_the_same_alone_in_batches_and_with_beams(translator, tmp_path):
-    share = quantized(translator, tmp_path / "bundle", "int8")
+@pytest.mark.slow
+def test_in_int8_a_trained_decoder_writes_the_same_alone_in_batches_and_with_beams(dictation, tmp_path):
+    share = quantized(dictation, tmp_path / "bundle", "int8")
     assert share.share > 0.5
     assert share.floating == ()
-    rows = list(csv.DictReader((TRANSLATED / "samples.tsv").read_text("utf-8").splitlines(), delimiter="\t"))
-    paths = [TRANSLATED / row["path"] for row in rows]
+    paths = sorted([*SAMPLES.parent.glob("*.wav"), *SAMPLES.parent.glob("*.flac")])
     with (
-        edgespeech_runtime.load(translator, threads=1) as exact,
+        edgespeech_runtime.load(dictation, threads=1) as exact,
         edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model,
     ):
-        assert [model.transcribe(path).text for path in paths] == [row["transcript"] for row in rows]
-        assert model.generate(paths) == exact.generate(paths)
-        assert model.generate(paths, num_beams=4) == exact.generate(paths, num_beams=4)
+        expected = " ".join(exact.transcribe(path).text for path in paths)
+        assert jiwer.wer(expected, " ".join(model.transcribe(path).text for path in paths)) <= MOST
+        assert model.generate(paths) == [model.generate(path) for path in paths]
+        assert model.generate(paths, num_beams=4) == [model.generate(path, num_beams=4) for path in paths]
         assert model.self_check() > 0
 
 
-def test_in_int4_its_logits_are_near(translator, tmp_path):
+@pytest.mark.slow
+def test_in_int4_its_logits_are_near(dictation, tmp_path):
     """Some words may change: 4 bits are a trade that the gate is there to judge."""
-    quantized(translator, tmp_path / "bundle", "int4")
+    quantized(dictation, tmp_path / "bundle", "int4")
     with edgespeech_runtime.load(tmp_path / "bundle", threads=1) as model:
-        expected = np.abs(open_bundle(translator).arrays("golden.npz", "logits")[0]).max()
+        expected = np.abs(open_bundle(dictation).arrays("golden.npz", "logits")[0]).max()
         assert 0 < model.self_check() < 0.1 * expected
 
 
