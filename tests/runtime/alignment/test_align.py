@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from edgespeech_runtime import AlignedCharacter, AlignedWord
 from edgespeech_runtime.bundle.manifest import Vocabulary
-from edgespeech_runtime.ctc.alignment import splitting
+from edgespeech_runtime.ctc.alignment import align, splitting
 from edgespeech_runtime.ctc.alignment.layout import lay_out
 from edgespeech_runtime.ctc.alignment.spelling import spell_out
 from edgespeech_runtime.errors import ArgumentError
@@ -178,3 +178,22 @@ def test_the_pieces_are_many_and_begin_where_words_do():
     assert np.isin(begins, layout.starts).all()
     late = frames[begins[1:]] - [part[0].start for part in parts[1:]]
     assert set(late.tolist()) <= {0, 1}  # 1: the model said the same letter in the frame before
+
+
+def test_a_text_that_repeats_itself_is_not_lost(monkeypatch):
+    """Every run of letters is there many times: the recording says the same 200 times, with one letter in ten wrong."""
+    rng = np.random.default_rng(11)
+    vocabulary = Vocabulary(("_", "|", *"ABCDEFGHIJ"), 0)
+    words = ["ABCD", "EFG", "HIJA", "BDFH"] * 200
+    layout = lay_out(spell_out(" ".join(words), vocabulary), vocabulary.delimiter_id)
+    ids = np.zeros(3 * len(layout.tokens), np.int64)
+    ids[::3] = layout.tokens
+    wrong = rng.random(len(layout.tokens)) < 0.1
+    ids[::3][wrong] = rng.integers(2, 12, wrong.sum())
+    scores = np.log(np.full((len(ids), 12), 0.001) + 0.988 * np.eye(12)[ids]).astype(np.float32)
+    monkeypatch.setattr(splitting, "WHOLE", 0)
+    found = align(scores, " ".join(words), vocabulary)
+    starts = np.concatenate([word.start_frames for word in found.words])
+    right = np.flatnonzero(layout.is_letter) * 3
+    assert np.mean(starts == right) > 0.9
+    assert np.abs(starts - right).max() < 30

@@ -1,7 +1,7 @@
 """Where a long text and a long recording certainly meet, so that the alignment of an hour falls into small pieces.
 
 What the model recognises without the text is compared with the text: runs of letters that both have, in the longest
-chain in which neither goes back (Hunt and Szymanski 1977, on runs of letters instead of lines). In the middle of a run
+chain in which neither goes back and both go on at the same pace, as far as they do. In the middle of a run
 that is the most probable one in every frame, no path that goes through the run at all has anything better.
 """
 
@@ -14,7 +14,9 @@ import numpy.typing as npt
 from .trellis import Ids
 
 RUNS = (14, 10)  # letters that both have, first over the whole, then where nothing was known
-PAIRS = 300_000  # runs that are compared with all of their likes
+LIKES = 6  # equal runs of the other sequence that a run may be: those nearest to where it would be at an even pace
+CHAINS = 8  # that are followed at a time
+UNEVEN, LEAP = 0.05, 4.0  # links that a letter costs by which one sequence goes further than the other; at most
 MIX = 0x9E3779B97F4A7C15  # an odd number: makes different hashes of runs with the same letters in another order
 
 
@@ -58,27 +60,44 @@ def _hashes(letters: Ids, run: int) -> npt.NDArray[np.uint64]:
 
 
 def _chain(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> tuple[Ids, Ids]:
-    """The longest chain of equal values that rises in both sequences: places in the left and in the right one."""
+    """The best chain of equal values that rises in both sequences: places in the left and in the right one.
+
+    Every link counts one, less what it costs that one sequence went further since the last link than the other did.
+    """
     order = np.argsort(right, kind="stable")
     ordered = right[order]
     low, high = np.searchsorted(ordered, left, "left"), np.searchsorted(ordered, left, "right")
-    total = int((high - low).sum())
-    places = np.flatnonzero(high > low)[:: 1 + total // PAIRS]
-    ends: list[int] = []  # the lowest place in the right one at which a chain of each length ends
-    ends_at: list[int] = []  # its link
-    links: list[tuple[int, int, int]] = []  # left place, right place, the link before
+    places = np.flatnonzero(high > low)
+    pace, sorted_places = len(right) / max(1, len(left)), order.tolist()
+    links: list[tuple[int, int, int]] = [(-1, -1, -1)]  # left place, right place, the link before
+    ends: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # by how far the right is ahead: the best chain that ends there
     for place, first, last in zip(places.tolist(), low[places].tolist(), high[places].tolist(), strict=True):
-        for target in order[first:last][::-1].tolist():
-            length = bisect_left(ends, target)
-            links.append((place, target, ends_at[length - 1] if length else -1))
-            if length == len(ends):
-                ends.append(target)
-                ends_at.append(len(links) - 1)
-            else:
-                ends[length], ends_at[length] = target, len(links) - 1
-    chain, link = [], ends_at[-1] if ends_at else -1
-    while link >= 0:
+        if last - first > LIKES:
+            middle = bisect_left(sorted_places, int(place * pace), first, last)
+            first = min(max(first, middle - LIKES // 2), last - LIKES)
+            last = first + LIKES
+        found = [(target, *_best(ends, links, target, target - place)) for target in sorted_places[first:last]]
+        for target, score, link in found:
+            links.append((place, target, link))
+            ends[target - place] = (score + 1, len(links) - 1)
+        if len(ends) > 2 * CHAINS:
+            ends = dict(sorted(ends.items(), key=lambda end: -end[1][0])[:CHAINS])
+    _, link = _best(ends, links, len(right), len(right) - len(left))
+    chain = []
+    while link > 0:
         chain.append(links[link][:2])
         link = links[link][2]
-    found = np.array(chain[::-1], np.int64).reshape(-1, 2)
-    return found[:, 0], found[:, 1]
+    points = np.array(chain[::-1], np.int64).reshape(-1, 2)
+    return points[:, 0], points[:, 1]
+
+
+def _best(
+    ends: dict[int, tuple[float, int]], links: list[tuple[int, int, int]], target: int, ahead: int
+) -> tuple[float, int]:
+    """The score of the best chain that can go on at a place of the right sequence, and its last link."""
+    best, best_link = -1.0 - LEAP, 0
+    for other, (score, link) in ends.items():
+        score -= min(LEAP, UNEVEN * abs(ahead - other))
+        if score > best and links[link][1] < target:
+            best, best_link = score, link
+    return best, best_link

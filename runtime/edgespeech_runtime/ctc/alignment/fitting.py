@@ -1,5 +1,7 @@
 """Whether a text is what a recording says, and which of its words the recording does not have."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 
@@ -10,6 +12,8 @@ from .trellis import Ids, Scores
 from .viterbi import best_paths, emitted
 
 POOR = WORST / 2  # nats below the best token of a frame: the mean of a word's letters, if it is not what is said there
+POOR_LETTERS = 5  # letters of poor words that follow each other
+UNSAID = 0.75 * WORST  # nats, likewise: the mean of a word that may not be said at all
 STRAY = 3 * WORST  # nats between two words that the text has next to each other: three letters
 OTHER = 0.5  # letters that the model recognises, for each of a word that is not among them: it is said in another way
 
@@ -54,8 +58,11 @@ def _has_poor_word(lacking: Scores, path: Ids, word: Ids) -> bool:
     mean = np.bincount(tokens, lacking[is_token], minlength=len(word)) / np.maximum(count, 1)
     letters = word >= 0
     numbers = word[letters] - word[letters].min(initial=0)
-    total = np.bincount(numbers, mean[letters])
-    return bool((total > POOR * np.bincount(numbers)).any())
+    size = np.bincount(numbers)
+    is_poor = np.append(np.bincount(numbers, mean[letters]) > POOR * size, False)
+    total = np.append(0, np.cumsum(np.where(is_poor[:-1], size, 0)))
+    ends = np.flatnonzero(~is_poor)
+    return bool((np.diff(total[ends], prepend=0) >= POOR_LETTERS).any())
 
 
 def _has_stray_speech(lacking: Scores, path: Ids, layout: Layout, tokens: slice) -> bool:
@@ -83,26 +90,66 @@ def can_be_loose(part: Part) -> bool:
     return (frames.stop - frames.start) * (tokens.stop - tokens.start + 1) <= LARGEST
 
 
-def loosely(emissions: Scores, layout: Layout, part: Part, blank: int) -> Frames:
-    """The frames of a part's tokens, where words may be left out; those of words that the recording lacks are -1."""
-    frames, tokens = part
-    (path,) = best_paths(emissions, [layout.piece(frames, tokens, is_loose=True)], blank)
-    first, last = token_frames(path, tokens.stop - tokens.start)
-    spans = ctc.collapse(ctc.greedy(emissions[frames]), blank)
-    letters = np.array([span.start_frame for span in spans if span.token_id in set(layout.tokens[layout.is_letter])])
-    for run in _left_out(layout, tokens, first):
-        before, after = last[: run.start], first[run.stop :]
-        start = int(before.max(initial=0))
-        stop = int(after[after >= 0].min(initial=frames.stop - frames.start))
-        there = layout.tokens[tokens][run]
-        others = np.count_nonzero((letters >= start) & (letters < stop))
-        if others >= OTHER * np.count_nonzero(layout.is_letter[tokens][run]) and stop - start >= needed(there):
-            place = slice(frames.start + start, frames.start + stop)
-            whole = slice(tokens.start + run.start, tokens.start + run.stop)
-            (path,) = best_paths(emissions, [layout.piece(place, whole)], blank)
-            inner = token_frames(path, len(there))
-            first[run], last[run] = inner[0] + start, inner[1] + start
-    return first, last
+def loosely(emissions: Scores, layout: Layout, parts: Sequence[Part], blank: int) -> list[Frames]:
+    """The frames of each part's tokens, where words may be left out; those of words that the recording lacks are -1."""
+    pieces = [layout.piece(*part, is_loose=True) for part in parts]
+    paths = best_paths(emissions, pieces, blank)
+    letters = _recognised(emissions, layout, blank)
+    found = []
+    for (frames, tokens), path in zip(parts, paths, strict=True):
+        first, last = token_frames(path, tokens.stop - tokens.start)
+        for run in _left_out(layout, tokens, first):
+            _restore(emissions, layout, (frames, tokens), run, (first, last), letters, blank)
+        found.append((first, last))
+    return found
+
+
+def _recognised(emissions: Scores, layout: Layout, blank: int) -> Ids:
+    """The frames in which the model begins a letter, of any that the text has, without the text."""
+    ids = ctc.greedy(emissions)
+    is_first = np.append(True, ids[1:] != ids[:-1])
+    return np.flatnonzero(is_first & (ids != blank) & np.isin(ids, layout.tokens[layout.is_letter]))
+
+
+def _restore(
+    emissions: Scores, layout: Layout, part: Part, run: slice, found: Frames, letters: Ids, blank: int
+) -> None:
+    """Put back words that were left out, if there is speech where they belong: they are only said in another way."""
+    (frames, tokens), (first, last) = part, found
+    start = int(last[: run.start].max(initial=0))
+    behind = first[run.stop :]
+    stop = int(behind[behind >= 0].min(initial=frames.stop - frames.start))
+    there, whole = layout.tokens[tokens][run], slice(tokens.start + run.start, tokens.start + run.stop)
+    place = slice(frames.start + start, frames.start + stop)
+    others = np.diff(np.searchsorted(letters, (place.start, place.stop)))[0]
+    is_open = layout.is_open[whole.start : whole.stop + 1].any()  # the speech is that of something else
+    if others < OTHER * np.count_nonzero(layout.is_letter[whole]) or stop - start < needed(there) or is_open:
+        return
+    (path,) = best_paths(emissions, [layout.piece(place, whole)], blank)
+    inner = token_frames(path, len(there))
+    first[run], last[run] = inner[0] + start, inner[1] + start
+
+
+def leave_out_unsaid(emissions: Scores, layout: Layout, frames: Frames, blank: int) -> None:
+    """Take the frames from words that have no sound of theirs, and no other between the words beside them."""
+    first, last = frames
+    is_there = (first >= 0) & layout.is_letter
+    token, frame = _each_frame(np.where(is_there, first, 0), np.where(is_there, last, 0))
+    lacking = np.minimum(emissions[frame].max(axis=1) - emissions[frame, layout.tokens[token]], WORST)
+    mean = np.bincount(token, lacking, minlength=len(first)) / np.maximum(last - first, 1)
+    total = np.append(0, np.cumsum(mean))
+    size = layout.ends - layout.starts
+    poor = np.flatnonzero(total[layout.ends] - total[layout.starts] > UNSAID * size)
+    if not len(poor):
+        return
+    before = np.append(0, np.maximum.accumulate(np.where(is_there, last, 0)))[layout.starts[poor]]
+    later = np.where(is_there, first, len(emissions))[::-1]
+    behind = np.append(np.minimum.accumulate(later)[::-1], len(emissions))[layout.ends[poor]]
+    letters = _recognised(emissions, layout, blank)
+    is_silent = np.searchsorted(letters, before) == np.searchsorted(letters, behind)
+    for word in poor[is_silent]:
+        tokens = slice(layout.starts[word], layout.ends[word])
+        first[tokens] = last[tokens] = -1
 
 
 def _left_out(layout: Layout, tokens: slice, first: Ids) -> list[slice]:
@@ -122,8 +169,13 @@ def _left_out(layout: Layout, tokens: slice, first: Ids) -> list[slice]:
 def probabilities(emissions: Scores, tokens: Ids, frames: Frames) -> npt.NDArray[np.float64]:
     """The mean probability of each token in its frames, `[tokens]`; 0 where it has none."""
     first, last = frames
+    token, frame = _each_frame(first, last)
+    values = np.exp(emissions[frame, tokens[token]], dtype=np.float64)
+    return np.bincount(token, values, minlength=len(tokens)) / np.maximum(last - first, 1)
+
+
+def _each_frame(first: Ids, last: Ids) -> tuple[Ids, Ids]:
+    """For every frame of every token, the token and the frame."""
     count = np.maximum(last - first, 0)
-    token = np.repeat(np.arange(len(tokens)), count)
-    offset = np.arange(len(token)) - np.repeat(np.cumsum(count) - count, count)
-    values = np.exp(emissions[np.repeat(first, count) + offset, np.repeat(tokens, count)], dtype=np.float64)
-    return np.bincount(token, values, minlength=len(tokens)) / np.maximum(count, 1)
+    token = np.repeat(np.arange(len(first)), count)
+    return token, np.repeat(first, count) + np.arange(len(token)) - np.repeat(np.cumsum(count) - count, count)

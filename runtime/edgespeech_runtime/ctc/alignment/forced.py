@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from ...bundle.manifest import Vocabulary
 from ...errors import ArgumentError
-from .fitting import Frames, can_be_loose, fits, loosely, probabilities, token_frames
+from .fitting import Frames, can_be_loose, fits, leave_out_unsaid, loosely, probabilities, token_frames
 from .layout import Layout, lay_out
 from .spelling import Spelled, spell_out
-from .splitting import needed, split
+from .splitting import Part, needed, split
 from .trellis import Ids, Piece, Scores
 from .viterbi import best_paths, emitted
 
@@ -103,16 +103,24 @@ def _token_frames(emissions: Scores, layout: Layout, blank: int) -> Frames:
     has_room = [frames.stop - frames.start >= needed(layout.tokens[tokens]) for frames, tokens in parts]
     pieces = [layout.piece(*part) for part, is_wide in zip(parts, has_room, strict=True) if is_wide]
     paths = iter(best_paths(emissions, pieces, blank))
+    loose: list[Part] = []
     for part, is_wide in zip(parts, has_room, strict=True):
-        frames, tokens = part
         path = next(paths) if is_wide else None
-        if path is not None and (not can_be_loose(part) or fits(emissions, layout, part, path, blank)):
-            found = token_frames(path, tokens.stop - tokens.start)
+        if path is None or (can_be_loose(part) and not fits(emissions, layout, part, path, blank)):
+            loose.append(part)
         else:
-            found = loosely(emissions, layout, part, blank)
-        for whole, here in zip((first, last), found, strict=True):
-            whole[tokens] = np.where(here < 0, NOWHERE, here + frames.start)
+            _note((first, last), part, token_frames(path, part[1].stop - part[1].start))
+    if loose:
+        for part, found in zip(loose, loosely(emissions, layout, loose, blank), strict=True):
+            _note((first, last), part, found)
+    leave_out_unsaid(emissions, layout, (first, last), blank)
     return first, last
+
+
+def _note(whole: Frames, part: Part, found: Frames) -> None:
+    """Write the frames of a part's tokens, which are counted from its beginning, where they belong."""
+    for all_tokens, here in zip(whole, found, strict=True):
+        all_tokens[part[1]] = np.where(here < 0, NOWHERE, here + part[0].start)
 
 
 def _timed(words: list[Spelled], layout: Layout, frames: Frames, emissions: Scores) -> list[Timed]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ class Layout:
     ends: Ids
     is_open: npt.NDArray[np.bool_]
 
-    @property
+    @cached_property
     def is_letter(self) -> npt.NDArray[np.bool_]:
         """Which tokens are of words, `[tokens]`; the others are delimiters."""
         change = np.zeros(len(self.tokens) + 1, np.int64)

@@ -82,22 +82,41 @@ def _small(emissions: Scores, pieces: Sequence[Piece], blank: int) -> list[Ids]:
             trellis.step(frame, int(active[frame]), here)
         if ended := list(range(active[frame + 1], active[frame])):
             states[ended] = _ends(trellis, pieces, ended)
-    if gaps is not None:
-        return [_back_over_gaps(ways, row, piece, int(states[row])) for row, piece in enumerate(pieces)]
-    return _back(ways, frames, states)
+    return _back(ways, frames, states, None if gaps is None else _gap_numbers(pieces, width))
 
 
-def _back(ways: Ways, frames: Ids, states: Ids) -> list[Ids]:
-    """Follow the ways back from the last states: one path for each piece."""
+def _gap_numbers(pieces: Sequence[Piece], width: int) -> Ids:
+    """The number of the gap that each blank is, `[pieces, blanks]`; -1 for one that is none."""
+    numbers = np.full((len(pieces), width), -1)
+    for row, piece in enumerate(pieces):
+        if piece.gaps is not None:
+            numbers[row, piece.gaps] = np.arange(len(piece.gaps))
+    return numbers
+
+
+def _back(ways: Ways, frames: Ids, states: Ids, gaps: Ids | None = None) -> list[Ids]:
+    """Follow the ways back from the last states: one path for each piece. `gaps` are those of `_gap_numbers`."""
     longest, rows = int(frames[0]), np.arange(len(frames))
     paths = np.zeros((longest, len(frames)), np.int64)
     states = states.copy()
     for frame in range(longest - 1, -1, -1):
         here = rows[: np.searchsorted(-frames, -frame, side="left")]
+        if ways.gap is not None and gaps is not None:
+            states[here] = _before_gaps(ways.gap[frame], gaps, here, states[here])
         paths[frame, here] = states[here]
         if frame:
             states[here] -= _steps(ways, frame, here, states[here])
     return [paths[:count, row] for row, count in enumerate(frames)]
+
+
+def _before_gaps(gained: Flags, gaps: Ids, rows: Ids, states: Ids) -> Ids:
+    """The states themselves, or where words were left out to reach one, the gap before these words."""
+    number = np.where(states & 1, -1, gaps[rows, states >> 1])
+    for at in np.flatnonzero((number >= 0) & gained[rows, number]):
+        row = rows[at]
+        source = np.flatnonzero(~gained[row, : number[at]])[-1]
+        states[at] = 2 * np.flatnonzero(gaps[row] == source)[0]
+    return states
 
 
 def _steps(ways: Ways, frame: int, rows: Ids, states: Ids) -> Ids:
@@ -108,22 +127,6 @@ def _steps(ways: Ways, frame: int, rows: Ids, states: Ids) -> Ids:
         return np.zeros_like(states)
     from_blank = np.where(ways.by_two[frame, rows, column], 2, ways.by_one[frame, rows, column])
     return np.where(states & 1, from_blank, ways.blank[frame, rows, token])
-
-
-def _back_over_gaps(ways: Ways, row: int, piece: Piece, state: int) -> Ids:
-    """The same for a piece from which words may be left out."""
-    path, rows = np.zeros(piece.frames, np.int64), np.array([row])
-    gaps = np.zeros(1, np.int64) if piece.gaps is None else piece.gaps
-    for frame in range(piece.frames - 1, -1, -1):
-        if ways.gap is not None and not state & 1:
-            at = int(np.searchsorted(gaps, state >> 1))
-            if at < len(gaps) and gaps[at] == state >> 1 and ways.gap[frame, row, at]:
-                at = int(np.flatnonzero(~ways.gap[frame, row, :at])[-1])
-                state = 2 * int(gaps[at])
-        path[frame] = state
-        if frame:
-            state -= int(_steps(ways, frame, rows, np.array([state]))[0])
-    return path
 
 
 def _large(emissions: Scores, piece: Piece, blank: int) -> Ids:
