@@ -5,6 +5,7 @@ The other heads take their mean over the real frames: of a padded batch that is 
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -20,6 +21,8 @@ BIAS = -4.0
 STATIC = Static(buckets=(4 * FRAME, 10 * FRAME), masks=(1,), hidden=-1e4)
 FRAMES = Frames((FRAME,), (FRAME,), (0,))
 TASKS = ("audio-classification", "audio-frame-classification", "audio-xvector")
+FEATURES = "feature-extraction"  # likewise by frame; what it says of its features is the tests' business
+BY_FRAME = ("audio-frame-classification", FEATURES)
 FACTS = {
     "audio-classification": {"labels": LABELS},
     "audio-frame-classification": {"labels": LABELS},
@@ -47,7 +50,7 @@ def head_graph(task: str, told: str = "", samples: int | None = None) -> onnx.Mo
     output, frames = HEADS[task], "frames" if samples is None else str(samples // FRAME)  # type: ignore[index]
     sizes = {"batch": "batch" if samples is None else "1", "frames": frames}
     axes = ", ".join(sizes.get(axis, str(len(LABELS))) for axis in output.axes)
-    if task == "audio-frame-classification":
+    if task in BY_FRAME:
         head = f"{output.name} = Identity(by_frame)"
         head += "\nunused = Identity(input_lengths)" if told == "lengths" else ""
     elif told:
@@ -90,17 +93,17 @@ def scores(values: np.ndarray, task: str = "audio-frame-classification") -> np.n
     """What the graph of a task gives for normalised samples, float64 [frames, labels] or [labels]."""
     heard = values[: len(values) // FRAME * FRAME].astype(np.float64).reshape(-1, FRAME)
     found = heard @ tones()[[NAMES[label] for label in LABELS]].T * (2 * GAIN / FRAME) + BIAS
-    return found if task == "audio-frame-classification" else found.mean(axis=0)
+    return found if task in BY_FRAME else found.mean(axis=0)
 
 
-def build_head(engine: str, task: str, folder: Path) -> Path:
+def build_head(engine: str, task: str, folder: Path, **facts: Any) -> Path:
     """Write the whole bundle of a task for an engine into an empty folder."""
     output = HEADS[task]  # type: ignore[index]
     graphs = WRITERS[engine](folder, lambda is_batch: head_graph(task, "lengths" if is_batch else ""), output)
-    return finish(engine, folder, graphs, _golden(task), task=task, **FACTS[task])
+    return finish(engine, folder, graphs, _golden(task), task=task, **{**FACTS.get(task, {}), **facts})
 
 
-def build_static_head(task: str, folder: Path) -> Path:
+def build_static_head(task: str, folder: Path, **facts: Any) -> Path:
     """The same with graphs of fixed shapes, for ONNX Runtime."""
     graphs = {}
     for (name, (inputs, outputs)), samples in zip(
@@ -110,7 +113,8 @@ def build_static_head(task: str, folder: Path) -> Path:
     ):
         onnx.save_model(head_graph(task, "mask", samples), folder / f"{name}.onnx")
         graphs[name] = Graph(f"{name}.onnx", None, inputs, outputs)
-    return finish("onnx", folder, graphs, _golden(task), task=task, static=STATIC, **FACTS[task])
+    known = {**FACTS.get(task, {}), **facts}
+    return finish("onnx", folder, graphs, _golden(task), task=task, static=STATIC, **known)
 
 
 def _golden(task: str) -> dict[str, np.ndarray]:

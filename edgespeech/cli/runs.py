@@ -51,7 +51,7 @@ def run_export(
 
 
 def run_int8(checkpoint: str, bundle: Path, quiet: bool, given: Given, **options: Any) -> "Quantized":
-    """Export a checkpoint in INT8, and write the page; `options` are engine, target_lang and force."""
+    """Export a checkpoint in INT8, and write the page; `options` are engine, layers, target_lang and force."""
 
     def export(data: "SpeechSet | None", **others: Any) -> "Quantized":
         from edgespeech_calib import quantization

@@ -17,7 +17,7 @@ from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
 from edgespeech_export.proof.proof import Reference, difference
 from edgespeech_export.provenance import operators, provenance, speed
-from edgespeech_export.sources.reading import read
+from edgespeech_export.sources.reading import Layers, read
 from edgespeech_export.sources.source import Source
 from edgespeech_export.sources.static import StaticShapes, with_static_shapes
 from edgespeech_export.writers.weight_store import round_weights
@@ -39,6 +39,8 @@ class ExportOptions:
         target_lang: language of the adapter, for checkpoints with several.
         force: replace the bundle if it is there.
         static: fix the shapes of all graphs, as NPUs want them; None leaves them free.
+        layers: hidden states of the encoder to export in place of its head: "last", "all" or their numbers, 0 for what
+            goes into the first layer; None for the head, and for the last hidden state where there is no head.
     """
 
     engine: EngineName = "onnx"
@@ -46,11 +48,14 @@ class ExportOptions:
     target_lang: str | None = None
     force: bool = False
     static: StaticShapes | None = None
+    layers: Layers | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(FloatPrecision))):
             if getattr(self, name) not in choices:
                 raise ExportError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if not (self.layers in (None, "last", "all") or isinstance(self.layers, tuple)):
+            raise ExportError(f"layers must be 'last', 'all' or a tuple of numbers, got {self.layers!r}")
 
 
 def export(
@@ -81,7 +86,7 @@ def export(
     check_target(target, options.force, keep=folder)
     open_engine(options.engine, "cpu", None)  # the proof will need it; better to hear now that it is not installed
     progress("reading the checkpoint")
-    source = read(folder, options.target_lang)
+    source = read(folder, options.target_lang, options.layers)
     if options.static is not None:
         source = with_static_shapes(source, options.static)
     check_space(target, _needed(source, options))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .results.textgrid import to_textgrid
     from .results.transcript import AlignedCharacter, AlignedWord, Alternative, Character, Transcript, Word
     from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
+    from .tasks.features import FeatureModel
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "EdgeSpeechRuntimeError",
     "EmbeddingModel",
     "EncoderDecoderModel",
+    "FeatureModel",
     "FrameClassificationModel",
     "FrameLabels",
     "Label",
@@ -64,6 +66,7 @@ _HOMES = {  # the module of each name
     "results.textgrid": "to_textgrid",
     "results.transcript": "AlignedCharacter AlignedWord Alternative Character Transcript Word",
     "tasks": "ClassificationModel CtcModel EmbeddingModel EncoderDecoderModel FrameClassificationModel",
+    "tasks.features": "FeatureModel",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -11,7 +11,14 @@ Kind = Literal["cpu", "gpu", "npu"]  # of a device
 FloatPrecision = Literal["float32", "float16"]  # how weights are stored; all of it computes in float32
 Precision = Literal["float32", "float16", "int8"]
 # The heads bear the names that the field gives to their tasks.
-Task = Literal["ctc", "audio-classification", "audio-frame-classification", "audio-xvector", "encoder-decoder"]
+Task = Literal[
+    "ctc",
+    "audio-classification",
+    "audio-frame-classification",
+    "audio-xvector",
+    "feature-extraction",
+    "encoder-decoder",
+]
 Timestamps = Literal["word", "char"]
 
 MANIFEST_FILE = "edgespeech.json"  # of a bundle

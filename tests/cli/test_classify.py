@@ -207,8 +207,8 @@ def test_the_wrong_command(refused, pristine, sounds):
     assert refused("classify", pristine / "ctc", sounds[0]) == said
     for command, verb in (("transcribe", "transcribes"), ("classify", "classifies")):
         place = pristine / EMBEDDING
-        way = "edgespeech_runtime.load(BUNDLE).embed(AUDIO) in Python"
-        assert refused(command, place, sounds[0]) == f"{place} is a model that embeds, which {verb} nothing: use {way}"
+        said = f"{place} is a model that embeds, which {verb} nothing: use edgespeech features"
+        assert refused(command, place, sounds[0]) == said
 
 
 @pytest.mark.parametrize(
@@ -233,7 +233,9 @@ def test_inspect_a_bundle(run, pristine, task, row, field, value):
         ("hubert", "ForSequenceClassification", "HubertForSequenceClassification"),
         ("wav2vec2", "ForAudioFrameClassification", "Wav2Vec2ForAudioFrameClassification"),
         ("wav2vec2", "ForXVector", "Wav2Vec2ForXVector"),
-        ("wav2vec2", "ForPreTraining", None),
+        ("wav2vec2", "ForPreTraining", "Wav2Vec2Model"),
+        ("wavlm", "Model", "WavLMModel"),
+        ("wavlm", "ForXVector", "WavLMForXVector"),
     ],
 )
 def test_inspect_a_checkpoint(run, tmp_path, family, head, exports_as):

@@ -66,7 +66,11 @@ def test_a_format_that_is_none(manifest_data, found):
 @pytest.mark.parametrize(
     ("field", "value", "known"),
     [
-        ("task", "telepathy", "ctc, audio-classification, audio-frame-classification, audio-xvector, encoder-decoder"),
+        (
+            "task",
+            "telepathy",
+            "ctc, audio-classification, audio-frame-classification, audio-xvector, feature-extraction, encoder-decoder",
+        ),
         ("engine", "abacus", "onnx, openvino, numpy"),
         ("precision", "int3", "float32, float16, int8"),
     ],

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
-from edgespeech_export.sources.reading import task_of
+from edgespeech_export.sources.reading import Layers, task_of
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import Audio
 from edgespeech_runtime.choices import EngineName, Task
@@ -52,6 +52,7 @@ def export_int8(
     *,
     engine: EngineName = "onnx",
     target_lang: str | None = None,
+    layers: Layers | None = None,
     force: bool = False,
     evaluation_data: SpeechSet | None = None,
     progress: Progress = silent,
@@ -66,6 +67,7 @@ def export_int8(
         options: how to quantize, and what it may cost.
         engine: which engine's files to write.
         target_lang: language of the adapter, for checkpoints with several.
+        layers: hidden states to export in place of a head, see `ExportOptions`.
         force: replace the bundle if it is there.
         evaluation_data: speech with transcripts, on which the increase of the word error rate is measured; for
             classifiers recordings with labels, for the drop of accuracy.
@@ -80,11 +82,11 @@ def export_int8(
     place = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
     check_target(place, force, keep=folder)
-    evaluated = _checked(data, evaluation_data, options, engine, task_of(folder))
+    evaluated = _checked(data, evaluation_data, options, engine, task_of(folder, layers))
     clock = StepClock(progress)
     with written_whole(place, force) as partial, _scratch(place) as scratch:
         with clock.step("exporting in float"):
-            float_options = ExportOptions(engine=engine, target_lang=target_lang)
+            float_options = ExportOptions(engine=engine, target_lang=target_lang, layers=layers)
             export(folder, scratch / "float", float_options, progress=lambda step: clock.note(f"float32: {step}"))
         return _quantize(open_bundle(scratch / "float"), partial, scratch, data, evaluated, options, clock)
 

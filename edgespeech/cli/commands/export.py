@@ -12,6 +12,7 @@ from edgespeech.cli.options import static
 from edgespeech.cli.options.export_rules import RULES, is_int8, is_static
 from edgespeech.cli.options.grouping import GroupedCommand, check
 from edgespeech.cli.options.int8 import check_report, export_options
+from edgespeech.cli.options.layers import layers_option
 from edgespeech.cli.runs import run_export, run_int8, run_npu
 
 
@@ -29,6 +30,7 @@ from edgespeech.cli.runs import run_export, run_int8, run_npu
     help="How weights are stored.",
 )
 @click.option("--target-lang", metavar="LANG", help="Language, for CTC checkpoints with several (MMS).")
+@layers_option
 @click.option("--force", is_flag=True, help="Replace BUNDLE if the export succeeds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -41,19 +43,23 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     CHECKPOINT is a folder in the Hugging Face layout, a hub id where huggingface_hub is installed, or a .pt file of
     fairseq with its dict.ltr.txt beside it. BUNDLE is written whole, or not at all. A SET of recordings is what
     `edgespeech evaluate` takes too.
+
+    An encoder without a head becomes a feature extractor, which gives its last hidden state or those of --layers.
     """
     check(ctx, RULES, options)
     check_report(options)
     shapes = _shapes(options) if is_static(options) else None
     common = {name: options[name] for name in ("target_lang", "force")}
     if not is_int8(options):
-        chosen = {name: options[name] for name in ("engine", "precision")}
+        chosen = {name: options[name] for name in ("engine", "precision", "layers")}
         show(bundle, run_export(checkpoint, bundle, quiet, shapes, **chosen, **common), as_json=as_json)
     elif shapes is not None:
         manifest = run_npu(checkpoint, bundle, quiet, shapes, options, **common)
         show(bundle, manifest, npu_rows(manifest.report), as_json=as_json)
     else:
-        found = run_int8(checkpoint, bundle, quiet, options, engine=options["engine"], **common)
+        found = run_int8(
+            checkpoint, bundle, quiet, options, engine=options["engine"], layers=options["layers"], **common
+        )
         show(bundle, found.manifest, measured_rows(found), found.measured(), as_json=as_json)
 
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from edgespeech_runtime import Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
     from edgespeech_runtime.tasks import AnyModel
 
-    Result: TypeAlias = Transcript | Classification | FrameLabels | EdgeSpeechRuntimeError
-    Method: TypeAlias = Callable[..., Any]
     Waveform: TypeAlias = npt.NDArray[np.float32]
+    Result: TypeAlias = Transcript | Classification | FrameLabels | Waveform | EdgeSpeechRuntimeError
+    Method: TypeAlias = Callable[..., Any]
 
 READ_AHEAD = 2  # batches of files that are read at a time, so that those of like lengths run together
 READ_SECONDS = 600.0  # of sound that is read at a time

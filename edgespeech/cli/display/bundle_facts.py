@@ -7,7 +7,7 @@ from typing import Any
 
 from edgespeech_runtime.bundle.contracts import Decoder, Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
-from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Graph, Manifest, Vocabulary
+from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Features, Graph, Manifest, Vocabulary
 from edgespeech_runtime.choices import ENGINES
 from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.text import Detokenizer
@@ -80,6 +80,8 @@ class BundleFacts:
         vocabulary = [] if manifest.vocabulary is None else _vocabulary_rows(manifest.vocabulary)
         decoder = [] if manifest.decoder is None else _decoder_rows(manifest.decoder, self.languages)
         dimensions = [] if manifest.dimensions is None else [("embedding", number(manifest.dimensions, "dimension"))]
+        if manifest.features is not None:
+            dimensions = _feature_rows(manifest.features)
         return [
             ("task", manifest.task),
             ("engine", ENGINES[manifest.engine].title),
@@ -118,6 +120,11 @@ def read_bundle(folder: Path) -> BundleFacts:
         except BundleError as error:
             problem = error
     return BundleFacts(folder, manifest, problem, languages)
+
+
+def _feature_rows(features: Features) -> list[tuple[str, str]]:
+    layers = "the last hidden state" if features.layers is None else ", ".join(map(str, features.layers))
+    return [("features", f"{number(features.dimensions, 'dimension')} a frame"), ("layers", layers)]
 
 
 def _vocabulary_rows(vocabulary: Vocabulary) -> list[tuple[str, str]]:

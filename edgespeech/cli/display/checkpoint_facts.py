@@ -19,6 +19,7 @@ from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
 from edgespeech.models.auto import CLASSIFIER_CLASSES, CTC_CLASSES, FRAME_CLASSIFIER_CLASSES, XVECTOR_CLASSES
 from edgespeech.models.encoder_decoder.configuration import AS_DECODER, SpeechEncoderDecoderConfig
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
+from edgespeech.models.encoders.table import ENCODER_CLASSES
 from edgespeech.processing import AutoTokenizer
 
 # Fields that say how large a model is, by the names of all families.
@@ -35,6 +36,7 @@ HEADS: dict[str, Mapping[str, Any]] = {
     "AudioFrameClassification": FRAME_CLASSIFIER_CLASSES,
     "XVector": XVECTOR_CLASSES,
 }
+BARE = ("", "PreTraining")  # behind the name of an encoder whose hidden states are exported
 Weights: TypeAlias = dict[str, tuple[int, str]]  # number of values and type, by name
 
 
@@ -155,7 +157,8 @@ def _encoder(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[st
     family = CTC_CLASSES[model_type]  # any of a family's classes has its configuration and its prefix
     config: Any = family.config_class.from_dict(data)
     name = str((data.get("architectures") or [family.__name__])[0])
-    kind = HEADS.get(name.partition("For")[2], {}).get(model_type)
+    head = name.partition("For")[2]
+    kind = (ENCODER_CLASSES if head in BARE else HEADS.get(head, {})).get(model_type)
     vocabulary = _vocabulary(folder)
     nested = bool(vocabulary) and all(isinstance(value, dict) for value in vocabulary.values())
     has_labels = kind is not None and kind in (*CLASSIFIER_CLASSES.values(), *FRAME_CLASSIFIER_CLASSES.values())

@@ -36,7 +36,7 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     if isinstance(same := parity.get("same_labels"), bool):
         rows.append(("labels", "the same" if same else "not the same"))
     if found := _numbers(parity, "least_cosine"):
-        rows.append(("cosine", f"at least {found[0]:.6f} between embeddings"))
+        rows.append(("cosine", f"at least {found[0]:.6f} with the checkpoint's"))
     if frames := _counts(parity, "frames"):
         compared = f"{number(len(frames), 'input')} of {_span(frames)} frames"
         rows.append(("compared on", f"{compared}, {_span(tokens)} tokens" if tokens else compared))

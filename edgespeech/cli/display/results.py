@@ -3,7 +3,7 @@
 import contextlib
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -14,8 +14,15 @@ from edgespeech.cli.errors import complain
 if TYPE_CHECKING:
     from edgespeech.cli.commands.recognition import Result
 
-Form = Literal["text", "json", "srt", "vtt", "textgrid"]
-SUFFIXES: dict[Form, str] = {"text": ".txt", "json": ".json", "srt": ".srt", "vtt": ".vtt", "textgrid": ".TextGrid"}
+Form = Literal["text", "json", "npy", "srt", "vtt", "textgrid"]
+SUFFIXES: dict[Form, str] = {
+    "text": ".txt",
+    "json": ".json",
+    "npy": ".npy",
+    "srt": ".srt",
+    "vtt": ".vtt",
+    "textgrid": ".TextGrid",
+}
 SUBTITLES: tuple[Form, ...] = ("srt", "vtt")
 
 
@@ -63,12 +70,22 @@ class Sink:
 
 def write_file(target: Path, content: str) -> None:
     """Write a file whole or not at all; folders above it are made. Raises OSError."""
+    # Names of files need not be text: what stands for their bytes is written as JSON would.
+    with written_whole(target) as partial:
+        partial.write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+@contextlib.contextmanager
+def written_whole(target: Path) -> Iterator[Path]:
+    """Give a file to write in place of `target`, which it becomes at the end; folders above it are made.
+
+    Raises OSError.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     handle, partial = tempfile.mkstemp(prefix=".edgespeech-", dir=target.parent)  # short, as names may be long
     try:
         os.close(handle)
-        # Names of files need not be text: what stands for their bytes is written as JSON would.
-        Path(partial).write_text(content, encoding="utf-8", errors="backslashreplace", newline="\n")
+        yield Path(partial)
         Path(partial).chmod(0o644)
         Path(partial).replace(target)
     except BaseException:

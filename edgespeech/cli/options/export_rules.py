@@ -91,4 +91,9 @@ RULES = (
         lambda given: is_int8(given) and is_npu(given),
         "{flag} does not go with --target npu: all of an NPU's graph is INT8; leave it out",
     ),
+    Rule(
+        ("layers",),
+        lambda given: is_int8(given) and is_npu(given),
+        "{flag} does not go with --target npu in INT8; leave it out, or --precision int8",
+    ),
 )

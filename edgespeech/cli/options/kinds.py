@@ -83,7 +83,10 @@ KINDS = {
         command="classify",
         method="frames",
     ),
-    "audio-xvector": Kind("a model that embeds", "edgespeech_runtime.load(BUNDLE).embed(AUDIO) in Python"),
+    "audio-xvector": Kind(
+        "a model that embeds", "edgespeech features", ("layer",), "it gives one vector of an utterance"
+    ),
+    "feature-extraction": Kind("a feature extractor", "edgespeech features"),
 }
 
 
@@ -132,6 +135,18 @@ def classifier(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "
     return method
 
 
+def extractor(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
+    """Return the method that gives features, or the embedding of an utterance. Raises CommandError as `classifier`."""
+    from edgespeech_runtime import EmbeddingModel, FeatureModel
+
+    _require_options(model, bundle, options)
+    if isinstance(model, FeatureModel):
+        return partial(model.features, layer=options["layer"])
+    if isinstance(model, EmbeddingModel):
+        return model.embed
+    raise _misplaced(model, bundle, "gives answers, no features")
+
+
 def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:
     kind = KINDS[model.manifest.task]
     return CommandError(f"{bundle} is {kind.name}, which {reason}: use {kind.use}")
@@ -141,6 +156,7 @@ def _require_options(model: "AnyModel", bundle: Path, options: Mapping[str, Any]
     kind = KINDS[model.manifest.task]
     for names, reason in ((kind.lacks, kind.reason), (kind.refuses, kind.objection)):
         for name in names:
-            if options.get(name) not in (None, False, ()):
+            given = options.get(name)
+            if given is not None and given is not False and given != ():  # a number may be 0
                 flag = "--" + name.replace("_", "-")
                 raise CommandError(f"{flag} is not for {bundle}, which is {kind.name}: {reason}; leave it out")

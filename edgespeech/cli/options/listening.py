@@ -20,12 +20,13 @@ from edgespeech.cli.options.recordings import Recording, find, is_folder, target
 if TYPE_CHECKING:
     from edgespeech_runtime.tasks import AnyModel
 
+    from edgespeech.cli.commands.features import ArraySink
     from edgespeech.cli.commands.recognition import Method
     from edgespeech.cli.display.live import LiveText
     from edgespeech.cli.display.results import Sink
 
 SOME_FAILED, ALL_FAILED = 1, 2
-DOING = {"transcribe": "transcribing", "classify": "classifying"}
+DOING = {"transcribe": "transcribing", "classify": "classifying", "features": "computing features"}
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 # What the help of each says at its end.
@@ -124,7 +125,7 @@ def listen(
     bundle: Path,
     work: Work,
     options: Mapping[str, Any],
-    prepared: "Callable[[AnyModel], tuple[Method, Sink | LiveText]]",
+    prepared: "Callable[[AnyModel], tuple[Method, Sink | ArraySink | LiveText]]",
     on_text: Callable[[Path, str], None] | None = None,
 ) -> None:
     """Hear all recordings, put each result where it goes as soon as it is there, and end with the exit code.

@@ -81,7 +81,7 @@ def targets(
         target = place.with_name(f"{place.stem}{suffix}")
         if target in taken:
             raise CommandError(
-                f"{taken[target]} and {recording.path} would both be written to {target}; transcribe them one by one"
+                f"{taken[target]} and {recording.path} would both be written to {target}; run them one by one"
             )
         taken[target] = recording.path
         is_there = _is_there(target)

@@ -106,7 +106,8 @@ def _same_signs(pairs: Pairs) -> bool:
 
 
 def _least_cosine(pairs: Pairs) -> float:
-    return min(float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))) for a, b in pairs)
+    rows = [row for a, b in pairs for row in zip(np.atleast_2d(a), np.atleast_2d(b), strict=True)]  # features by frame
+    return min(float(a @ b / (np.linalg.norm(a) * np.linalg.norm(b))) for a, b in rows)
 
 
 # What the report says of the answers that follow from the outputs, and how that is found.
@@ -115,4 +116,5 @@ ANSWERS: dict[Task, tuple[str, Callable[[Pairs], object]]] = {
     "audio-classification": ("same_labels", _same_largest),
     "audio-frame-classification": ("same_labels", _same_signs),
     "audio-xvector": ("least_cosine", _least_cosine),
+    "feature-extraction": ("least_cosine", _least_cosine),
 }

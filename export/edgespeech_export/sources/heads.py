@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES
+from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES, Features
 from edgespeech_runtime.choices import EngineName, Task
 
+from edgespeech.checkpoint import read_json
 from edgespeech.configuration import CONFIG
 from edgespeech.errors import CheckpointError
 from edgespeech.models.auto import (
@@ -18,6 +19,8 @@ from edgespeech.models.auto import (
     AutoModelForAudioFrameClassification,
     AutoModelForAudioXVector,
 )
+from edgespeech.models.encoders.table import encoder_class
+from edgespeech.models.heads.features import SpeechFeatures
 from edgespeech.models.heads.head import StatesHead
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.graphs.heads import head_graphs
@@ -82,6 +85,23 @@ def read_xvector(folder: Path) -> HeadSource:
     model = AutoModelForAudioXVector.from_pretrained(folder).requires_grad_(False)
     size = model.config.xvector_output_dim
     return _source("audio-xvector", folder, model, {"dimensions": size}, size)
+
+
+def read_features(folder: Path, layers: tuple[int, ...] | str) -> HeadSource:
+    """Load the encoder of a checkpoint, whatever its head, for its hidden states: "last", "all" or chosen `layers`.
+
+    Raises:
+        CheckpointError: a file is missing, damaged or of an unknown family.
+        ConfigError: a layer that the encoder does not have.
+    """
+    chosen = layers if isinstance(layers, tuple) else None
+    if layers == "all":
+        kind = encoder_class(read_json(folder / CONFIG).get("model_type"))
+        chosen = tuple(range(kind.config_class.from_pretrained(folder).num_hidden_layers + 1))  # type: ignore[attr-defined]
+    model = SpeechFeatures.read(folder, chosen).requires_grad_(False)
+    audio, frames = hearing(folder, model.base_model)
+    known = {"features": Features(model.dimensions, model.layers)}
+    return HeadSource("feature-extraction", folder, model, model.base_model, audio, frames, known, model.size)
 
 
 def _source(task: Task, folder: Path, model: StatesHead, known: Mapping[str, Any], size: int) -> HeadSource:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgespeech_runtime.choices import Task
 
@@ -29,14 +29,20 @@ TASKS: dict[str, Task] = {
     "XVector": "audio-xvector",
 }
 CTC = ("CTC", "MaskedLM")  # the second is what the class for CTC was called at first
+BARE = ("", "PreTraining")  # an encoder, alone or with what its pre-training needed: exported for its hidden states
+Layers = Literal["last", "all"] | tuple[int, ...]  # hidden states: see `SpeechFeatures`
 
 
-def read(checkpoint: Path, target_lang: str | None) -> Source:
+def read(checkpoint: Path, target_lang: str | None, layers: Layers | None = None) -> Source:
     """Load a checkpoint as what its `model_type` and `architectures` say it is; without the latter it is a CTC model.
 
+    With `layers` its encoder is taken, for hidden states as features, whatever stands on it. An encoder alone is taken
+    so in any case: None are then those of its last layer.
+
     Raises:
-        CheckpointError: a file is missing, damaged or of an unknown family, or the model has no head to export.
-        ExportError: a `target_lang` for a checkpoint without adapters of languages.
+        CheckpointError: a file is missing, damaged or of an unknown family, or the head is none that can be exported.
+        ConfigError: a layer that the encoder does not have.
+        ExportError: a `target_lang` for a checkpoint without adapters of languages; layers of an encoder-decoder.
     """
     folder = resolve(checkpoint)
     config = _known(folder / CONFIG)
@@ -45,22 +51,28 @@ def read(checkpoint: Path, target_lang: str | None) -> Source:
             raise ExportError(
                 "target_lang picks a CTC adapter; an encoder-decoder takes its language when it transcribes"
             )
+        if layers is not None:
+            raise ExportError("layers are those of an encoder, alone or below a head; an encoder-decoder gives none")
         return encoder_decoder_source.read(folder)
-    head = _head(folder / CONFIG, config.get("architectures"))
+    head = _head(folder / CONFIG, config.get("architectures")) if layers is None else ""
     if head in CTC:
         return ctc_source.read(folder, target_lang)
     if target_lang is not None:
-        raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is a model for {head}, leave it out")
+        made = "model for features" if head in BARE else f"model for {head}"
+        raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is exported as a {made}, leave it out")
+    if head in BARE:
+        return head_source.read_features(folder, layers or "last")
     return HEADS[head](folder)
 
 
-def task_of(checkpoint: Path) -> Task:
-    """Return what a checkpoint is for by its config.json alone. Raises CheckpointError as `read` does."""
+def task_of(checkpoint: Path, layers: Layers | None = None) -> Task:
+    """Return what a checkpoint is exported for by its config.json alone. Raises CheckpointError as `read` does."""
     folder = resolve(checkpoint)
     config = _known(folder / CONFIG)
     if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
         return "encoder-decoder"
-    return TASKS.get(_head(folder / CONFIG, config.get("architectures")), "ctc")
+    head = _head(folder / CONFIG, config.get("architectures")) if layers is None else ""
+    return "feature-extraction" if head in BARE else TASKS.get(head, "ctc")
 
 
 def _known(path: Path) -> dict[str, Any]:
@@ -76,17 +88,15 @@ def _known(path: Path) -> dict[str, Any]:
 
 
 def _head(path: Path, architectures: Any) -> str:
-    """What stands behind "For" in the name of the class that wrote a checkpoint."""
+    """What stands behind "For" in the name of the class that wrote a checkpoint; nothing for an encoder alone."""
     if architectures in (None, []):
         return CTC[0]
     if not isinstance(architectures, list) or not all(isinstance(name, str) for name in architectures):
         raise CheckpointError(f"{path}: architectures must be a list of names of classes, got {architectures!r}")
     _, _, head = architectures[0].partition("For")
-    if head in (*CTC, *HEADS):
+    if head in (*CTC, *HEADS, *BARE):
         return head
     known = ", ".join(f"For{name}" for name in (CTC[0], *HEADS))
-    if head in ("", "PreTraining"):
-        raise UnknownModelError(
-            f"{path} is of a {architectures[0]}, which has no head to export; fine-tune it, as one of {known}"
-        )
-    raise UnknownModelError(f"{path} is of a {architectures[0]}; heads that can be exported are {known}")
+    raise UnknownModelError(
+        f"{path} is of a {architectures[0]}; heads that can be exported are {known}; with layers any will do"
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from edgespeech_runtime.engines.numpy_weights import INTEGERS, SCALE
 
 from edgespeech_export.writers.numpy import Archive, Values
+from edgespeech_export.writers.weight_names import TRANSPOSED
 
 # By operator: which input is its weight, and the axis that has a scale for each index: output channels, or entries.
 WEIGHTS = {"Conv": (1, 0), "Gather": (0, 0), "Gemm": (1, 1), "MatMul": (1, 1)}
@@ -68,7 +69,8 @@ def find_weights(programs: Iterable[Path]) -> dict[str, Weight]:
             if step["op"] in WEIGHTS and step["inputs"][place] in program["weights"]:
                 is_turned = step["op"] == "Gemm" and step["attributes"].get("transB", 0)
                 name = program["weights"][step["inputs"][place]]
-                found[name] = Weight(step["op"], 0 if is_turned else axis)
+                if name.removesuffix(TRANSPOSED).endswith(".weight"):  # not what was worked out of weights
+                    found[name] = Weight(step["op"], 0 if is_turned else axis)
     return found
 
 

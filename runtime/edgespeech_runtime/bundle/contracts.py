@@ -80,6 +80,7 @@ LENGTHS = Tensor("input_lengths", "int64", ("batch",))
 LOGITS = Tensor("logits", "float32", ("batch", "frames", "vocabulary"))
 CLASS_LOGITS = Tensor("logits", "float32", ("batch", "labels"))
 FRAME_LOGITS = Tensor("logits", "float32", ("batch", "frames", "labels"))
+STATES = Tensor("last_hidden_state", "float32", ("batch", "frames", "dimensions"))  # of chosen layers side by side
 EMBEDDINGS = Tensor("embeddings", "float32", ("batch", "dimensions"))
 
 # What an encoder with a head on it gives: the one output of each of its graphs.
@@ -88,6 +89,7 @@ HEADS: dict[Task, Tensor] = {
     "audio-classification": CLASS_LOGITS,
     "audio-frame-classification": FRAME_LOGITS,
     "audio-xvector": EMBEDDINGS,
+    "feature-extraction": STATES,
 }
 
 TOKENS = Tensor("tokens", "int64", ("batch", "new"))

@@ -29,6 +29,7 @@ NEEDED: dict[Task, str] = {
     "audio-classification": "labels",
     "audio-frame-classification": "labels",
     "audio-xvector": "dimensions",
+    "feature-extraction": "features",
     "encoder-decoder": "decoder",
 }
 
@@ -161,6 +162,30 @@ class WordEdges:
 
 
 @dataclass(frozen=True)
+class Features:
+    """What the hidden states are that a feature extractor gives.
+
+    `layers` are their numbers, ascending: 0 is what goes into the first layer of the transformer, N what comes out of
+    the N-th (None: the encoder's last hidden state). Each has `dimensions` numbers a frame; in the graphs' output they
+    stand side by side.
+    """
+
+    dimensions: int
+    layers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.dimensions > 0, f"features.dimensions: expected a positive number, got {self.dimensions}")
+        if self.layers is not None:
+            is_ascending = list(self.layers) == sorted(set(self.layers)) and min(self.layers, default=-1) >= 0
+            _require(is_ascending, "features.layers: expected numbers of layers, ascending and at least one")
+
+    @property
+    def size(self) -> int:
+        """Numbers of a frame in the graphs' output."""
+        return self.dimensions * (1 if self.layers is None else len(self.layers))
+
+
+@dataclass(frozen=True)
 class Golden:
     """A numpy file (.npz) with a short input and the output expected for it, and the largest difference allowed."""
 
@@ -177,9 +202,9 @@ class Manifest:
     """All of it. `files` lists every file but the manifest itself; `report` and `provenance` are free-form JSON.
 
     Each task has the one fact that it needs (`NEEDED`) and none of the others': `vocabulary`, `decoder`, `labels`, the
-    names of what a classifier tells apart in the order of their ids, or `dimensions`, the size of an embedding.
-    `problem_type` says of a classifier of utterances what its logits mean (`PROBLEM_TYPES`; None: the first). `static`
-    is there where the graphs have fixed shapes.
+    names of what a classifier tells apart in the order of their ids, `dimensions`, the size of an embedding, or
+    `features`. `problem_type` says of a classifier of utterances what its logits mean (`PROBLEM_TYPES`; None: the
+    first). `static` is there where the graphs have fixed shapes.
     """
 
     task: Task
@@ -194,6 +219,7 @@ class Manifest:
     decoder: Decoder | None = None
     labels: tuple[str, ...] | None = None
     dimensions: int | None = None
+    features: Features | None = None
     problem_type: str | None = None
     static: Static | None = None
     word_edges: WordEdges | None = None

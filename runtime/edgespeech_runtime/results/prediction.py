@@ -14,11 +14,12 @@ class Prediction:
     """An answer with its logits.
 
     Attributes:
-        answer: a text, a label, or which labels are true in each frame, bool `[frames, labels]`; None of an embedding,
-            which is no answer by itself.
-        logits: float32 `[frames, vocabulary]`, `[labels]`, `[frames, labels]` or `[dimensions]`; of an encoder-decoder
-            `[tokens, vocabulary]`, those after each of `tokens`. None where they were not asked for and cost extra.
-        output: what the manifest calls them: "logits" or "embeddings".
+        answer: a text, a label, or which labels are true in each frame, bool `[frames, labels]`; None of an embedding
+            or of features, which are no answer by themselves.
+        logits: float32 `[frames, vocabulary]`, `[labels]`, `[frames, labels]`, `[dimensions]` or `[frames, dimensions]`
+            of all layers side by side; of an encoder-decoder `[tokens, vocabulary]`, those after each of `tokens`. None
+            where they were not asked for and cost extra.
+        output: what the manifest calls them: "logits", "embeddings" or "last_hidden_state".
         decision: how the answer follows from them: the "largest" along the last axis counts, or the "sign" of each;
             "none" where they are quantities, of which none decides alone.
         tokens: int64 `[tokens]`, the tokens that an encoder-decoder was given for `logits`; None of other models.

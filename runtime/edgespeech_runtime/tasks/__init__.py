@@ -10,17 +10,21 @@ from .classification import ClassificationModel, FrameClassificationModel
 from .ctc import CtcModel
 from .embedding import EmbeddingModel
 from .encoder_decoder import EncoderDecoderModel
+from .features import FeatureModel
 from .model import Model
 
-AnyModel: TypeAlias = CtcModel | ClassificationModel | FrameClassificationModel | EmbeddingModel | EncoderDecoderModel
+AnyModel: TypeAlias = (
+    CtcModel | ClassificationModel | FrameClassificationModel | EmbeddingModel | FeatureModel | EncoderDecoderModel
+)
 
 TASKS: dict[Task, type[AnyModel]] = {
     "ctc": CtcModel,
     "audio-classification": ClassificationModel,
     "audio-frame-classification": FrameClassificationModel,
     "audio-xvector": EmbeddingModel,
+    "feature-extraction": FeatureModel,
     "encoder-decoder": EncoderDecoderModel,
 }
 
 __all__ = ["TASKS", "AnyModel", "ClassificationModel", "CtcModel", "EmbeddingModel", "EncoderDecoderModel"]
-__all__ += ["FrameClassificationModel", "Model"]
+__all__ += ["FeatureModel", "FrameClassificationModel", "Model"]

@@ -15,7 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
-from edgespeech_calib.quantization.search.layers import Kind, Stage, layer_name, stage
+from edgespeech_calib.quantization.search.layers import SUFFIX, Kind, Stage, layer_name, stage
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -127,6 +127,8 @@ class Network:
         if node.op_type not in ("MatMul", "Gemm", "Conv") or node.input[1] not in self.initializers:
             return None
         source, weight = node.input[:2]
+        if not weight.removesuffix(TRANSPOSED).endswith(SUFFIX):  # worked out of weights, as the gates of attention
+            return None
         shape = self.shape(weight)
         kind: Kind = "linear"
         settings = attributes(node)
