@@ -91,7 +91,8 @@ def evaluate(
     progress: Progress = lambda system, done, total: None,
 ) -> Evaluation:
     """Evaluate bundles and checkpoint folders on `samples` utterances of a set (None: all), and compare the first
-    with each other one.
+    with each other one. Where the options ask for a search over a CTC model's output, each system stands there with it
+    and without.
 
     Latencies are measured where utterances run alone, which is `batch_size` 1.
 
@@ -103,7 +104,7 @@ def evaluate(
     folders = [Path(system) for system in systems]
     run = _Run(data, options, samples, seed, normalisation, batch_size, progress)
     _require_one_kind(folders)
-    results = [run.system(folder) for folder in folders]
+    results = [result for folder in folders for result in run.variants(folder)]
     comparisons = tuple(compared(results[0], other, run.measure, seed) for other in results[1:])
     return Evaluation(
         data.name,
@@ -157,15 +158,23 @@ class _Run:
             raise EvaluationError("no system was evaluated; name at least one")
         return self._measure
 
-    def system(self, folder: Path) -> SystemResult:
-        """Ask one system about all utterances, and judge its answers."""
-        self.progress(str(folder), 0, len(self.data))
-        with Worker(folder, self.options) as worker:
+    def variants(self, folder: Path) -> list[SystemResult]:
+        """A system, or, with a search, that system twice: with it and without."""
+        if not self.options.search:
+            return [self.system(folder, self.options)]
+        searched = self.system(folder, self.options, f"{folder}, {self.options.search_name}")
+        return [searched, self.system(folder, self.options.greedy)]
+
+    def system(self, folder: Path, options: Options, name: str | None = None) -> SystemResult:
+        """Ask one system about all utterances, and judge its answers; it is called `name`, or else by its folder."""
+        name = str(folder) if name is None else name
+        self.progress(name, 0, len(self.data))
+        with Worker(folder, options) as worker:
             facts = worker.facts
             data = self._agree(folder, facts)
             data = self.measure.fitting(data, str(folder), facts)
             reading = Reading(data.utterances, facts.sampling_rate, facts.shortest, facts.longest)
-            asked, seconds, memory = self._ask(worker, reading, str(folder))
+            asked, seconds, memory = self._ask(worker, reading, name)
             load_seconds = worker.load_seconds
         if not asked:
             reason = f"; the first: {reading.skipped[0].reason}" if reading.skipped else ""
@@ -174,7 +183,7 @@ class _Run:
             [utterance for utterance, *_ in asked], [answer for *_, answer, _ in asked], facts, self.seed
         )
         return SystemResult(
-            name=str(folder),
+            name=name,
             facts=facts,
             heard=_heard(asked, measured, facts.sampling_rate),
             measured=measured,

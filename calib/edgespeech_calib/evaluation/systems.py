@@ -4,7 +4,7 @@ Nothing is measured here; `worker` runs a system in a process of its own.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -14,8 +14,12 @@ from edgespeech_runtime import Prediction, load
 from edgespeech_runtime.audio.batching import plan
 from edgespeech_runtime.bundle.contracts import HEADS
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Manifest
+from edgespeech_runtime.ctc.alphabet import Alphabet
+from edgespeech_runtime.ctc.beam_search import BeamSearch
+from edgespeech_runtime.ctc.decoding import Decoding, SearchMaker
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks import AnyModel
+from edgespeech_runtime.tasks.ctc_text import Clock, searched_transcript
 
 from edgespeech.choices import CONFIG
 from edgespeech.fairseq_files import fairseq_files
@@ -30,15 +34,46 @@ Lengths = npt.NDArray[np.int64]
 Kind = Literal["bundle", "checkpoint"]
 
 
+SEARCH = ("beams", "language_model", "hotwords", "alpha", "beta")
+
+
 @dataclass(frozen=True)
 class Options:
-    """How systems run. `language`, `num_beams` and `max_new_tokens` are for encoder-decoders alone."""
+    """How systems run.
+
+    `language`, `num_beams` and `max_new_tokens` are for encoder-decoders alone; `beams`, `language_model`, `hotwords`,
+    `alpha` and `beta` for CTC models, whose text they make a search write: see `CtcModel.transcribe`.
+    """
 
     device: str = "cpu"
     threads: int | None = None  # None: the engine's own choice
     language: str | None = None
     num_beams: int | None = None
     max_new_tokens: int | None = None
+    beams: int | None = None
+    language_model: str | bool | None = None
+    hotwords: dict[str, float] | None = None
+    alpha: float | None = None
+    beta: float | None = None
+
+    @property
+    def search(self) -> dict[str, Any]:
+        """Those for the search over a CTC model's output that were given."""
+        return {name: value for name in SEARCH if (value := getattr(self, name)) is not None}
+
+    @property
+    def greedy(self) -> "Options":
+        """The same without a search."""
+        return replace(self, beams=None, language_model=None, hotwords=None, alpha=None, beta=None)
+
+    @property
+    def search_name(self) -> str:
+        """What a system that searches is called, behind its own name."""
+        parts = [f"{Decoding(**self.search).width} beams"]
+        if isinstance(self.language_model, str):
+            parts.append(Path(self.language_model).name)
+        parts += [f"{name} {value:g}" for name in ("alpha", "beta") if (value := getattr(self, name)) is not None]
+        return ", ".join([*parts, *([f"{len(self.hotwords)} hotwords"] if self.hotwords else [])])
 
     @property
     def decoding(self) -> dict[str, Any]:
@@ -111,9 +146,10 @@ class _Bundle:
     def __init__(self, folder: Path, options: Options) -> None:
         self._model: AnyModel = load(folder, options.device, options.threads)
         self.facts = bundle_facts(self._model.manifest)
-        self._options = options.decoding
+        self._options = {**options.decoding, **options.search}
         if self._model.manifest.decoder is None:
             refuse_decoding(folder, self.facts.task, options)
+        refuse_search(folder, self.facts.task, options)
         self._model.check_options(**self._options)
 
     def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
@@ -161,6 +197,15 @@ def refuse_decoding(folder: Path, task: str, options: Options) -> None:
         )
 
 
+def refuse_search(folder: Path, task: str, options: Options) -> None:
+    """Raise EvaluationError for options of a search over CTC output that another kind of model cannot honour."""
+    if options.search and task != "ctc":
+        flag = {"language_model": "lm", "hotwords": "hotword"}.get(name := next(iter(options.search)), name)
+        raise EvaluationError(
+            f"--{flag} is not for {folder}, which is a model for {task}: it is for CTC models; leave it out"
+        )
+
+
 def _open_checkpoint(folder: Path, options: Options) -> System:
     import torch
     from edgespeech_export.sources.reading import read
@@ -170,10 +215,11 @@ def _open_checkpoint(folder: Path, options: Options) -> System:
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     source = read(folder, None)
+    refuse_search(folder, source.task, options)
     if source.task == "encoder-decoder":
         return _EncoderDecoderCheckpoint(source, options)
     refuse_decoding(folder, source.task, options)
-    return _HeadCheckpoint(source)
+    return _HeadCheckpoint(source, options)
 
 
 def weights(folder: Path) -> int:
@@ -218,8 +264,13 @@ class _Checkpoint:
 class _HeadCheckpoint(_Checkpoint):
     """One with a head on its encoder, whose logits are read frame by frame or as a whole."""
 
-    def __init__(self, source: "Source") -> None:
+    def __init__(self, source: "Source", options: Options) -> None:
         super().__init__(source)
+        self._search: BeamSearch | None = None
+        if options.search:
+            self._search = SearchMaker(Alphabet.from_vocabulary(self._source.vocabulary)).search(
+                Decoding(**options.search)
+            )
         readers: dict[str, Callable[[Waveform], Answer]] = {
             "ctc": self._text,
             "audio-classification": lambda logits: self.facts.labels[int(logits.argmax())],
@@ -246,7 +297,9 @@ class _HeadCheckpoint(_Checkpoint):
         from edgespeech_runtime.ctc import greedy as ctc
         from edgespeech_runtime.tasks.ctc_text import spell
 
-        vocabulary = self._source.vocabulary
+        vocabulary, search = self._source.vocabulary, self._search
+        if search is not None:
+            return searched_transcript(search.decode(logits, 1), search.alphabet, vocabulary, Clock(0.0, 0.0)).text
         return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
 
 

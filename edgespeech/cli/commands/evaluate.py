@@ -11,6 +11,7 @@ from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import few, number, say, size, table, to_json
 from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import CommandError, complain
+from edgespeech.cli.options.search import decoding, plain, tunes
 from edgespeech.fairseq_files import fairseq_files
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 @click.option("--language", metavar="NAME", help="Language that an encoder-decoder of several shall write: de_DE, de.")
 @click.option("--num-beams", type=click.IntRange(min=1), help="Hypotheses kept in the search of an encoder-decoder.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
+@tunes
 @click.option("--device", default="cpu", show_default=True, help="Where to run: cpu, or auto for the best there is.")
 @click.option("--threads", type=click.IntRange(min=1), help="Threads of the engine; its own choice if not given.")
 @click.option(
@@ -64,17 +66,16 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
     (.tsv, .csv or .jsonl with path, text or label, and whatever else); a list drawn by `edgespeech calib draw`; or the
     name of a subset that `edgespeech calib fetch` has downloaded. Recordings that cannot be read are left out and
     named; those at other sampling rates are resampled, which is said.
+
+    With --beams, --lm or --hotword, a CTC model is measured with that search and without. --tune-lm measures nothing
+    else: it tries weights of the language model on SET, so judge what it finds on another one.
     """
     if html is not None and html.exists() and not options["force"]:
         raise CommandError(f"{html} exists; name another file, or replace it with --force")
-    systems = [system, *options["compare"]]
-    if len(set(systems)) < len(systems):
-        raise CommandError("a system is named twice; compare different ones")
-    for folder in systems:
-        if not folder.is_dir() and not fairseq_files(folder):
-            what = "is not a folder" if folder.exists() else "is not there"
-            raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
-
+    systems = _checked([system, *options["compare"]])
+    if options["tune_lm"]:
+        _tune(systems, data, root, as_json, html, options)
+        return
     evaluation = _run(systems, data, root, options)
     _warn(evaluation)
     for line in [to_json(evaluation.to_dict(), indent=2)] if as_json else lines(evaluation):
@@ -83,6 +84,17 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
         from edgespeech_calib.evaluation.page import page
 
         write_file(html, page(evaluation))
+
+
+def _checked(systems: list[Path]) -> list[Path]:
+    """The same. Raises CommandError where one is named twice or is none."""
+    if len(set(systems)) < len(systems):
+        raise CommandError("a system is named twice; compare different ones")
+    for folder in systems:
+        if not folder.is_dir() and not fairseq_files(folder):
+            what = "is not a folder" if folder.exists() else "is not there"
+            raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
+    return systems
 
 
 def _run(systems: list[Path], data: str, root: str | None, options: dict[str, Any]) -> "Evaluation":
@@ -98,13 +110,49 @@ def _run(systems: list[Path], data: str, root: str | None, options: dict[str, An
         return evaluation.evaluate(
             systems,
             recordings,
-            Options(**{name: options[name] for name in names}),
+            Options(**{name: options[name] for name in names}, **plain(decoding(options))),
             samples=options["samples"],
             seed=options["seed"],
             normalisation=options["normalise"],
             batch_size=options["batch_size"],
             progress=bar,
         )
+
+
+def _tune(
+    systems: list[Path], data: str, root: str | None, as_json: bool, html: Path | None, options: dict[str, Any]
+) -> None:
+    """Print what weights of the language model give, and which give the fewest errors."""
+    from dataclasses import asdict
+
+    from edgespeech_calib import open_set
+    from edgespeech_calib.evaluation.systems import Options
+    from edgespeech_calib.evaluation.tuning import tune
+
+    if len(systems) > 1 or html is not None:
+        raise CommandError("--tune-lm takes one bundle and writes no page; leave out --compare and --html")
+    for name in ("alpha", "beta"):
+        if options[name] is not None:
+            raise CommandError(f"--tune-lm and --{name} exclude each other; it looks for {name}")
+    with Bar(options["quiet"]) as bar:
+        recordings = open_set(data, root, progress=lambda done: bar("looking at sound", done, None))
+        tuning = tune(
+            systems[0],
+            recordings,
+            Options(device=options["device"], threads=options["threads"], **plain(decoding(options))),
+            samples=options["samples"],
+            seed=options["seed"],
+            normalisation=options["normalise"],
+            progress=bar,
+        )
+    if as_json:
+        trials = [asdict(trial) for trial in tuning.trials]
+        say(to_json({"utterances": tuning.utterances, "best": asdict(tuning.best), "trials": trials}, indent=2))
+        return
+    for trial in sorted(tuning.trials, key=lambda trial: (trial.alpha, trial.beta)):
+        say(f"alpha {trial.alpha:6.3f}  beta {trial.beta:6.2f}  word errors {100 * trial.word_error_rate:6.2f} %")
+    best = tuning.best
+    say(f"best on {number(tuning.utterances, 'utterance')}: --alpha {best.alpha:g} --beta {best.beta:g}")
 
 
 def _warn(evaluation: "Evaluation") -> None:

@@ -23,22 +23,36 @@ MODEL = (
     click.option("--alpha", type=float, help="Weight of the language model.  [default: 0.5]"),
     click.option("--beta", type=float, help="Added to the score of each word, with a language model.  [default: 1.5]"),
 )
-WORDS = (
-    click.option(
-        "--hotword",
-        multiple=True,
-        metavar="PHRASE[=WEIGHT]",
-        help="Prefer this word or phrase, weight 10 if not given; may be given again.",
-    ),
-    click.option("--n-best", type=click.IntRange(min=1), help="Print so many texts of the search, with scores."),
+HOTWORD = click.option(
+    "--hotword",
+    multiple=True,
+    metavar="PHRASE[=WEIGHT]",
+    help="Prefer this word or phrase, weight 10 if not given; may be given again.",
 )
+N_BEST = click.option("--n-best", type=click.IntRange(min=1), help="Print so many texts of the search, with scores.")
 
 
 def searches(command: CommandT) -> CommandT:
     """Give a command all options of a search."""
-    for option in reversed((BEAMS, *MODEL, *WORDS)):
+    return weighs(N_BEST(command))
+
+
+def weighs(command: CommandT) -> CommandT:
+    """Give a command the options of a search, but for the number of texts."""
+    for option in reversed((BEAMS, *MODEL, HOTWORD)):
         command = option(command)
     return command
+
+
+def tunes(command: CommandT) -> CommandT:
+    """Give a command those, and the one that looks for the weights of the language model."""
+    help_text = "Find the --alpha and --beta with the fewest word errors on SET."
+    return weighs(click.option("--tune-lm", is_flag=True, help=help_text)(command))
+
+
+def plain(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The same arguments, a path as text: for a message to another process."""
+    return {name: str(value) if isinstance(value, Path) else value for name, value in arguments.items()}
 
 
 def decoding(options: Mapping[str, Any]) -> dict[str, Any]:

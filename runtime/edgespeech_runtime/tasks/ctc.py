@@ -107,6 +107,15 @@ class CtcModel(AligningModel):
             on_text(transcripts[0].text)
         return transcripts[0] if is_single(audio) else transcripts
 
+    def decode(self, logits: Output, **options: Any) -> Transcript:
+        """The transcript of what `logits` gave, `[frames, vocabulary]`, with the options of a search by `transcribe`.
+
+        For trying several searches on one output; the duration is that of the frames. Raises ArgumentError.
+        """
+        decoding = self._decoding(options)
+        search = self._search(decoding)
+        return self._transcript(logits, len(logits) * self.manifest.audio.hop, False, search, decoding.n_best)
+
     def check_options(self, **options: Any) -> None:
         """See `Model.check_options`: those of `Decoding` are taken."""
         self._search(self._decoding(options))
