@@ -7,6 +7,7 @@ EdgeSpeechRuntimeError
 │   └── AudioPackageError (ImportError)           the extra `audio` or `media` is not installed
 ├── BundleError (ValueError)                      a bundle that is damaged, foreign or too new
 │   └── BundleMissingError (FileNotFoundError)
+├── CancelledError (RuntimeError)                 `cancel()` ended the call
 ├── DeviceError (ValueError)                      a device that this machine or engine does not offer
 ├── LanguageModelError (ValueError)               a language model that is damaged, or of a kind that cannot be read
 │   └── LanguageModelMissingError (FileNotFoundError)
@@ -50,6 +51,13 @@ class BundleError(EdgeSpeechRuntimeError, ValueError):
 
 class BundleMissingError(BundleError, FileNotFoundError):
     """The bundle, or a file that its manifest names, is not there."""
+
+
+class CancelledError(EdgeSpeechRuntimeError, RuntimeError):
+    """The model's `cancel()` was called while it was at work."""
+
+    def __init__(self) -> None:
+        super().__init__("the call was cancelled")
 
 
 class DeviceError(EdgeSpeechRuntimeError, ValueError):

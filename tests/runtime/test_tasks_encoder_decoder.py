@@ -269,3 +269,16 @@ def test_transcribing_loads_no_torch(bundle):
     done = subprocess.run([sys.executable, "-c", code, bundle], check=True, capture_output=True, text=True, timeout=60)
     assert not {"torch", "transformers", "tokenizers", "edgespeech"} & set(done.stdout.split())
     assert "edgespeech_runtime" in done.stdout
+
+
+@pytest.mark.parametrize("options", [{}, {"num_beams": 3}, {"do_sample": True, "seed": 0}], ids=str)
+def test_a_text_that_ends_at_the_limit_says_so(model, say, options):
+    whole = model.transcribe(say("ABC"), **options)
+    tokens = model.generate(say("ABC"), **options)
+    assert whole.is_complete == (tokens[-1] == 2)  # the end token
+    assert options or whole.is_complete
+    cut, _ = model.transcribe([say("ABC"), say("A")], max_new_tokens=1, **options)
+    assert (cut.is_complete, cut.to_dict()["is_complete"]) == (False, False)
+    assert "is_complete" not in model.transcribe(say("ABC")).to_dict()
+    forced = model.transcribe(say("ABC"), max_new_tokens=2, forced_eos_token_id=2, **options)
+    assert not forced.is_complete

@@ -15,6 +15,7 @@ import numpy as np
 from ..bundle.contracts import Tensor
 from ..errors import BundleError, EngineError
 from . import Arrays, ComputePrecision, Device, Port, ProviderUsage, check_ports, one_line
+from .calls import current
 from .numpy_operators import Array
 from .numpy_operators.workers import Workers
 from .numpy_program import Program, Step, plan
@@ -87,8 +88,10 @@ class Graph:
     def run(self, inputs: Arrays) -> dict[str, Array]:
         """All outputs by name. An intermediate result is let go of after its last use."""
         values = {**self._constants, **self._checked(inputs)}
+        call = current()
         with np.errstate(all="ignore"):
             for step in self._steps:
+                call.require()
                 try:
                     _run(step, values)
                 except Exception as error:

@@ -36,7 +36,7 @@ def _import_onnxruntime() -> Any:
 
 onnxruntime = _import_onnxruntime()
 
-ERRORS_ONLY = 3  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
+ERRORS_ONLY, FATAL_ONLY = 3, 4  # onnxruntime's severities: 0 verbose, 1 info, 2 warning, 3 error, 4 fatal
 DTYPES = {"tensor(float)": "float32", "tensor(double)": "float64"}  # the rest are numpy's names: tensor(int64)
 COMPILES = hasattr(onnxruntime, "OrtCompileApiFlags")  # from 1.23
 LIBRARY = f"onnxruntime {onnxruntime.__version__}"
@@ -114,6 +114,13 @@ class Engine:
         check_ports(file, "outputs", [_port(node) for node in session.get_outputs()], outputs)
         names, memory = [tensor.name for tensor in outputs], PROVIDERS[self._provider].memory
         return Graph(file, session, names, self) if memory is None else DeviceGraph(file, session, names, self, memory)
+
+    @staticmethod
+    def run_options() -> Any:
+        """Options of one run, by which it can be stopped; onnxruntime would say on stderr that it was."""
+        options = onnxruntime.RunOptions()
+        options.log_severity_level = FATAL_ONLY
+        return options
 
     @staticmethod
     def value(array: npt.NDArray[Any]) -> Any:

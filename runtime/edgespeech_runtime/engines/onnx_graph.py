@@ -2,15 +2,18 @@
 
 import json
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy.typing as npt
 
-from ..errors import EngineError
+from ..errors import EdgeSpeechRuntimeError, EngineError
 from . import Arrays, Binding, DeviceTensor, ProviderUsage, one_line
+from .calls import current
 from .onnx_providers import CPU
+
+ResultT = TypeVar("ResultT")
 
 HOST = "cpu"  # what onnxruntime calls the host's memory
 
@@ -22,9 +25,31 @@ class Opener(Protocol):
         """Open a session of a graph."""
         ...
 
+    def run_options(self) -> Any:
+        """Make options of one run."""
+        ...
+
     def value(self, array: npt.NDArray[Any]) -> Any:
         """Make a value of onnxruntime's over the array's memory."""
         ...
+
+
+def computed(name: str, engine: Opener, run: Callable[[Any], ResultT]) -> ResultT:
+    """What a session computes; `run` takes onnxruntime's options of a run, by which it can be stopped meanwhile.
+
+    Raises EngineError, and CancelledError where the call was cancelled.
+    """
+
+    def prepare() -> tuple[Callable[[], ResultT], Callable[[], None]]:
+        way = engine.run_options()
+        return lambda: run(way), lambda: setattr(way, "terminate", True)
+
+    try:
+        return current().run(prepare)
+    except EdgeSpeechRuntimeError:
+        raise
+    except Exception as error:  # onnxruntime's share no other base
+        raise EngineError(f"onnxruntime failed in {name}: {one_line(error)}") from error
 
 
 class Graph:
@@ -35,10 +60,8 @@ class Graph:
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
-        try:
-            values = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:  # onnxruntime's share no other base; likewise below
-            raise EngineError(f"onnxruntime failed in {self._file.name}: {one_line(error)}") from error
+        given = dict(inputs)
+        values = computed(self._file.name, self._engine, lambda way: self._session.run(self._outputs, given, way))
         return dict(zip(self._outputs, values, strict=True))
 
     def bind(self) -> Binding:
@@ -99,10 +122,8 @@ class HostBinding:
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
-        try:
-            values = self._session.run_with_ort_values(self._outputs, self._inputs)
-        except Exception as error:
-            raise EngineError(f"onnxruntime failed in {self._name}: {one_line(error)}") from error
+        run = self._session.run_with_ort_values
+        values = computed(self._name, self._engine, lambda way: run(self._outputs, self._inputs, way))
         return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
 
 
@@ -124,20 +145,20 @@ class DeviceBinding:
 
     def run(self) -> dict[str, Any]:
         """All outputs by name."""
-        try:
-            # One for each call: values that it gives lie in it, and end with it or with its next call.
-            binding = self._session.io_binding()
-            for name, given in self._inputs.items():  # those of the host are copied to the device here, as they are now
-                binding.bind_ortvalue_input(name, given.value if isinstance(given, DeviceTensor) else given)
-            for name, memory in self._memories.items():
-                binding.bind_output(name, memory)
-            self._session.run_with_iobinding(binding)
-            binding.clear_binding_inputs()  # or outputs that stay would keep them
-            values = dict(zip(self._memories, binding.get_outputs(), strict=True))
-            owner = (self._session, binding)
-            return {
-                name: DeviceTensor(tuple(value.shape()), value, owner) if name in self._staying else value.numpy()
-                for name, value in values.items()
-            }
-        except Exception as error:
-            raise EngineError(f"onnxruntime failed in {self._name}: {one_line(error)}") from error
+        return computed(self._name, self._engine, self._run)
+
+    def _run(self, way: Any) -> dict[str, Any]:
+        # One for each call: values that it gives lie in it, and end with it or with its next call.
+        binding = self._session.io_binding()
+        for name, given in self._inputs.items():  # those of the host are copied to the device here, as they are now
+            binding.bind_ortvalue_input(name, given.value if isinstance(given, DeviceTensor) else given)
+        for name, memory in self._memories.items():
+            binding.bind_output(name, memory)
+        self._session.run_with_iobinding(binding, way)
+        binding.clear_binding_inputs()  # or outputs that stay would keep them
+        values = dict(zip(self._memories, binding.get_outputs(), strict=True))
+        owner = (self._session, binding)
+        return {
+            name: DeviceTensor(tuple(value.shape()), value, owner) if name in self._staying else value.numpy()
+            for name, value in values.items()
+        }

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ import numpy.typing as npt
 
 from ..bundle.contracts import Tensor
 from ..choices import Kind
-from ..errors import EngineError, EnginePackageError
+from ..errors import EdgeSpeechRuntimeError, EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Port, ProviderUsage, check_ports, one_line
+from .calls import current
 from .compiled import SLOW, kept
 
 TELEMETRY = "openvino_telemetry"
@@ -143,17 +144,13 @@ class Graph:
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, copied out of the request."""
+        given = dict(inputs)
         try:
             request = self._idle.pop()
         except IndexError:
             request = self._compiled.create_infer_request()
-        try:
-            # Not infer(): with one thread it swallows failures and leaves the outputs of the call before (2026.4).
-            request.start_async(dict(inputs))
-            request.wait()
-            outputs = {name: np.array(request.get_tensor(name).data) for name in self._outputs}
-        except RuntimeError as error:  # the request is not used again
-            raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
+        _compute(self._name, request, lambda: request.start_async(given))  # if it fails, the request is not used again
+        outputs = {name: np.array(request.get_tensor(name).data) for name in self._outputs}
         self._idle.append(request)
         return outputs
 
@@ -189,12 +186,27 @@ class Binding:
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, as views of the request's own memory."""
-        try:
-            self._request.start_async()
-            self._request.wait()
-            return {name: self._request.get_tensor(name).data for name in self._outputs}
-        except RuntimeError as error:
-            raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
+        _compute(self._name, self._request, self._request.start_async)
+        return {name: self._request.get_tensor(name).data for name in self._outputs}
+
+
+def _compute(name: str, request: Any, start: Callable[[], None]) -> None:
+    """Start an infer request and wait for its end. Raises EngineError, and CancelledError."""
+    call = current()
+
+    def work() -> None:
+        # Not infer(): with one thread it swallows failures and leaves the outputs of the call before (2026.4).
+        start()
+        if call.is_stopping:  # asked for a moment before there was anything to stop
+            request.cancel()
+        request.wait()
+
+    try:
+        call.run(lambda: (work, request.cancel))
+    except EdgeSpeechRuntimeError:
+        raise
+    except RuntimeError as error:
+        raise EngineError(f"OpenVINO failed in {name}: {one_line(error)}") from error
 
 
 def _port(port: Any) -> Port:

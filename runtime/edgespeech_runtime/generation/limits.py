@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from ..errors import ArgumentError
 from .options import NEW_TOKENS, GenerationOptions, as_tuple
+from .results import Hypothesis
 
 
 class Lengths(NamedTuple):
@@ -40,6 +41,18 @@ def lengths(options: GenerationOptions, prompt: int, limit: int | None = None) -
     if least in given and minimum > maximum:
         raise ArgumentError(f"{least}: at least {minimum} tokens cannot be had of at most {maximum}")
     return Lengths(prompt, minimum, maximum)
+
+
+def ended(hypothesis: Hypothesis, options: GenerationOptions, limit: int | None = None) -> bool:
+    """Whether a hypothesis ends because the model said so, and not because of the longest length that it may have.
+
+    An end token that was forced at that length is no end of the model's own.
+    """
+    prompt = options.prompt(1).shape[1]
+    is_longest = prompt + len(hypothesis.tokens) >= lengths(options, prompt, limit).maximum
+    if is_longest and options.forced_eos_token_id is not None:
+        return False
+    return bool(hypothesis.tokens) and hypothesis.tokens[-1] in options.ends
 
 
 def check_vocabulary(options: GenerationOptions, vocabulary: int) -> None:

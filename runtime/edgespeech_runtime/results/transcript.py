@@ -62,7 +62,8 @@ class Transcript:
     """The text, its words in order, its characters where they were asked for, and the audio's duration in seconds.
 
     Silence has the text "" and no words. Word delimiters belong to no word and are not among the characters. Where
-    `n_best` texts were asked for, they are the `alternatives`, the first of which is the text itself.
+    `n_best` texts were asked for, they are the `alternatives`, the first of which is the text itself. `is_complete` is
+    False for a text that a decoder had to leave off at the limit of its length.
     """
 
     text: str
@@ -70,10 +71,16 @@ class Transcript:
     characters: list[Character] = field(default_factory=list)
     duration: float = 0.0
     alternatives: list[Alternative] = field(default_factory=list)
+    is_complete: bool = True
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, texts and numbers, ready for JSON; alternatives only where there are any."""
+        """Plain dicts, lists, texts and numbers, ready for JSON; alternatives only where there are any.
+
+        `is_complete` stands there only where it is False.
+        """
         plain = dataclasses.asdict(self)
         if not self.alternatives:
             del plain["alternatives"]
+        if self.is_complete:
+            del plain["is_complete"]
         return plain

@@ -8,6 +8,7 @@ from ..bundle.manifest import Vocabulary
 from ..choices import BATCH_SIZE
 from ..ctc.alignment import Bias, align, loudness
 from ..ctc.alignment.spelling import spell_out
+from ..engines.calls import cancellable
 from ..errors import ArgumentError
 from ..results.transcript import Transcript
 from .aligned_text import transcript
@@ -28,6 +29,7 @@ class AligningModel(LogitsModel):
     def align(
         self, audio: AudioList, text: Sequence[str], *, sampling_rate: float | None = ..., batch_size: int = ...
     ) -> list[Transcript]: ...
+    @cancellable
     def align(
         self,
         audio: AudioInput | AudioList,

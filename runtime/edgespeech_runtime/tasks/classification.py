@@ -11,6 +11,7 @@ from ..bundle.folder import Bundle
 from ..bundle.manifest import PROBLEM_TYPES
 from ..choices import BATCH_SIZE, THRESHOLD
 from ..engines import Engine
+from ..engines.calls import cancellable
 from ..errors import BundleError
 from ..results.classification import Classification, FrameLabels, Label
 from ..results.prediction import Decision
@@ -43,6 +44,7 @@ class ClassificationModel(LabelledModel):
     def classify(
         self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...
     ) -> list[Classification]: ...
+    @cancellable
     def classify(
         self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
     ) -> Classification | list[Classification]:
@@ -86,6 +88,7 @@ class FrameClassificationModel(LabelledModel):
     def frames(
         self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...
     ) -> list[FrameLabels]: ...
+    @cancellable
     def frames(
         self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
     ) -> FrameLabels | list[FrameLabels]:

@@ -14,6 +14,7 @@ from ..ctc.alphabet import Alphabet
 from ..ctc.beam_search import BeamSearch
 from ..ctc.decoding import Decoding, Hotwords, LanguageModelInput, SearchMaker
 from ..engines import Engine
+from ..engines.calls import cancellable
 from ..errors import ArgumentError, BundleError
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
@@ -64,6 +65,7 @@ class CtcModel(AligningModel):
         alpha: float | None = ...,
         beta: float | None = ...,
     ) -> list[Transcript]: ...
+    @cancellable
     def transcribe(
         self,
         audio: AudioInput | AudioList,

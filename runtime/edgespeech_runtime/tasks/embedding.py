@@ -6,6 +6,7 @@ from ..audio import AudioInput, is_single
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Engine
+from ..engines.calls import cancellable
 from ..errors import BundleError
 from .head import HeadModel, Output
 from .model import AudioList
@@ -36,6 +37,7 @@ class EmbeddingModel(HeadModel):
 
     @overload
     def embed(self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...) -> list[Output]: ...
+    @cancellable
     def embed(
         self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
     ) -> Output | list[Output]:

@@ -12,8 +12,9 @@ from ..bundle.contracts import LENGTHS, NEXT_LOGITS, TOKENS, VALUES, Decoder, St
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
+from ..engines.calls import cancellable
 from ..errors import ArgumentError, BundleError, EngineError
-from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, generate, lengths
+from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, ended, generate, lengths
 from ..generation.cache.decoder import CachedDecoder
 from ..generation.cache.static_decoder import StaticDecoder
 from ..results.prediction import Prediction
@@ -88,6 +89,7 @@ class EncoderDecoderModel(Model):
         on_text: OnText | None = ...,
         **options: Any,
     ) -> list[Transcript]: ...
+    @cancellable
     def transcribe(
         self,
         audio: AudioInput | AudioList,
@@ -122,11 +124,16 @@ class EncoderDecoderModel(Model):
             on_text(rest)
         rate = self.manifest.audio.sampling_rate
         transcripts = [
-            Transcript(self.detokenizer.decode(best.tokens).strip(), duration=len(samples) / rate)
+            Transcript(
+                self.detokenizer.decode(best.tokens).strip(),
+                duration=len(samples) / rate,
+                is_complete=ended(best, chosen, self._longest),
+            )
             for (best, *_), samples in zip(found, waveforms, strict=True)
         ]
         return transcripts[0] if is_single(audio) else transcripts
 
+    @cancellable
     def generate(
         self,
         audio: AudioInput | AudioList,
@@ -151,6 +158,7 @@ class EncoderDecoderModel(Model):
         flat = [found[0] if chosen.num_return_sequences == 1 else found for found in results]
         return flat[0] if is_single(audio) else flat
 
+    @cancellable
     def hypotheses(
         self,
         audio: AudioInput | AudioList,
@@ -218,6 +226,7 @@ class EncoderDecoderModel(Model):
         found = self._read_tokens(self._heard(values, np.array([values.shape[1]])), tokens)
         return self._checked(found, expected, NEXT_LOGITS.name, "tokens")
 
+    @cancellable
     def step_logits(
         self, audio: AudioList, tokens: npt.ArrayLike, *, sampling_rate: float | None = None
     ) -> npt.NDArray[np.float32]:

@@ -15,6 +15,7 @@ from ..bundle.contracts import HEADS, LENGTHS, VALUES
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
+from ..engines.calls import cancellable
 from ..errors import AudioError, EngineError
 from ..results.prediction import Decision, Prediction
 from .model import AudioList, Model, Waveform
@@ -129,6 +130,7 @@ class LogitsModel(HeadModel):
     ) -> Output: ...
     @overload
     def logits(self, audio: AudioList, *, sampling_rate: float | None = ..., batch_size: int = ...) -> list[Output]: ...
+    @cancellable
     def logits(
         self, audio: AudioInput | AudioList, *, sampling_rate: float | None = None, batch_size: int = BATCH_SIZE
     ) -> Output | list[Output]:

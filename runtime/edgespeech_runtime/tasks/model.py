@@ -15,6 +15,7 @@ from ..bundle.folder import Bundle
 from ..bundle.manifest import Manifest
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine, ProviderUsage
+from ..engines.calls import Calls, cancellable, current
 from ..engines.graphs import Graphs
 from ..errors import ArgumentError, SelfCheckError
 from ..results.prediction import Prediction
@@ -40,7 +41,7 @@ class Model:
     has_costly_logits: ClassVar[bool] = False  # whether `predict` works longer where it is to give logits
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
-        self._bundle = bundle
+        self._bundle, self.calls = bundle, Calls()
         self.device, self.precision = engine.device, engine.precision
         facts, static = bundle.manifest.audio, bundle.manifest.static
         self._buckets = None if static is None else Buckets(static, facts, bundle.manifest.frames)
@@ -62,6 +63,13 @@ class Model:
         nodes that they ran on a short input, and the seconds.
         """
         return self._graphs.placement()
+
+    def cancel(self) -> None:
+        """End the calls that are running in other threads, each with a CancelledError; later calls run as ever.
+
+        An engine that computes is stopped between two operators.
+        """
+        self.calls.cancel()
 
     def close(self) -> None:
         """Let go of the engine's memory. The model cannot be used afterwards; closing again does nothing."""
@@ -103,6 +111,7 @@ class Model:
         with_logits: bool = ...,
         **options: Any,
     ) -> list[Prediction]: ...
+    @cancellable
     def predict(
         self,
         audio: AudioInput | AudioList,
@@ -156,6 +165,7 @@ class Model:
             raise ArgumentError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
         results: dict[int, ResultT] = {}
         for indices in plan([len(samples) for samples in waveforms], batch_size):
+            current().require()
             results.update(zip(indices, run([waveforms[i] for i in indices]), strict=True))
         return [results[i] for i in range(len(waveforms))]
 
