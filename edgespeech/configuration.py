@@ -14,7 +14,8 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from edgespeech.activations import NAMES
-from edgespeech.checkpoint.folder import read_json, resolve, write_json
+from edgespeech.checkpoint.folder import read_json, write_json
+from edgespeech.checkpoint.resolving import resolve
 from edgespeech.choices import CONFIG as CONFIG
 from edgespeech.class_names import NumLabels, default_names, numbered
 from edgespeech.errors import CheckpointError, ConfigError

@@ -1,6 +1,7 @@
 """Checkpoint folders in the Hugging Face layout: where they lie, and their JSON and weight files."""
 
-from edgespeech.checkpoint.folder import read_json, resolve, staged, write_json
+from edgespeech.checkpoint.folder import read_json, staged, write_json
+from edgespeech.checkpoint.resolving import resolve
 from edgespeech.checkpoint.weights import load_into, read_adapter, read_weights, weight_files, write_weights
 
 __all__ = [

@@ -1,11 +1,10 @@
-"""Find a checkpoint folder, on disk or on a model hub, and read the JSON files in it.
+"""The files of a checkpoint folder: JSON is read and written, what only stands for a file is refused.
 
 It does not know what the files mean, nor read weights.
 """
 
 import json
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -13,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
-from edgespeech.fairseq_files import fairseq_files
 
-HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 SAFETENSORS = "model.safetensors"
 PICKLE = "pytorch_model.bin"
 FLAX = "flax_model.msgpack"
@@ -23,62 +20,6 @@ TENSORFLOW = "tf_model.h5"
 WEIGHTS = (SAFETENSORS, PICKLE, FLAX, TENSORFLOW)  # in the order in which they are looked for
 ADAPTER = "adapter_config.json"  # of PEFT
 POINTER = b"version https://git-lfs.github.com/spec/"
-# Hub repositories hold weights twice, and MMS over a thousand adapters: only what is asked for is downloaded.
-WANTED = ("*.json", "*.txt", "*.model")
-WANTED_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "flax_model*.msgpack", "tf_model*.h5")
-
-
-def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
-    """Return the folder of a checkpoint: a folder as it is, a hub id downloaded into the hub's cache.
-
-    A file of fairseq (`.pt`), or a folder with nothing else in it but its dictionary, is written as such a folder among
-    the temporary files. `more` are patterns of files to download beside the configuration, vocabulary and weights.
-
-    Raises:
-        MissingFileError: there is no such folder, and it is no hub id either or the download failed.
-        CheckpointError: the path is another file, or what is in it is no checkpoint that is known here.
-    """
-    path = Path(checkpoint).expanduser()
-    files = fairseq_files(path)
-    if len(files) > 1:
-        raise CheckpointError(f"{path} holds {', '.join(file.name for file in files)}; give one of these files")
-    if files:
-        return _of_fairseq(files[0])
-    if path.is_dir():
-        return path
-    if path.exists():
-        raise CheckpointError(
-            f"expected a checkpoint folder, got the file {path}; give the folder that holds config.json"
-        )
-    name = os.fspath(checkpoint)
-    if not HUB_ID.fullmatch(name) or name.startswith("."):
-        raise MissingFileError(f"no checkpoint folder at {path}; check the path")
-    for pattern in WANTED_WEIGHTS:
-        folder = _download(name, [*WANTED, *more, pattern])
-        if any(folder.glob(pattern)):
-            break
-    return folder
-
-
-def _of_fairseq(path: Path) -> Path:
-    from edgespeech.checkpoint.fairseq import fairseq_folder  # with torch, which no other checkpoint needs here
-
-    return fairseq_folder(path)
-
-
-def _download(name: str, patterns: list[str]) -> Path:
-    try:
-        import huggingface_hub
-    except ImportError:
-        raise MissingFileError(
-            f"no checkpoint folder at {name}; if it is a hub id, run: pip install 'edgespeech[hub]'"
-        ) from None
-    try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
-    except Exception as error:  # the hub's client raises errors of many libraries; each is one line for the user
-        raise MissingFileError(
-            f"no checkpoint folder at {name}, and the hub gave none of that id: {first_line(error)}"
-        ) from error
 
 
 def first_line(error: Exception) -> str:

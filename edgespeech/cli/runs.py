@@ -83,20 +83,20 @@ def _quantized(run: "Callable[..., Quantized]", target: Path, quiet: bool, given
             stages(LOOKING, done, None)
 
         labelled = given["eval_set"]
-        found = run(
+        quantized = run(
             None if given["calib"] is None else open_set(given["calib"], given["calib_root"], looked),
             options=QuantizationOptions(**{name: given[name] for name in int8.OPTIONS}),
             evaluation_data=None if labelled is None else open_set(labelled, given["eval_root"], looked),
             progress=stages,
         )
-    rate = found.manifest.audio.sampling_rate
-    _warn("calibration", found.skipped, found.resampled, rate)
-    _warn("evaluation", found.evaluation_skipped, found.evaluation_resampled or {}, rate)
+    rate = quantized.manifest.audio.sampling_rate
+    _warn("calibration", quantized.skipped, quantized.resampled, rate)
+    _warn("evaluation", quantized.evaluation_skipped, quantized.evaluation_resampled or {}, rate)
     if given["report"] is not None:
         from edgespeech_calib.quantization.report.page import page
 
-        write_file(given["report"], page(target.name, found))
-    return found
+        write_file(given["report"], page(target.name, quantized))
+    return quantized
 
 
 def run_npu(checkpoint: str, bundle: Path, quiet: bool, shapes: Given, given: Given, **options: Any) -> "Manifest":

@@ -62,7 +62,7 @@ def export(
     checkpoint: str | os.PathLike[str],
     bundle: str | os.PathLike[str],
     options: ExportOptions | None = None,
-    progress: Callable[[str], None] = lambda step: None,
+    progress: Callable[[str], object] = lambda step: None,
 ) -> Manifest:
     """Export a checkpoint to a bundle, prove the bundle with the runtime, and return its manifest.
 
@@ -84,7 +84,7 @@ def export(
     target = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{options.target_lang}.*"] if options.target_lang else []))
     check_target(target, options.force, keep=folder)
-    open_engine(options.engine, "cpu", None)  # the proof will need it; better to hear now that it is not installed
+    open_engine(options.engine, "cpu", None)  # the proof will need it; better to say now that it is not installed
     progress("reading the checkpoint")
     source = read(folder, options.target_lang, options.layers)
     if options.static is not None:

@@ -54,7 +54,7 @@ def written_whole(target: Path, force: bool) -> Iterator[Path]:
         TargetExistsError: the target appeared meanwhile.
         ExportError: the folder cannot be written, or the disk is full.
     """
-    made = _make_parents(target)
+    created = _make_parents(target)
     partial: Path | None = None
     try:
         partial = Path(tempfile.mkdtemp(prefix=f".{target.name}.partial-", dir=target.parent))
@@ -70,7 +70,7 @@ def written_whole(target: Path, force: bool) -> Iterator[Path]:
         if partial is not None:
             shutil.rmtree(partial, ignore_errors=True)
         if not target.exists():
-            for folder in made:
+            for folder in created:
                 with contextlib.suppress(OSError):  # somebody else put something there
                     folder.rmdir()
 

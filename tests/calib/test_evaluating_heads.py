@@ -143,7 +143,7 @@ def test_what_is_too_long_for_fixed_shapes_is_left_out(tmp_path, write):
     write(tmp_path / "A" / "long.wav", spoken("A" * 11))
     static = build_static_head("audio-classification", folder)
     (result,) = evaluate([static], open_set(tmp_path), ONE_THREAD).systems
-    assert [heard.id for heard in result.heard] == ["A/short"]
+    assert [utterance.id for utterance in result.utterances] == ["A/short"]
     assert "3520 samples are too many; the model's graphs of fixed shapes hold 3200" in result.skipped[-1].reason
 
 

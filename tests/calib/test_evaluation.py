@@ -41,7 +41,7 @@ def mistaken(corpus):
 def test_a_bundle_that_hears_everything(bundle, corpus, texts):
     found = evaluate([bundle], open_set(corpus), ONE_THREAD)
     (result,) = found.systems
-    assert {heard.id: text for heard, text in zip(result.heard, result.measured.raw, strict=True)} == texts
+    assert {utterance.id: text for utterance, text in zip(result.utterances, result.measured.raw, strict=True)} == texts
     assert (result.measured.score.wer, result.measured.score.cer) == (0.0, 0.0)
     assert (result.facts.task, result.facts.engine, result.facts.kind) == ("ctc", "onnx", "bundle")
     assert result.facts.bytes == sum(p.stat().st_size for p in bundle.iterdir() if p.name != "edgespeech.json")
@@ -86,7 +86,7 @@ def test_what_cannot_be_read_is_left_out_and_named(bundle, corpus, write, texts)
     whole.write_bytes(content)
     write(next(corpus.rglob("87-121-0010.flac")), np.zeros(100, np.float32))
     (result,) = evaluate([bundle], open_set(corpus), ONE_THREAD).systems
-    assert {heard.id for heard in result.heard} == texts.keys() - {"19-198-0001", "87-121-0010"}
+    assert {utterance.id for utterance in result.utterances} == texts.keys() - {"19-198-0001", "87-121-0010"}
     reasons = {skipped.id: skipped.reason for skipped in result.skipped}
     assert "19-198-0001.flac" in reasons["19-198-0001"]
     assert "100 samples are too few; the model needs at least 320" in reasons["87-121-0010"]
@@ -96,7 +96,7 @@ def test_other_rates_are_resampled_and_counted(bundle, corpus, write):
     write(next(corpus.rglob("19-198-0001.flac")), np.zeros(4000, np.float32), 8000)
     (result,) = evaluate([bundle], open_set(corpus), ONE_THREAD).systems
     assert result.resampled == {8000: 1}
-    assert len(result.heard) == 5
+    assert len(result.utterances) == 5
 
 
 def test_nothing_that_can_be_used(bundle, corpus, write):
@@ -110,7 +110,7 @@ def test_nothing_that_can_be_used(bundle, corpus, write):
 def test_samples_are_drawn_as_sets_draw_them(bundle, corpus):
     data = open_set(corpus)
     (result,) = evaluate([bundle], data, ONE_THREAD, samples=3, seed=4).systems
-    assert [heard.id for heard in result.heard] == [utterance.id for utterance in data.sample(3, 4)]
+    assert [utterance.id for utterance in result.utterances] == [utterance.id for utterance in data.sample(3, 4)]
 
 
 def test_archives_are_evaluated_like_folders(bundle, mistaken, pack):

@@ -35,7 +35,7 @@ def test_buckets_follow_from_recordings(run, checkpoint, tmp_path, speech_set):
     assert str(speech_set) not in json.dumps(manifest.provenance)
     for shown in (result.stdout, run("inspect", tmp_path / "bundle").stdout):
         assert re.search(r"buckets +0\.504, 1\.2, 3 s\n", shown)
-        assert f"by 5 recordings of set: {100 * chosen['padding']:.1f} % of what is heard is padding" in shown
+        assert f"by 5 recordings of set: {100 * chosen['padding']:.1f} % of the audio is padding" in shown
 
 
 @pytest.mark.parametrize(

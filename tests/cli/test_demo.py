@@ -14,10 +14,10 @@ from edgespeech_calib.speech.utterance import Utterance
 from edgespeech_runtime import Transcript, Word
 
 from edgespeech.cli.commands import demo
-from edgespeech.cli.commands.demo_steps import FLOAT, INT8, Made, Run
+from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Run
 from edgespeech.cli.display import demo_page
 from edgespeech.cli.display.alignment import align
-from edgespeech.cli.display.demo_page import heard_lines, table_lines, words_wrong
+from edgespeech.cli.display.demo_page import table_lines, transcript_lines, words_wrong
 from edgespeech.cli.display.output import size
 
 PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
@@ -159,7 +159,7 @@ WORDS = [Word("GOOD", 0.14, 0.4, 0.9), Word("A", 0.5, 0.6, 0.8), Word("EVENING",
 
 def test_words_stand_above_the_seconds_at_which_they_start():
     model = Transcript("GOOD A EVENING", WORDS, [], 1.25)
-    lines = list(heard_lines(spoken(hello="Good evening."), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
+    lines = list(transcript_lines(spoken(hello="Good evening."), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
     assert lines == [
         "",
         "   hello       said          Good evening.",
@@ -171,7 +171,7 @@ def test_words_stand_above_the_seconds_at_which_they_start():
 def test_many_words_take_more_lines_and_lose_none():
     words = [Word("WORD" * (1 + index % 3), index, index + 0.5, 1.0) for index in range(30)]
     model = Transcript(" ".join(word.text for word in words), words, [], 30.0)
-    lines = list(heard_lines(spoken(long="x"), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
+    lines = list(transcript_lines(spoken(long="x"), {"ctc": {FLOAT: ran(model), INT8: ran(model)}}))
     assert max(map(len, lines)) <= demo_page.WIDTH
     texts = [line[29:].split() for line in lines[2:]]
     assert [word for line in texts[::2] for word in line] == [word.text for word in words]
@@ -183,7 +183,7 @@ def test_what_float32_hears_is_shown_where_it_differs():
         "one": {FLOAT: ran(Transcript("Good evening.")), INT8: ran(Transcript("Good morning."))},
         "two": {FLOAT: ran(Transcript("")), INT8: ran(Transcript(""))},
     }
-    lines = [line.split() for line in heard_lines(spoken(hello=""), runs)]
+    lines = [line.split() for line in transcript_lines(spoken(hello=""), runs)]
     assert lines == [
         [],
         ["hello", "said", "(nobody", "speaks)"],
@@ -200,7 +200,7 @@ def test_the_table_counts_words_whatever_their_case_and_punctuation(checkpoint, 
         FLOAT: ran(Transcript("ONE TWO"), Transcript("TREE")),
         INT8: ran(Transcript("One."), Transcript("tree tree"), seconds=0.5),
     }
-    lines = list(table_lines([Made(checkpoint, Path("out"), "")], data, {checkpoint.name: runs}))
+    lines = list(table_lines([DemoModel(checkpoint, Path("out"), "")], data, {checkpoint.name: runs}))
     _, floating, integers = (line.split() for line in lines[:3])
     assert floating == [checkpoint.name, FLOAT, *["1.0", "MB", "0.050,", "20", "x", "real", "time", "1", "of", "3"]]
     assert integers == [INT8, *["1.0", "MB", "0.025,", "40", "x", "real", "time", "3", "of", "3", "2", "of", "3"]]

@@ -37,10 +37,17 @@ def modules():
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts), file
 
 
-def imported(module, file):
-    """Dotted names of all that a module imports, wherever in its code, relative imports resolved."""
+def imported(module, file, is_run=False):
+    """Dotted names of all that a module imports, wherever in its code, relative imports resolved.
+
+    With `is_run`, without those that only type checkers see.
+    """
     base = module.split(".") if file.name == "__init__.py" else module.split(".")[:-1]
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    unseen = type_checking(tree) if is_run else set()
+    for node in ast.walk(tree):
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -48,6 +55,71 @@ def imported(module, file):
                 [*base[: len(base) - node.level + 1], *filter(None, [node.module])] if node.level else [node.module]
             )
             yield from (f"{origin}.{alias.name}" for alias in node.names)
+
+
+def type_checking(tree):
+    """Nodes that only type checkers see."""
+    blocks = (node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test))
+    return {part for block in blocks for statement in block.body for part in ast.walk(statement)}
+
+
+def graph(files):
+    """Which modules each module imports when it runs; `files` are pairs (dotted name, file)."""
+    known = dict(files)
+
+    def home(name):
+        while name and name not in known:
+            name = name.rpartition(".")[0]
+        return name
+
+    return {
+        module: {home(name) for name in imported(module, file, is_run=True)} - {"", module}
+        for module, file in known.items()
+    }
+
+
+def circles(edges):
+    """Sets of modules that import each other, by Tarjan's strongly connected components (1972)."""
+    order, lowest, stack, found = {}, {}, [], []
+
+    def visit(module):
+        order[module] = lowest[module] = len(order)
+        stack.append(module)
+        for other in sorted(edges[module]):
+            if other not in order:
+                visit(other)
+                lowest[module] = min(lowest[module], lowest[other])
+            elif other in stack:
+                lowest[module] = min(lowest[module], order[other])
+        if lowest[module] == order[module]:
+            circle = stack[stack.index(module) :]
+            del stack[stack.index(module) :]
+            found.append(circle)
+
+    for module in sorted(edges):
+        if module not in order:
+            visit(module)
+    return [circle for circle in found if len(circle) > 1]
+
+
+def test_no_modules_import_each_other():
+    found = circles(graph(modules()))
+    assert not found, "; ".join(" <-> ".join(circle) for circle in found)
+
+
+def test_a_circle_is_seen(tmp_path):
+    texts = {
+        "a": "from . import b",
+        "b": "def later():\n    from .c import x",
+        "c": "import p.a",
+        "d": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from . import e",
+        "e": "from . import d",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.py").write_text(text)
+    edges = graph([(f"p.{name}", tmp_path / f"{name}.py") for name in texts])
+    assert edges["p.e"] == {"p.d"}
+    assert [sorted(circle) for circle in circles(edges)] == [["p.a", "p.b", "p.c"]]
 
 
 def place(name):

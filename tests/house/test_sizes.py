@@ -4,8 +4,9 @@ import ast
 
 import pytest
 
-MODULE = 450  # lines
-FUNCTION = 70
+MODULE = 400  # lines
+FUNCTION = 60
+FOLDER = 16  # modules
 WEIGHTS = 80_000_000  # bytes, all weight files together
 FILE = 50_000_000  # bytes, of any file
 BINARY = {".safetensors", ".onnx", ".bin", ".npz", ".data", ".pt", ".pth", ".npy"}
@@ -43,6 +44,14 @@ def test_no_function_is_too_long(sources, root):
         for name, lines in long_functions(file.read_text(encoding="utf-8"))
     ]
     assert not wrong, f"more than {FUNCTION} lines; name the steps: {'; '.join(wrong)}"
+
+
+def test_no_folder_holds_too_many_modules(root):
+    homes = [root / name for name in ("edgespeech", "export", "calib", "runtime")]
+    folders = {file.parent for home in homes for file in home.rglob("*.py") if "build" not in file.parts}
+    counts = {folder: sum(file.name != "__init__.py" for file in folder.glob("*.py")) for folder in folders}
+    wrong = [f"{folder.relative_to(root)} holds {count}" for folder, count in counts.items() if count > FOLDER]
+    assert not wrong, f"more than {FOLDER} modules; group them by what they are about: {'; '.join(wrong)}"
 
 
 @pytest.mark.parametrize(("lines", "found"), [(FUNCTION, []), (FUNCTION + 1, [("f", FUNCTION + 1)])])

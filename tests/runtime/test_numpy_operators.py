@@ -1,6 +1,5 @@
 """The operators of the numpy engine, each against onnx's reference implementation, or against torch."""
 
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -385,30 +384,3 @@ def test_instance_normalization_of_views(order: tuple[int, ...]) -> None:
     given = x.copy(order="K")
     found = normalisation.instance_normalization(given, scale, bias, workers=THREADS, out=given)
     np.testing.assert_allclose(found, expected, atol=1e-5)
-
-
-def test_the_number_of_threads_does_not_change_a_result() -> None:
-    x, ones = floats(1, 64, 5000), np.ones(64, np.float32)
-    results = [normalisation.instance_normalization(x, ones, ones, workers=Workers(threads)) for threads in (1, 2, 5)]
-    for other in results[1:]:
-        np.testing.assert_array_equal(results[0], other)
-
-
-def test_workers_share_from_many_threads_at_once_and_report_errors() -> None:
-    seen: list[int] = []
-
-    def work(blocks: Any) -> None:
-        for block in blocks:
-            if block.start == 40:
-                raise ValueError("block 40")
-            seen.append(block.start)
-
-    callers = [threading.Thread(target=THREADS.share, args=(work, 39, 4)) for _ in range(8)]
-    for caller in callers:
-        caller.start()
-    for caller in callers:
-        caller.join()
-    assert sorted(seen) == sorted(list(range(0, 39, 4)) * 8)
-    with pytest.raises(ValueError, match="block 40"):
-        THREADS.share(work, 60, 4)
-    THREADS.share(work, 0, 4)

@@ -15,7 +15,7 @@ from edgespeech_runtime.errors import AudioError, AudioPackageError
 
 from edgespeech_calib.errors import DataError, EvaluationError
 from edgespeech_calib.evaluation.charts import LayerNoise
-from edgespeech_calib.evaluation.results import Changed, Comparison, Evaluation, Heard, SystemResult
+from edgespeech_calib.evaluation.results import Changed, Comparison, Evaluation, SystemResult, UtteranceResult
 from edgespeech_calib.evaluation.systems import Facts, Options
 from edgespeech_calib.evaluation.worker import Answered, Worker
 from edgespeech_calib.scoring.bootstrap import paired_difference
@@ -40,7 +40,7 @@ class Reading:
     utterances: Sequence[Utterance]
     sampling_rate: int
     shortest: int  # samples
-    longest: int | None = None
+    max_samples: int | None = None
     skipped: list[Skipped] = field(default_factory=list)
     resampled: Counter[int] = field(default_factory=Counter)
 
@@ -69,8 +69,8 @@ class Reading:
         reason = ""
         if len(waveform) < self.shortest:
             reason = f"{len(waveform)} samples are too few; the model needs at least {self.shortest}"
-        elif self.longest is not None and len(waveform) > self.longest:
-            reason = f"{len(waveform)} samples are too many; the model's graphs of fixed shapes hold {self.longest}"
+        elif self.max_samples is not None and len(waveform) > self.max_samples:
+            reason = f"{len(waveform)} samples are too many; the model's graphs of fixed shapes hold {self.max_samples}"
         if reason:
             self.skipped.append(Skipped(utterance.id, f"{utterance.audio.name}: {reason}"))
             return None
@@ -153,7 +153,7 @@ class _Run:
 
     @property
     def measure(self) -> Measure:
-        """How systems are judged, known once the first was asked."""
+        """How systems are judged; decided by the first that was asked."""
         if self._measure is None:
             raise EvaluationError("no system was evaluated; name at least one")
         return self._measure
@@ -173,7 +173,7 @@ class _Run:
             facts = worker.facts
             data = self._agree(folder, facts)
             data = self.measure.fitting(data, str(folder), facts)
-            reading = Reading(data.utterances, facts.sampling_rate, facts.shortest, facts.longest)
+            reading = Reading(data.utterances, facts.sampling_rate, facts.shortest, facts.max_samples)
             asked, seconds, memory = self._ask(worker, reading, name)
             load_seconds = worker.load_seconds
         if not asked:
@@ -185,7 +185,7 @@ class _Run:
         return SystemResult(
             name=name,
             facts=facts,
-            heard=_heard(asked, measured, facts.sampling_rate),
+            utterances=_utterance_results(asked, measured, facts.sampling_rate),
             measured=measured,
             seconds=seconds,
             load_seconds=load_seconds,
@@ -199,7 +199,7 @@ class _Run:
         """The utterances that all systems are asked about. Raises DataError, EvaluationError."""
         measure = measure_of(str(folder), facts.task, self.normalisation, facts.problem_type)
         if self._measure is None or self._chosen is None:
-            self._chosen = measure.known(self.data).sample(self.samples, self.seed)
+            self._chosen = measure.labelled(self.data).sample(self.samples, self.seed)
             self._measure, self._first = measure, folder
         elif type(measure) is not type(self._measure):
             raise _unlike(self._first, folder)
@@ -213,25 +213,25 @@ class _Run:
             waveforms = [waveform for _, waveform in batch]
             if not asked:  # the first run pays for what is done once
                 worker.answer(waveforms[:1], 1)
-            found = worker.answer(waveforms, self.batch_size)
-            asked += _timed(batch, found, self.batch_size)
-            seconds += found.seconds
-            memory = found.peak_memory
+            answered = worker.answer(waveforms, self.batch_size)
+            asked += _timed(batch, answered, self.batch_size)
+            seconds += answered.seconds
+            memory = answered.peak_memory
             self.progress(name, len(asked) + len(reading.skipped), total)
         return asked, seconds, memory
 
 
-def _timed(batch: Batch, found: Answered, batch_size: int) -> list[Asked]:
-    latency = found.seconds if batch_size == 1 else None
+def _timed(batch: Batch, answered: Answered, batch_size: int) -> list[Asked]:
+    latency = answered.seconds if batch_size == 1 else None
     return [
         (utterance, len(waveform), answer, latency)
-        for (utterance, waveform), answer in zip(batch, found.answers, strict=True)
+        for (utterance, waveform), answer in zip(batch, answered.answers, strict=True)
     ]
 
 
-def _heard(asked: Sequence[Asked], measured: Measured, rate: int) -> tuple[Heard, ...]:
+def _utterance_results(asked: Sequence[Asked], measured: Measured, rate: int) -> tuple[UtteranceResult, ...]:
     return tuple(
-        Heard(utterance.id, samples / rate, score, latency)
+        UtteranceResult(utterance.id, samples / rate, score, latency)
         for (utterance, samples, _, latency), score in zip(asked, measured.utterances, strict=True)
     )
 
@@ -247,13 +247,13 @@ def layer_noise(folder: Path) -> tuple[LayerNoise, ...]:
 
 
 def compared(first: SystemResult, second: SystemResult, measure: Measure, seed: int = 0) -> Comparison:
-    """Compare two systems on the utterances that both heard.
+    """Compare two systems on the utterances that both answered.
 
     Raises:
         DataError: there are none.
     """
-    others = {heard.id: heard for heard in second.heard}
-    pairs = [(heard, others[heard.id]) for heard in first.heard if heard.id in others]
+    others = {result.id: result for result in second.utterances}
+    pairs = [(result, others[result.id]) for result in first.utterances if result.id in others]
     if not pairs:
         raise DataError(f"{first.name} and {second.name} could use no utterance both")
     difference = paired_difference(

@@ -1,13 +1,13 @@
 """An evaluation as one HTML page that needs nothing from outside: tables, a chart, errors word by word.
 
-What was not measured has no place on it but a line that says so.
+What was not measured is named in one line.
 """
 
 from collections.abc import Iterable, Sequence
 from html import escape
 
 from edgespeech_calib.evaluation.charts import Point, errors_by_speed, noise_by_layer
-from edgespeech_calib.evaluation.results import PERCENTILES, Comparison, Evaluation, Heard, SystemResult
+from edgespeech_calib.evaluation.results import PERCENTILES, Comparison, Evaluation, SystemResult, UtteranceResult
 from edgespeech_calib.scoring.alignment import Pair
 from edgespeech_calib.scoring.measure import Measure
 
@@ -98,7 +98,7 @@ def _conditions(evaluation: Evaluation) -> list[str]:
     first = evaluation.systems[0]
     drawn = "all of them" if evaluation.samples is None else f"drawn with seed {evaluation.seed}"
     facts = [
-        f"{len(first.heard)} utterances ({drawn}), {first.audio_seconds:.0f} s of speech",
+        f"{len(first.utterances)} utterances ({drawn}), {first.audio_seconds:.0f} s of speech",
         *evaluation.measure.notes(),
         f"{evaluation.machine}; threads: {evaluation.options.threads or 'the engine’s own choice'}; "
         f"batches of {evaluation.batch_size}",
@@ -162,13 +162,15 @@ def _comparison(comparison: Comparison, measure: Measure) -> list[str]:
         f"<h2>{escape(comparison.first)} against {escape(comparison.second)}</h2>",
         f"<p>{signed(difference.value)} percentage points of {measure.name}, 95 % interval {signed(difference.low)} to "
         f"{signed(difference.high)}, paired over {comparison.utterances} utterances. "
-        f"{len(comparison.changed)} of them were heard differently.</p>",
+        f"{len(comparison.changed)} of them were answered differently.</p>",
         f"<details><summary>The {len(comparison.changed)} utterances</summary>",
     ]
     for one in comparison.changed:
         wrong = f"{one.first_errors} and {one.second_errors} {measure.unit}s wrong"
-        heard = (words(measure.aligned(one.reference, text)) for text in (one.first, one.second))
-        parts.append(f'<div class="utterance"><div class="id">{escape(one.id)}: {wrong}</div>{"".join(heard)}</div>')
+        hypotheses = (words(measure.aligned(one.reference, text)) for text in (one.first, one.second))
+        parts.append(
+            f'<div class="utterance"><div class="id">{escape(one.id)}: {wrong}</div>{"".join(hypotheses)}</div>'
+        )
     return [*parts, "</details>"]
 
 
@@ -184,22 +186,24 @@ def _layers(systems: Sequence[SystemResult]) -> list[str]:
 
 
 def _utterances(result: SystemResult, measure: Measure) -> list[str]:
-    wrong = [heard for heard in result.heard if heard.score.counts.errors]
-    wrong.sort(key=lambda heard: (-heard.score.counts.errors, heard.id))
-    right = len(result.heard) - len(wrong)
+    wrong = [utterance for utterance in result.utterances if utterance.score.counts.errors]
+    wrong.sort(key=lambda utterance: (-utterance.score.counts.errors, utterance.id))
+    right = len(result.utterances) - len(wrong)
     return [
-        f"<h2>What {escape(result.name)} heard</h2>",
-        f'<p class="note">{right} of {len(result.heard)} utterances have no error; the others, the worst first: '
-        '<span class="substitution">true → heard</span>, <span class="deletion">not heard</span>, '
-        '<span class="insertion">not true</span>.</p>',
-        *(_utterance(heard, measure) for heard in wrong),
+        f"<h2>Answers of {escape(result.name)}</h2>",
+        f'<p class="note">{right} of {len(result.utterances)} utterances have no error; the others, the worst first: '
+        '<span class="substitution">reference → answer</span>, <span class="deletion">missing</span>, '
+        '<span class="insertion">added</span>.</p>',
+        *(_utterance(utterance, measure) for utterance in wrong),
     ]
 
 
-def _utterance(heard: Heard, measure: Measure) -> str:
-    counts = heard.score.counts
-    head = f"{escape(heard.id)}, {heard.seconds:.1f} s: {counts.errors} errors in {counts.total} {measure.unit}s"
-    return f'<div class="utterance"><div class="id">{head}</div>{words(heard.score.alignment)}</div>'
+def _utterance(utterance: UtteranceResult, measure: Measure) -> str:
+    counts = utterance.score.counts
+    head = (
+        f"{escape(utterance.id)}, {utterance.seconds:.1f} s: {counts.errors} errors in {counts.total} {measure.unit}s"
+    )
+    return f'<div class="utterance"><div class="id">{head}</div>{words(utterance.score.alignment)}</div>'
 
 
 def words(alignment: Iterable[Pair]) -> str:
@@ -208,8 +212,8 @@ def words(alignment: Iterable[Pair]) -> str:
 
 
 def _word(pair: Pair) -> str:
-    said, heard = escape(pair.reference or ""), escape(pair.hypothesis or "")
+    said, answered = escape(pair.reference or ""), escape(pair.hypothesis or "")
     if pair.kind == "hit":
         return said
-    text = f"{said} → {heard}" if pair.kind == "substitution" else said or heard
+    text = f"{said} → {answered}" if pair.kind == "substitution" else said or answered
     return f'<span class="{pair.kind}">{text}</span>'

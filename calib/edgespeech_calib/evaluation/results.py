@@ -19,8 +19,8 @@ PERCENTILES = (50, 90, 99)
 
 
 @dataclass(frozen=True)
-class Heard:
-    """What a system heard in one utterance, as it is compared; `latency` is None where utterances ran in batches."""
+class UtteranceResult:
+    """A system's answer to one utterance, as it is compared; `latency` is None where utterances ran in batches."""
 
     id: str
     seconds: float
@@ -48,7 +48,7 @@ class SystemResult:
 
     name: str
     facts: Facts
-    heard: tuple[Heard, ...]
+    utterances: tuple[UtteranceResult, ...]
     measured: Measured
     seconds: float
     load_seconds: float
@@ -59,8 +59,8 @@ class SystemResult:
 
     @property
     def audio_seconds(self) -> float:
-        """Length of all that was heard."""
-        return sum(heard.seconds for heard in self.heard)
+        """Length of all utterances."""
+        return sum(utterance.seconds for utterance in self.utterances)
 
     @property
     def real_time_factor(self) -> float:
@@ -69,25 +69,27 @@ class SystemResult:
 
     def latencies(self) -> list[Latency]:
         """Percentiles by length; empty where utterances ran in batches."""
-        return latencies((heard.seconds, heard.latency) for heard in self.heard if heard.latency is not None)
+        return latencies(
+            (utterance.seconds, utterance.latency) for utterance in self.utterances if utterance.latency is not None
+        )
 
 
 def latencies(times: Iterable[tuple[float, float]]) -> list[Latency]:
     """Percentiles of pairs (seconds of audio, seconds of work) between `EDGES`; lengths that did not occur left out."""
     pairs = list(times)
-    found = []
+    bands = []
     for shortest, longest in pairwise(EDGES):
         inside = [work for audio, work in pairs if shortest <= audio < longest]
         if inside:
             values = np.percentile(inside, PERCENTILES)
             percentiles = dict(zip(PERCENTILES, map(float, values), strict=True))
-            found.append(Latency(shortest, longest, len(inside), percentiles))
-    return found
+            bands.append(Latency(shortest, longest, len(inside), percentiles))
+    return bands
 
 
 @dataclass(frozen=True)
 class Changed:
-    """An utterance that two systems heard differently, and how many words, or labels, or frames each got wrong."""
+    """An utterance that two systems answered differently, and how many words, or labels, or frames each got wrong."""
 
     id: str
     reference: str
@@ -99,7 +101,7 @@ class Changed:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two systems on the utterances that both heard: what is measured of the first minus that of the second.
+    """Two systems on the utterances that both answered: what is measured of the first minus that of the second.
 
     `changes` says of each utterance in `changed` in which way.
     """
@@ -145,7 +147,7 @@ def _system(result: SystemResult) -> dict[str, Any]:
     return {
         "name": result.name,
         **result.facts.to_dict(),
-        "utterances": len(result.heard),
+        "utterances": len(result.utterances),
         "audio_seconds": round(result.audio_seconds, 3),
         **result.measured.figures(),
         "real_time_factor": result.real_time_factor,
@@ -155,7 +157,7 @@ def _system(result: SystemResult) -> dict[str, Any]:
         "peak_memory_bytes": result.peak_memory,
         "resampled": {str(rate): count for rate, count in result.resampled.items()},
         "skipped": [asdict(skipped) for skipped in result.skipped],
-        "results": [_heard(heard, result.measured, index) for index, heard in enumerate(result.heard)],
+        "results": [_result(utterance, result.measured, index) for index, utterance in enumerate(result.utterances)],
     }
 
 
@@ -165,9 +167,9 @@ def _latency(latency: Latency) -> dict[str, Any]:
     return {"from": latency.shortest, "below": longest, "utterances": latency.utterances, **percentiles}
 
 
-def _heard(heard: Heard, measured: Measured, index: int) -> dict[str, Any]:
+def _result(utterance: UtteranceResult, measured: Measured, index: int) -> dict[str, Any]:
     own = measured.result(index)
-    return {"id": heard.id, "seconds": round(heard.seconds, 4), **own, "latency": heard.latency}
+    return {"id": utterance.id, "seconds": round(utterance.seconds, 4), **own, "latency": utterance.latency}
 
 
 def _comparison(comparison: Comparison, key: str) -> dict[str, Any]:

@@ -87,7 +87,7 @@ class Facts:
     """What a system is: `sampling_rate` in Hz, `shortest` in samples that it can take, `bytes` on disk.
 
     `bytes` are those of all files of a bundle, and of a checkpoint those of the weights that are read. `labels` are
-    what a classifier tells apart, `problem_type` what its logits mean, `hop` the samples of a frame, `longest` the
+    what a classifier tells apart, `problem_type` what its logits mean, `hop` the samples of a frame, `max_samples` the
     samples that it can take where that is limited.
     """
 
@@ -101,13 +101,13 @@ class Facts:
     labels: tuple[str, ...] = ()
     problem_type: str | None = None
     hop: int = 0
-    longest: int | None = None
+    max_samples: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON, of what classifiers alone have the labels, and those where there are any."""
-        left_out = ("labels", "problem_type", "hop", "longest")
-        found = {name: value for name, value in asdict(self).items() if name not in left_out}
-        return {**found, **({"labels": list(self.labels)} if self.labels else {})}
+        left_out = ("labels", "problem_type", "hop", "max_samples")
+        plain = {name: value for name, value in asdict(self).items() if name not in left_out}
+        return {**plain, **({"labels": list(self.labels)} if self.labels else {})}
 
 
 class System(Protocol):
@@ -153,8 +153,8 @@ class _Bundle:
         self._model.check_options(**self._options)
 
     def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:
-        found = self._model.predict(list(waveforms), batch_size=batch_size, with_logits=False, **self._options)
-        return [self._answer(prediction) for prediction in found]
+        predictions = self._model.predict(list(waveforms), batch_size=batch_size, with_logits=False, **self._options)
+        return [self._answer(prediction) for prediction in predictions]
 
     def _answer(self, prediction: Prediction) -> Answer:
         if prediction.answer is None:
@@ -164,23 +164,23 @@ class _Bundle:
 
 def bundle_facts(manifest: Manifest) -> Facts:
     """Return what a bundle is."""
-    heard = manifest.audio
+    audio = manifest.audio
     return Facts(
         kind="bundle",
         task=manifest.task,
         engine=manifest.engine,
         precision=manifest.precision,
-        sampling_rate=heard.sampling_rate,
-        shortest=heard.shortest,
+        sampling_rate=audio.sampling_rate,
+        shortest=audio.shortest,
         bytes=manifest.bytes,
         labels=manifest.labels or (),
         problem_type=manifest.problem_type,
-        hop=heard.hop,
-        longest=_longest(manifest),
+        hop=audio.hop,
+        max_samples=_max_samples(manifest),
     )
 
 
-def _longest(manifest: Manifest) -> int | None:
+def _max_samples(manifest: Manifest) -> int | None:
     """Samples that graphs of fixed shapes hold, where the model cannot go on in windows."""
     head = HEADS.get(manifest.task)
     has_windows = head is not None and "frames" in head.axes
@@ -233,19 +233,19 @@ class _Checkpoint:
     """What checkpoints of all tasks share: padded batches and facts."""
 
     def __init__(self, source: "Source") -> None:
-        heard = source.audio
+        audio = source.audio
         self._source: Any = source
         self.facts = Facts(
             kind="checkpoint",
             task=source.task,
             engine="torch",
             precision="float32",
-            sampling_rate=heard.sampling_rate,
-            shortest=heard.shortest,
+            sampling_rate=audio.sampling_rate,
+            shortest=audio.shortest,
             bytes=weights(source.folder),
             labels=tuple(source.facts.get("labels", ())),
             problem_type=source.facts.get("problem_type"),
-            hop=heard.hop,
+            hop=audio.hop,
         )
 
     def answer(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Answer]:

@@ -66,7 +66,7 @@ def tune(
     with load(bundle, options.device, options.threads) as model:
         if not isinstance(model, CtcModel):
             raise EvaluationError(f"{bundle} is for {model.manifest.task}; a language model is weighed for CTC models")
-        chosen = WordErrors(normalisation).known(data).sample(samples, seed)
+        chosen = WordErrors(normalisation).labelled(data).sample(samples, seed)
         facts = model.manifest.audio
         model.check_options(**{"alpha": 0.0, **options.search})
         reading = Reading(chosen.utterances, facts.sampling_rate, facts.shortest)

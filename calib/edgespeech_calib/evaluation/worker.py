@@ -91,8 +91,8 @@ class Worker:
         """What the system makes of waveforms, float32 [samples] at its rate."""
         arrays = [np.ascontiguousarray(waveform, np.float32) for waveform in waveforms]
         answer = self._ask({"lengths": [len(array) for array in arrays], "batch_size": batch_size}, arrays)
-        found = [one if isinstance(one, str) else LabelledFrames.from_json(one) for one in answer["answers"]]
-        return Answered(found, answer["seconds"], answer["peak_memory"])
+        answers = [one if isinstance(one, str) else LabelledFrames.from_json(one) for one in answer["answers"]]
+        return Answered(answers, answer["seconds"], answer["peak_memory"])
 
     def _ask(self, message: dict[str, Any], arrays: Sequence[Waveform] = ()) -> dict[str, Any]:
         process = self._process
@@ -136,8 +136,8 @@ def serve(received: IO[bytes], sent: IO[bytes]) -> None:
                 system = open_system(Path(message["folder"]), Options(**message["options"]))
                 answer: dict[str, Any] = {"facts": asdict(system.facts)}
             else:
-                found = system.answer(arrays, message["batch_size"])
-                answer = {"answers": [asdict(one) if isinstance(one, LabelledFrames) else one for one in found]}
+                answers = system.answer(arrays, message["batch_size"])
+                answer = {"answers": [asdict(one) if isinstance(one, LabelledFrames) else one for one in answers]}
             answer |= {"seconds": time.perf_counter() - began, "peak_memory": peak()}
         except (EdgeSpeechError, EdgeSpeechRuntimeError) as error:
             answer = {"error": str(error)}

@@ -53,7 +53,7 @@ class IntegerShare:
 
 
 class EncoderBackend(Protocol):
-    """Quantizes the graphs that hear: of a CTC bundle all, of an encoder-decoder's `encoder` and `encoder_batch`.
+    """Quantizes the graphs that take audio: of a CTC bundle all, of an encoder-decoder's `encoder` and `encoder_batch`.
 
     What is decided on the graph for one utterance holds for those of padded batches too, layer by layer.
     """

@@ -24,10 +24,10 @@ from edgespeech_calib.speech.sets import SpeechSet
 from edgespeech_calib.speech.utterance import Skipped
 
 # Of each utterance. Enough for a dozen words and the pauses between them, and 128 of them are eleven minutes, which a
-# base-size encoder hears in one minute of two cores.
+# base-size encoder reads in one minute of two cores.
 EXCERPT_SECONDS = 5.0
 
-# What is heard behind speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in
+# The noise behind speech: seconds, and how far its level is below the excerpt's in dB. A feature extractor ends in
 # a norm of each frame, which brings the rounding errors of a quiet frame up to the level of speech.
 QUIET = ((0.5, 45.0), (0.5, 60.0))
 
@@ -96,21 +96,21 @@ class Calibration:
 
     def few(self, utterances: int, seconds: float) -> list[Values]:
         """Return the beginnings of so many excerpts, evenly spaced in the set: for what takes long per second."""
-        longest = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
-        return [as_values(excerpt.read()[:longest], self.audio) for excerpt in self.spread(utterances)]
+        length = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
+        return [as_values(excerpt.read()[:length], self.audio) for excerpt in self.spread(utterances)]
 
     def ends(self, utterances: int, seconds: float) -> list[Values]:
         """Return the ends of so many excerpts, evenly spaced in the set, with the faint noise behind them."""
-        longest = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
-        return [as_values(self.surrounded(excerpt)[-longest:], self.audio) for excerpt in self.spread(utterances)]
+        length = max(int(seconds * self.audio.sampling_rate), self.audio.shortest)
+        return [as_values(self.surrounded(excerpt)[-length:], self.audio) for excerpt in self.spread(utterances)]
 
     def spread(self, utterances: int) -> list[Excerpt]:
         """Return so many excerpts, evenly spaced in the set."""
-        places = np.unique(np.linspace(0, len(self.excerpts) - 1, min(utterances, len(self.excerpts))).round())
-        return [self.excerpts[int(place)] for place in places]
+        indices = np.unique(np.linspace(0, len(self.excerpts) - 1, min(utterances, len(self.excerpts))).round())
+        return [self.excerpts[int(index)] for index in indices]
 
     def provenance(self) -> dict[str, Any]:
-        """What a bundle says of it; no places on this machine's disk."""
+        """What a bundle says of it; no paths of this machine."""
         return {
             "set": Path(self.name).name,
             "utterances": len(self.excerpts),
@@ -139,7 +139,7 @@ def draw(
 ) -> Calibration:
     """Draw utterances spread over speakers and lengths, and write an excerpt of each into `folder`.
 
-    The draw and each excerpt's place in its utterance follow from the ids and the seed alone.
+    The draw and where each excerpt begins in its utterance follow from the ids and the seed alone.
 
     Raises:
         DataError: none of the utterances can be used.
@@ -202,11 +202,11 @@ def require_sound(data: SpeechSet, samples: int | None, seed: int) -> None:
 
 
 def _piece(waveform: Waveform, audio: Audio, name: str, seed: int) -> Waveform:
-    """An excerpt from a place that looks random."""
+    """An excerpt that begins at a pseudo-random offset."""
     length = max(int(EXCERPT_SECONDS * audio.sampling_rate), audio.shortest)
     room = len(waveform) - length
     if room <= 0:
         return waveform
-    place = int.from_bytes(hashlib.sha256(f"{seed} excerpt {name}".encode()).digest()[:8], "big")
-    start = place % (room + 1)
+    offset = int.from_bytes(hashlib.sha256(f"{seed} excerpt {name}".encode()).digest()[:8], "big")
+    start = offset % (room + 1)
     return waveform[start : start + length]

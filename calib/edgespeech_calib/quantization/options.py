@@ -19,7 +19,7 @@ class QuantizationOptions:
         decoder_weights: how a text decoder's weights are stored.
         target: the instruction set that the bundle is for; None is this machine's.
         max_wer_increase: percentage points by which the word error rate may grow, where it is known what is said.
-        max_changed_words: percent of the words that may be heard otherwise, where it is not.
+        max_changed_words: percent of the words that may change, where it is not.
         revert: return layers to float until the cost is within that; without, exceeding it is an error.
     """
 

@@ -1,6 +1,6 @@
 """From a float bundle, or a checkpoint, to an INT8 bundle that was proven: calibrate, choose, write, prove, judge.
 
-What is decided is decided here and in `making`, `ranking` and `gate`; how graphs are quantized is the backends'.
+What is decided is decided here, in `search` and in `judge`; how graphs are quantized is the business of the backends.
 """
 
 import contextlib
@@ -23,12 +23,13 @@ from edgespeech_calib.evaluation.evaluation import Reading
 from edgespeech_calib.evaluation.systems import bundle_facts
 from edgespeech_calib.quantization import backends, calibration, timing
 from edgespeech_calib.quantization.calibration import Calibration
-from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.gate import Gate, JudgedUtterance, Speech
 from edgespeech_calib.quantization.judge.predictions import EXCERPT_TOKENS
-from edgespeech_calib.quantization.making import Maker, Progress, StepClock
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.report.report import Quantized
 from edgespeech_calib.quantization.search import ranking
+from edgespeech_calib.quantization.search.trials import TrialSearch
+from edgespeech_calib.quantization.steps import Progress, StepClock, silent
 from edgespeech_calib.quantization.targets import detect, types
 from edgespeech_calib.scoring.measures import find_measure, measure_of
 from edgespeech_calib.speech.sets import SpeechSet
@@ -38,10 +39,6 @@ from edgespeech_calib.speech.utterance import Skipped
 # damage, are the same in all speech.
 NOISE_UTTERANCES, NOISE_SECONDS = 3, 2.0
 SPARE = 128 * 2**20  # bytes on disk beside graphs, for excerpts and logits
-
-
-def silent(step: str, done: int, total: int | None) -> None:
-    """Show no progress."""
 
 
 def export_int8(
@@ -79,12 +76,12 @@ def export_int8(
         QuantizationError: the engine or the model does not allow what was asked.
         ExportError, CheckpointError, EngineError: see `edgespeech_export.export`.
     """
-    place = absolute(bundle)
+    target = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
-    check_target(place, force, keep=folder)
+    check_target(target, force, keep=folder)
     evaluated = _checked(data, evaluation_data, options, engine, task_of(folder, layers))
     clock = StepClock(progress)
-    with written_whole(place, force) as partial, _scratch(place) as scratch:
+    with written_whole(target, force) as partial, _scratch(target) as scratch:
         with clock.step("exporting in float"):
             float_options = ExportOptions(engine=engine, target_lang=target_lang, layers=layers)
             export(folder, scratch / "float", float_options, progress=lambda step: clock.note(f"float32: {step}"))
@@ -107,7 +104,7 @@ def quantize(
         BundleError: the float bundle is damaged.
         DataError, QualityError, QuantizationError, ExportError, EngineError: see `export_int8`.
     """
-    place = absolute(target)
+    target_folder = absolute(target)
     floating = open_bundle(float_bundle)
     if floating.manifest.precision != "float32":
         raise QuantizationError(
@@ -115,10 +112,10 @@ def quantize(
         )
     if floating.manifest.static is not None:
         raise QuantizationError(f"{floating.folder} has fixed shapes; INT8 is made of free ones, or by `export_npu`")
-    check_target(place, force, keep=floating.folder)
+    check_target(target_folder, force, keep=floating.folder)
     evaluated = _checked(data, evaluation_data, options, floating.manifest.engine, floating.manifest.task)
-    check_space(place, floating.manifest.bytes + SPARE)
-    with written_whole(place, force) as partial, _scratch(place) as scratch:
+    check_space(target_folder, floating.manifest.bytes + SPARE)
+    with written_whole(target_folder, force) as partial, _scratch(target_folder) as scratch:
         return _quantize(floating, partial, scratch, data, evaluated, options, StepClock(progress))
 
 
@@ -138,7 +135,7 @@ def _checked(
                 f"a model for {task} gives no answers that could be right, so there is nothing to evaluate on "
                 f"{evaluation_data.name}; leave it out, and the embeddings are compared with the float model's"
             )
-        evaluated = measure.known(evaluation_data)
+        evaluated = measure.labelled(evaluation_data)
     backends.check(engine, options, data)
     if data is not None:
         calibration.require_sound(data, options.samples, options.seed)
@@ -147,9 +144,9 @@ def _checked(
 
 
 @contextlib.contextmanager
-def _scratch(place: Path) -> Iterator[Path]:
+def _scratch(target: Path) -> Iterator[Path]:
     """A folder beside the bundle's place, on the same disk; nothing of it stays."""
-    with tempfile.TemporaryDirectory(prefix=f".{place.name}.scratch-", dir=place.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.scratch-", dir=target.parent) as folder:
         yield Path(folder)
 
 
@@ -174,22 +171,22 @@ def _quantize(
         noise = encoder.noise(lambda: iter(few))
     labelled = None if evaluated is None else _Labelled(evaluated, floating)
     speech = _calibration_speech(drawn) if labelled is None else labelled.speech()
-    (scratch / "heard").mkdir()
+    (scratch / "predictions").mkdir()
     allowed = options.max_wer_increase if speech.labelled else options.max_changed_words
-    gate = Gate(floating.folder, speech, scratch / "heard", allowed)
-    with clock.step("hearing with the float model") as count:
+    gate = Gate(floating.folder, speech, scratch / "predictions", allowed)
+    with clock.step("running the float model") as count:
         gate.prepare(count)
-    begins = ranking.unsafe(encoder.layers, noise) if options.revert else {}
-    maker = Maker(floating, scratch, options, encoder, decoder, noise, begins, gate, drawn, clock)
-    made = maker.make()
+    float_reasons = ranking.unsafe(encoder.layers, noise) if options.revert else {}
+    search = TrialSearch(floating, scratch, options, encoder, decoder, noise, float_reasons, gate, drawn, clock)
+    trial = search.search()
     with clock.step("timing"):
-        speed = timing.compare(floating.folder, made.folder, drawn.excerpts[0].read())
-    manifest = maker.finish(made, partial, target, number_types)
+        speed = timing.compare(floating.folder, trial.folder, drawn.excerpts[0].read())
+    manifest = search.finish(trial, partial, target, number_types)
     return Quantized(
         manifest=manifest,
-        verdict=made.verdict,
-        layers=maker.layers(made),
-        tries=tuple(maker.tries),
+        judgement=trial.judgement,
+        layers=search.layers(trial),
+        trials=tuple(search.trials),
         float_bytes=floating.manifest.bytes,
         bytes=manifest.bytes,
         speed=speed,
@@ -212,9 +209,9 @@ def _drawn(
 
 
 def _calibration_speech(drawn: Calibration) -> Speech:
-    def utterances() -> Iterator[Spoken]:
+    def utterances() -> Iterator[JudgedUtterance]:
         for excerpt in drawn.excerpts:
-            yield Spoken(excerpt.id, drawn.surrounded(excerpt))
+            yield JudgedUtterance(excerpt.id, drawn.surrounded(excerpt))
 
     return Speech(drawn.name, len(drawn), False, utterances, EXCERPT_TOKENS)
 
@@ -233,14 +230,14 @@ class _Labelled:
     def speech(self) -> Speech:
         return Speech(self._data.name, len(self._data), True, self._utterances)
 
-    def _utterances(self) -> Iterator[Spoken]:
+    def _utterances(self) -> Iterator[JudgedUtterance]:
         reading = Reading(self._data.utterances, self._facts.sampling_rate, self._facts.shortest)
         is_empty = True
         for batch in reading.batches(1):
             for utterance, waveform in batch:
                 is_empty = False
                 right = self._measure.truth(utterance, self._frames.count(len(waveform)), self._facts)
-                yield Spoken(utterance.id, waveform, right)
+                yield JudgedUtterance(utterance.id, waveform, right)
         self.skipped, self.resampled = (*self._data.skipped, *reading.skipped), reading.resampled
         if is_empty:
             reason = reading.skipped[0].reason if reading.skipped else "it holds none"

@@ -38,12 +38,12 @@ def compare(floating: Path, quantized: Path, waveform: Waveform) -> Speed:
         models = (first, second)
         times: tuple[list[float], list[float]] = ([], [])
         for run in range(RUNS + 1):
-            for model, found in zip(models, times, strict=True):
+            for model, seconds_of_model in zip(models, times, strict=True):
                 seconds = _timed(model, waveform)
                 if run:  # the first pays for what is done once
-                    found.append(seconds)
+                    seconds_of_model.append(seconds)
         rate = first.manifest.audio.sampling_rate
-    before, after = (statistics.median(found) for found in times)
+    before, after = (statistics.median(seconds_of_model) for seconds_of_model in times)
     return Speed(len(waveform) / rate, before, after, machine())
 
 

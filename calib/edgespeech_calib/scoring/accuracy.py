@@ -67,12 +67,12 @@ class ClassScore:
     @cached_property
     def labels(self) -> tuple[LabelCounts, ...]:
         """Counts of each label that is true or was found, by name."""
-        true, found, both = Counter[str](), Counter[str](), Counter[str]()
-        for (said, heard), count in self.confusions.items():
+        true, answered, both = Counter[str](), Counter[str](), Counter[str]()
+        for (said, label), count in self.confusions.items():
             true[said] += count
-            found[heard] += count
-            both[said] += count if said == heard else 0
-        return tuple(LabelCounts(name, true[name], found[name], both[name]) for name in sorted({*true, *found}))
+            answered[label] += count
+            both[said] += count if said == label else 0
+        return tuple(LabelCounts(name, true[name], answered[name], both[name]) for name in sorted({*true, *answered}))
 
 
 @dataclass(frozen=True)
@@ -97,10 +97,12 @@ def score_classes(references: Sequence[str], hypotheses: Sequence[str]) -> Class
     """
     _require_pairs(len(references), len(hypotheses))
     scores = []
-    for said, heard in zip(references, hypotheses, strict=True):
-        is_right = said == heard
-        pair = Pair("hit" if is_right else "substitution", said, heard)
-        scores.append(UtteranceScore(said, heard, (pair,), Counts(hits=int(is_right), substitutions=int(not is_right))))
+    for said, answer in zip(references, hypotheses, strict=True):
+        is_right = said == answer
+        pair = Pair("hit" if is_right else "substitution", said, answer)
+        scores.append(
+            UtteranceScore(said, answer, (pair,), Counts(hits=int(is_right), substitutions=int(not is_right)))
+        )
     return ClassScore(tuple(scores), Counts.sum(score.counts for score in scores))
 
 
@@ -115,13 +117,13 @@ def score_frames(
     _require_pairs(len(references), len(hypotheses))
     table = np.zeros((3, len(labels)), np.int64)
     scores = []
-    for said, heard in zip(references, hypotheses, strict=True):
-        true, found = said.flags(), heard.flags()
-        if true.shape != found.shape or true.shape[1] != len(labels):
-            raise ScoringError(f"expected frames and labels {list(true.shape)}, got {list(found.shape)}")
-        table += np.stack([true.sum(0), found.sum(0), (true & found).sum(0)])
-        right = int((true == found).all(axis=1).sum())
-        reference, hypothesis = (lines(marks.segments(labels, hop)) for marks in (said, heard))
+    for said, answer in zip(references, hypotheses, strict=True):
+        true, answered = said.flags(), answer.flags()
+        if true.shape != answered.shape or true.shape[1] != len(labels):
+            raise ScoringError(f"expected frames and labels {list(true.shape)}, got {list(answered.shape)}")
+        table += np.stack([true.sum(0), answered.sum(0), (true & answered).sum(0)])
+        right = int((true == answered).all(axis=1).sum())
+        reference, hypothesis = (lines(frames.segments(labels, hop)) for frames in (said, answer))
         pairs = align(reference.split(BETWEEN), hypothesis.split(BETWEEN))
         counts = Counts(hits=right, substitutions=len(true) - right)
         scores.append(UtteranceScore(reference, hypothesis, pairs, counts))

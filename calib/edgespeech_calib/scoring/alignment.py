@@ -53,11 +53,11 @@ def align(reference: Sequence[str], hypothesis: Sequence[str], costs: Costs = WO
     while row or column:
         here = totals[row, column]
         if row and column:
-            said, heard = reference[row - 1], hypothesis[column - 1]
-            is_hit = said == heard
+            said, answered = reference[row - 1], hypothesis[column - 1]
+            is_hit = said == answered
             if here == totals[row - 1, column - 1] + (0 if is_hit else costs.substitution):
                 row, column = row - 1, column - 1
-                pairs.append(Pair("hit" if is_hit else "substitution", said, heard))
+                pairs.append(Pair("hit" if is_hit else "substitution", said, answered))
                 continue
         if column and here == totals[row, column - 1] + costs.insertion:
             column -= 1
@@ -71,7 +71,7 @@ def align(reference: Sequence[str], hypothesis: Sequence[str], costs: Costs = WO
 def _totals(reference: Sequence[str], hypothesis: Sequence[str], costs: Costs) -> npt.NDArray[np.int64]:
     """[reference + 1, hypothesis + 1]: least cost of the first so many tokens of each."""
     ids: dict[str, int] = {}
-    said, heard = (
+    said, answered = (
         np.array([ids.setdefault(token, len(ids)) for token in tokens], np.int64) for tokens in (reference, hypothesis)
     )
     insertions = np.arange(len(hypothesis) + 1) * costs.insertion
@@ -80,7 +80,7 @@ def _totals(reference: Sequence[str], hypothesis: Sequence[str], costs: Costs) -
     for row, token in enumerate(said, start=1):
         above = totals[row - 1]
         best = above + costs.deletion
-        np.minimum(best[1:], above[:-1] + costs.substitution * (heard != token), out=best[1:])
+        np.minimum(best[1:], above[:-1] + costs.substitution * (answered != token), out=best[1:])
         # An insertion comes from the left: best[j] = min over i <= j of best[i] + (j - i) * insertion.
         totals[row] = np.minimum.accumulate(best - insertions) + insertions
     return totals

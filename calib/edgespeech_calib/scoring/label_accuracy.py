@@ -75,7 +75,7 @@ class MeasuredClasses(MeasuredLabels):
     def figures(self) -> dict[str, Any]:
         """See `Measured.figures`."""
         pairs = self.score.confusions.items()
-        confusions = [{"reference": said, "hypothesis": heard, "utterances": count} for (said, heard), count in pairs]
+        confusions = [{"reference": said, "hypothesis": answer, "utterances": count} for (said, answer), count in pairs]
         return {**super().figures(), "by_label": self._labels(), "confusions": confusions}
 
     def result(self, index: int) -> dict[str, Any]:
@@ -85,23 +85,23 @@ class MeasuredClasses(MeasuredLabels):
 
     def rows(self) -> list[Row]:
         """See `Measured.rows`."""
-        found: list[Row] = [
+        rows: list[Row] = [
             rate_row("accuracy", self.counts.rate, self.interval, is_of_errors=False),
             ("", f"{self.counts.hits} of {self.counts.total} labels right"),
         ]
         worst = sorted((one for one in self.score.labels if one.true), key=lambda one: (one.recall, one.label))
-        found.append(("found", [f"{one.label} {one.both} of {one.true}" for one in worst]))
+        rows.append(("found", [f"{one.label} {one.both} of {one.true}" for one in worst]))
         if wrong := self._wrong():
-            found.append(("mistaken", [f"{said} for {heard} ({count})" for said, heard, count in wrong]))
-        return found
+            rows.append(("mistaken", [f"{said} for {answer} ({count})" for said, answer, count in wrong]))
+        return rows
 
     def tables(self) -> list[Table]:
         """See `Measured.tables`: each label, and which was taken for which."""
-        rows = [[said, heard, str(count)] for said, heard, count in self._wrong()]
+        rows = [[said, answer, str(count)] for said, answer, count in self._wrong()]
         return [*super().tables(), *([("Mistaken", ("true", "found", "utterances"), rows)] if rows else [])]
 
     def _wrong(self) -> list[tuple[str, str, int]]:
-        return [(said, heard, count) for (said, heard), count in self.score.confusions.items() if said != heard]
+        return [(said, answer, count) for (said, answer), count in self.score.confusions.items() if said != answer]
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class MeasuredFrames(MeasuredLabels):
 
     def result(self, index: int) -> dict[str, Any]:
         """See `Measured.result`."""
-        counts, (said, heard) = self.score.utterances[index].counts, self.segments[index]
-        return {"reference": said, "hypothesis": heard, "frames": counts.total, "right": counts.hits}
+        counts, (said, answer) = self.score.utterances[index].counts, self.segments[index]
+        return {"reference": said, "hypothesis": answer, "frames": counts.total, "right": counts.hits}
 
     def rows(self) -> list[Row]:
         """See `Measured.rows`."""
@@ -144,7 +144,7 @@ class ClassAccuracy(Measure):
         """See `Measure.conditions`."""
         return {"measure": "accuracy over utterances"}
 
-    def known(self, data: SpeechSet) -> SpeechSet:
+    def labelled(self, data: SpeechSet) -> SpeechSet:
         """See `Measure.known`."""
         return data.labelled()
 
@@ -164,8 +164,8 @@ class ClassAccuracy(Measure):
         self, utterances: Sequence[Utterance], answers: Sequence[Answer], facts: Facts, seed: int = 0
     ) -> MeasuredClasses:
         """See `Measure.judge`."""
-        found = self.compare([utterance.label or "" for utterance in utterances], answers, facts)
-        return MeasuredClasses(interval(*shares(found), seed=seed), found)
+        score = self.compare([utterance.label or "" for utterance in utterances], answers, facts)
+        return MeasuredClasses(interval(*shares(score), seed=seed), score)
 
     def aligned(self, reference: str, hypothesis: str) -> Iterable[Pair]:
         """See `Measure.aligned`."""
@@ -191,7 +191,7 @@ class FrameAccuracy(Measure):
         """See `Measure.notes`."""
         return ["a frame is right if each of its labels is; a label holds if the frame's middle is in its segment"]
 
-    def known(self, data: SpeechSet) -> SpeechSet:
+    def labelled(self, data: SpeechSet) -> SpeechSet:
         """See `Measure.known`."""
         return data.segmented()
 
@@ -205,20 +205,23 @@ class FrameAccuracy(Measure):
 
     def compare(self, references: Sequence[Answer], answers: Sequence[Answer], facts: Facts) -> FrameScore:
         """See `Measure.compare`."""
-        said, heard = ([_marks(answer) for answer in part] for part in (references, answers))
-        return score_frames(said, heard, facts.labels, facts.hop / facts.sampling_rate)
+        said, answered = ([_labelled_frames(answer) for answer in part] for part in (references, answers))
+        return score_frames(said, answered, facts.labels, facts.hop / facts.sampling_rate)
 
     def judge(
         self, utterances: Sequence[Utterance], answers: Sequence[Answer], facts: Facts, seed: int = 0
     ) -> MeasuredFrames:
         """See `Measure.judge`."""
-        heard, hop = [_marks(answer) for answer in answers], facts.hop / facts.sampling_rate
-        pairs = list(zip(utterances, heard, strict=True))
-        found = self.compare([self.truth(utterance, marks.frames, facts) for utterance, marks in pairs], heard, facts)
-        segments = tuple(
-            (_lists(utterance.segments or ()), _lists(marks.segments(facts.labels, hop))) for utterance, marks in pairs
+        answered, hop = [_labelled_frames(answer) for answer in answers], facts.hop / facts.sampling_rate
+        pairs = list(zip(utterances, answered, strict=True))
+        score = self.compare(
+            [self.truth(utterance, frames.frames, facts) for utterance, frames in pairs], answered, facts
         )
-        return MeasuredFrames(interval(*shares(found), seed=seed), found, segments)
+        segments = tuple(
+            (_lists(utterance.segments or ()), _lists(frames.segments(facts.labels, hop)))
+            for utterance, frames in pairs
+        )
+        return MeasuredFrames(interval(*shares(score), seed=seed), score, segments)
 
     def aligned(self, reference: str, hypothesis: str) -> Iterable[Pair]:
         """See `Measure.aligned`."""
@@ -249,7 +252,7 @@ def few(labels: Sequence[str]) -> str:
     return ", ".join(map(repr, labels[:SHOWN])) + more
 
 
-def _marks(answer: Answer) -> LabelledFrames:
+def _labelled_frames(answer: Answer) -> LabelledFrames:
     if not isinstance(answer, LabelledFrames):
         raise EvaluationError(f"expected the labels of frames, got {answer!r}")
     return answer

@@ -30,9 +30,9 @@ class LabelledFrames:
         return cls(len(flags), tuple(map(tuple, stretches)))
 
     @classmethod
-    def answer(cls, found: "str | Flags") -> "Answer":
+    def answer(cls, predicted: "str | Flags") -> "Answer":
         """The answer of a model as it is compared: a text or a label as it is, labels of frames as stretches."""
-        return found if isinstance(found, str) else cls.of(found)
+        return predicted if isinstance(predicted, str) else cls.of(predicted)
 
     @classmethod
     def true(cls, segments: Iterable[Segment], labels: Sequence[str], frames: int, hop: float) -> "LabelledFrames":
@@ -62,12 +62,12 @@ class LabelledFrames:
 
     def segments(self, labels: Sequence[str], hop: float) -> tuple[Segment, ...]:
         """When which label holds, in the order of the starts; a frame is `hop` seconds."""
-        found = [
+        segments = [
             Segment(first * hop, end * hop, label)
             for label, stretches in zip(labels, self.stretches, strict=True)
             for first, end in stretches
         ]
-        return tuple(sorted(found, key=lambda segment: (segment.start, segment.label)))
+        return tuple(sorted(segments, key=lambda segment: (segment.start, segment.label)))
 
 
 Answer: TypeAlias = str | LabelledFrames  # of a system: a text, a label, or which labels hold when

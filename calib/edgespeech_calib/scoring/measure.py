@@ -68,7 +68,7 @@ class Measure(ABC):
         errors, unit: what errors are called, and what they are errors among, one of them.
         key: in JSON.
         is_of_errors: whether it says how much is wrong; else how much is right.
-        changes: what is said of an utterance that two systems heard differently.
+        changes: what is said of an utterance that two systems answered differently.
         columns: of the table of systems.
     """
 
@@ -89,7 +89,7 @@ class Measure(ABC):
         return []
 
     @abstractmethod
-    def known(self, data: SpeechSet) -> SpeechSet:
+    def labelled(self, data: SpeechSet) -> SpeechSet:
         """Return the utterances of which it is known what is right. Raises DataError for none."""
 
     def fitting(self, data: SpeechSet, name: str, facts: Facts) -> SpeechSet:
@@ -112,7 +112,7 @@ class Measure(ABC):
 
     @abstractmethod
     def aligned(self, reference: str, hypothesis: str) -> Iterable[Pair]:
-        """Put what is right beside what was heard, as `UtteranceScore` holds them."""
+        """Put what is right beside the answer, as `UtteranceScore` holds them."""
 
     def change(self, first: UtteranceScore, second: UtteranceScore) -> str:
         """Say in which way an utterance changed from the second system to the first."""
@@ -125,9 +125,9 @@ class Measure(ABC):
         return replace(errors, value=0.0 - errors.value, low=0.0 - errors.high, high=0.0 - errors.low)  # never -0.0
 
 
-def shares(found: AnyScore) -> tuple[list[int], list[int]]:
+def shares(score: AnyScore) -> tuple[list[int], list[int]]:
     """Errors, and among how many words, labels or frames, of each utterance."""
-    return [one.counts.errors for one in found.utterances], [one.counts.total for one in found.utterances]
+    return [one.counts.errors for one in score.utterances], [one.counts.total for one in score.utterances]
 
 
 def rate_row(name: str, rate: float, bounds: Interval, *, is_of_errors: bool) -> Row:

@@ -74,7 +74,7 @@ class UtteranceScore:
 
 @dataclass(frozen=True)
 class Score:
-    """What was said against what was heard, over all utterances; `utterances` are in the order of the texts."""
+    """Answers against what was said, over all utterances; `utterances` are in the order of the texts."""
 
     utterances: tuple[UtteranceScore, ...]
     counts: Counts
@@ -96,22 +96,22 @@ class Score:
 
     @property
     def substitutions(self) -> int:
-        """Words that were heard as others."""
+        """Words in place of which others were answered."""
         return self.counts.substitutions
 
     @property
     def insertions(self) -> int:
-        """Words that were heard and not said."""
+        """Words that were answered and not said."""
         return self.counts.insertions
 
     @property
     def deletions(self) -> int:
-        """Words that were said and not heard."""
+        """Words that were said and not answered."""
         return self.counts.deletions
 
     @property
     def hits(self) -> int:
-        """Words that were heard right."""
+        """Words that were answered right."""
         return self.counts.hits
 
     @property
@@ -129,7 +129,7 @@ Texts = str | Sequence[str] | Mapping[str, str]
 
 
 def score(references: Texts, hypotheses: Texts) -> Score:
-    """Compare what was said with what was heard: a text each, lists in the same order, or mappings by the same ids.
+    """Compare what was said with answers: a text each, lists in the same order, or mappings by the same ids.
 
     Words are what spaces part; capitals and punctuation count. Substitutions, insertions and deletions are told apart
     by sclite's weights, see `alignment`.
@@ -154,12 +154,12 @@ def _paired(references: Texts, hypotheses: Texts) -> list[tuple[str, str]]:
             raise ScoringError(f"expected the same ids in both, {len(odd)} are in one only; the first is {odd[0]}")
         hypotheses = [hypotheses[name] for name in references]
         references = list(references.values())
-    said, heard = ([texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses))
-    if len(said) != len(heard):
-        raise ScoringError(f"expected as many hypotheses as references, got {len(heard)} and {len(said)}")
+    said, answered = ([texts] if isinstance(texts, str) else list(texts) for texts in (references, hypotheses))
+    if len(said) != len(answered):
+        raise ScoringError(f"expected as many hypotheses as references, got {len(answered)} and {len(said)}")
     if not said:
         raise ScoringError("expected at least one reference, got none")
-    for text in (*said, *heard):
+    for text in (*said, *answered):
         if not isinstance(text, str):
-            raise ScoringError(f"expected texts, got {type(text).__name__}; give what was heard as one text each")
-    return list(zip(said, heard, strict=True))
+            raise ScoringError(f"expected texts, got {type(text).__name__}; give each answer as one text")
+    return list(zip(said, answered, strict=True))

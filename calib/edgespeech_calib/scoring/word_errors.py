@@ -1,4 +1,4 @@
-"""The measure of what is heard as text: word errors, and characters beside them."""
+"""The measure of answers that are texts: word errors, and characters beside them."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,7 +18,7 @@ from edgespeech_calib.speech.utterance import Utterance
 
 @dataclass(frozen=True)
 class MeasuredWords(Measured):
-    """Texts against what is said; `raw` are those as they were heard, not as they are compared."""
+    """Texts against what is said; `raw` are the answers as they came, not as they are compared."""
 
     score: Score
     character_interval: Interval
@@ -91,12 +91,12 @@ class WordErrors(Measure):
         """See `Measure.notes`."""
         return [f"texts compared as “{self.normalisation}”: {DESCRIPTIONS[self.normalisation]}"]
 
-    def known(self, data: SpeechSet) -> SpeechSet:
+    def labelled(self, data: SpeechSet) -> SpeechSet:
         """See `Measure.known`."""
-        found = data.transcribed()
-        if not any(normalise(utterance.text or "", self.normalisation) for utterance in found):
-            raise DataError(f"nothing is said in {found.name}, so no word errors can be counted on it")
-        return found
+        transcribed = data.transcribed()
+        if not any(normalise(utterance.text or "", self.normalisation) for utterance in transcribed):
+            raise DataError(f"nothing is said in {transcribed.name}, so no word errors can be counted on it")
+        return transcribed
 
     def truth(self, utterance: Utterance, frames: int, facts: Facts) -> Answer:
         """See `Measure.truth`."""
@@ -104,18 +104,20 @@ class WordErrors(Measure):
 
     def compare(self, references: Sequence[Answer], answers: Sequence[Answer], facts: Facts) -> Score:
         """See `Measure.compare`."""
-        said, heard = ([normalise(str(text), self.normalisation) for text in texts] for texts in (references, answers))
-        return score(said, heard)
+        said, answered = (
+            [normalise(str(text), self.normalisation) for text in texts] for texts in (references, answers)
+        )
+        return score(said, answered)
 
     def judge(
         self, utterances: Sequence[Utterance], answers: Sequence[Answer], facts: Facts, seed: int = 0
     ) -> MeasuredWords:
         """See `Measure.judge`. Raises ScoringError where nothing is said in the whole set."""
-        found = self.compare([utterance.text or "" for utterance in utterances], answers, facts)
-        parts = [one.characters for one in found.utterances]
+        score = self.compare([utterance.text or "" for utterance in utterances], answers, facts)
+        parts = [one.characters for one in score.utterances]
         by_character = interval([part.errors for part in parts], [part.total for part in parts], seed=seed)
         raw = tuple(map(str, answers))
-        return MeasuredWords(interval(*shares(found), seed=seed), found, by_character, raw, self.normalisation)
+        return MeasuredWords(interval(*shares(score), seed=seed), score, by_character, raw, self.normalisation)
 
     def aligned(self, reference: str, hypothesis: str) -> Iterable[Pair]:
         """See `Measure.aligned`."""

@@ -69,10 +69,10 @@ def fetch(
             return Fetched(target, target.stat().st_size, 0)
         download = _Download(f"{mirror.rstrip('/')}/{subset}.tar.gz", part, progress)
         download.run(pause)
-        if (found := _md5(part)) != MD5[subset]:
+        if (digest := _md5(part)) != MD5[subset]:
             part.unlink()
             raise ChecksumError(
-                f"{download.url} has the MD5 sum {found} where {MD5[subset]} was published; nothing was kept, "
+                f"{download.url} has the MD5 sum {digest} where {MD5[subset]} was published; nothing was kept, "
                 "fetch it again, or from another --mirror"
             )
         part.replace(target)

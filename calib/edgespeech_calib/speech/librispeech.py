@@ -92,11 +92,11 @@ def _utterances(sounds: list[tuple[PurePosixPath, AudioSource]], texts: Mapping[
     """LibriSpeech's utterances are called by the names of their files, others by their paths."""
     plain = [path.with_suffix("").as_posix() for path, _ in sounds]
     doubled = {name for name, count in Counter(plain).items() if count > 1}
-    found = []
+    utterances = []
     for (path, source), name in zip(sounds, plain, strict=True):
         match = NAME.fullmatch(path.stem)
         is_known = match is not None or path.stem in texts
         own = path.stem if is_known else path.as_posix() if name in doubled else name
         speaker, folder = match["speaker"] if match else None, path.parent.name or None
-        found.append(Utterance(own, source, texts.get(path.stem), speaker, folder=folder))
-    return found
+        utterances.append(Utterance(own, source, texts.get(path.stem), speaker, folder=folder))
+    return utterances

@@ -141,8 +141,8 @@ def _table(path: Path, content: str) -> Iterator[Row]:
     try:
         columns = [name.strip().lower() for name in next(reader, [])]
         if not set(columns) & set(NAMES["path"]):
-            found = ", ".join(filter(None, columns))[:80] or "nothing"
-            raise DataError(f"{path}: the first line must name the columns, path among them; it holds {found}")
+            names = ", ".join(filter(None, columns))[:80] or "nothing"
+            raise DataError(f"{path}: the first line must name the columns, path among them; it holds {names}")
         for cells in reader:
             if not any(cells):
                 continue

@@ -64,7 +64,7 @@ def read_rttm(path: Path) -> tuple[Segment, ...]:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError:
         raise DataError(f"{path} is not UTF-8 text; RTTM is lines of fields parted by spaces") from None
-    found: list[tuple[str, Segment]] = []
+    segments: list[tuple[str, Segment]] = []
     for number, line in enumerate(lines, start=1):
         fields = line.split()
         if not fields or line.startswith(COMMENT) or fields[0] != SPEAKER:
@@ -79,6 +79,6 @@ def read_rttm(path: Path) -> tuple[Segment, ...]:
         if duration == 0:
             continue
         end = onset + duration
-        found.append((fields[FILE], _segment([onset, end, fields[NAME]], where)))
-    is_one = len({name for name, _ in found}) <= 1
-    return tuple(segment for name, segment in found if is_one or name == path.stem)
+        segments.append((fields[FILE], _segment([onset, end, fields[NAME]], where)))
+    is_one = len({name for name, _ in segments}) <= 1
+    return tuple(segment for name, segment in segments if is_one or name == path.stem)

@@ -127,8 +127,8 @@ def open_set(
     if place.is_file() and lists.is_list(place):
         listed = lists.read(place)
         source, utterances, missing = _listed(listed, place, root)
-        found, skipped = _looked_at(utterances, progress)
-        found, changed = lists.unchanged(listed, found)
+        usable, skipped = _looked_at(utterances, progress)
+        usable, changed = lists.unchanged(listed, usable)
         hint, skipped = "", [*missing, *skipped, *changed]
     else:
         if root is not None:
@@ -136,11 +136,11 @@ def open_set(
         source = place
         utterances, doubled = _distinct(_collected(place))
         hint = _manifest_hint(place)
-        found, skipped = _looked_at(utterances, progress)
+        usable, skipped = _looked_at(utterances, progress)
         skipped = [*doubled, *skipped]
-    if not found:
+    if not usable:
         raise DataError(_nothing(source, skipped) + hint)
-    return SpeechSet(str(path), tuple(found), tuple(skipped), hint)
+    return SpeechSet(str(path), tuple(usable), tuple(skipped), hint)
 
 
 def locate(path: str | os.PathLike[str]) -> Path:
@@ -201,29 +201,29 @@ def _listed(
 
 
 def _distinct(utterances: Iterable[Utterance]) -> tuple[list[Utterance], list[Skipped]]:
-    found: dict[str, Utterance] = {}
+    by_id: dict[str, Utterance] = {}
     skipped = []
     for utterance in utterances:
-        first = found.setdefault(utterance.id, utterance)
+        first = by_id.setdefault(utterance.id, utterance)
         if first is not utterance:
             skipped.append(Skipped(utterance.id, f"{utterance.audio.name} has the id of {first.audio.name}"))
-    return list(found.values()), skipped
+    return list(by_id.values()), skipped
 
 
 def _looked_at(utterances: Iterable[Utterance], progress: Progress | None) -> tuple[list[Utterance], list[Skipped]]:
     """The utterances with their lengths, and those whose sound cannot be opened."""
-    found, skipped = [], []
+    usable, skipped = [], []
     for index, utterance in enumerate(utterances, start=1):
         try:
             header = utterance.audio.header()
-            found.append(replace(utterance, seconds=utterance.seconds or header.seconds))
+            usable.append(replace(utterance, seconds=utterance.seconds or header.seconds))
         except AudioPackageError:
             raise
         except AudioError as error:
             skipped.append(Skipped(utterance.id, str(error)))
         if progress is not None:
             progress(index)
-    return found, skipped
+    return usable, skipped
 
 
 def _nothing(source: Path, skipped: list[Skipped]) -> str:

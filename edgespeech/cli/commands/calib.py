@@ -42,16 +42,16 @@ def fetch(subset: str, output: Path | None, mirror: str, as_json: bool, quiet: b
     folder = data_home() if output is None else output
     with Bar(quiet, in_bytes=True) as bar:
         try:
-            found = download(subset, folder, mirror, progress=lambda done, total: bar(subset, done, total))
+            archive = download(subset, folder, mirror, progress=lambda done, total: bar(subset, done, total))
         except Interrupted as stop:
             stop.outcome = "; what has come is kept, and the next run goes on there"
             raise
     if as_json:
-        say(to_json({"archive": str(found.path), "bytes": found.bytes, "downloaded": found.downloaded}, indent=2))
-    elif found.downloaded:
-        say(f"{found.path}: {size(found.bytes)}, the checksum holds")
+        say(to_json({"archive": str(archive.path), "bytes": archive.bytes, "downloaded": archive.downloaded}, indent=2))
+    elif archive.downloaded:
+        say(f"{archive.path}: {size(archive.bytes)}, the checksum holds")
     else:
-        say(f"{found.path}: there already, {size(found.bytes)}, the checksum holds")
+        say(f"{archive.path}: there already, {size(archive.bytes)}, the checksum holds")
 
 
 @calib.command(short_help="Draw a list of utterances from a set.")

@@ -10,7 +10,7 @@ from edgespeech_runtime.choices import THRESHOLD
 from edgespeech.cli.display.output import rounded, to_json
 from edgespeech.cli.display.results import Form, Sink
 from edgespeech.cli.options.kinds import classifier
-from edgespeech.cli.options.listening import FAILURES, hears, listen, planned
+from edgespeech.cli.options.listening import FAILURES, audio_options, listen, planned
 
 if TYPE_CHECKING:
     from edgespeech_runtime import Classification, FrameLabels
@@ -27,7 +27,7 @@ stdout, with the file's name where there are several; --output takes a file for 
 
 A classifier of utterances gives the most probable label and its probability, or the --top-k of them, a line each. A
 classifier of frames gives start, end, mean probability and label of all that is above the --threshold; several labels
-may be true at once. What a model cannot do is refused before anything is heard.
+may be true at once. What a model cannot do is refused before any work.
 
 {FAILURES}"""
 
@@ -40,7 +40,7 @@ may be true at once. What a model cannot do is refused before anything is heard.
     help=f"Probability above which a label is true in a frame.  [default: {THRESHOLD}]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file.")
-@hears
+@audio_options
 @click.pass_context
 def classify(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
     """See HELP."""
@@ -59,19 +59,19 @@ def classify(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **opt
     listen(ctx, bundle, work, options, prepared)
 
 
-def classes(path: Path, found: "Classification", form: Form, top_k: int | None) -> str:
+def classes(path: Path, classification: "Classification", form: Form, top_k: int | None) -> str:
     """The best labels with their probabilities; JSON has all of them where it is not said how many."""
     if form == "text":
-        return "".join(f"{each.label}\t{each.score:.3f}\n" for each in found.scores[: top_k or 1])
-    facts = found.to_dict()
+        return "".join(f"{each.label}\t{each.score:.3f}\n" for each in classification.scores[: top_k or 1])
+    facts = classification.to_dict()
     scores = [rounded(each, SCORE_PLACES) for each in facts.pop("scores")[:top_k]]
     return to_json({"audio": str(path), **rounded(facts, SCORE_PLACES), "scores": scores}) + "\n"
 
 
-def segments(path: Path, found: "FrameLabels", form: Form, threshold: float) -> str:
+def segments(path: Path, frame_labels: "FrameLabels", form: Form, threshold: float) -> str:
     """What is above the threshold and when: start and end in seconds, mean probability, label."""
-    parts = found.segments(threshold)
+    parts = frame_labels.segments(threshold)
     if form == "text":
         return "".join(f"{part.start:8.2f} {part.end:8.2f}  {part.score:.2f}  {part.label}\n" for part in parts)
-    facts = {"audio": str(path), "duration": found.duration, "threshold": threshold}
+    facts = {"audio": str(path), "duration": frame_labels.duration, "threshold": threshold}
     return to_json({**rounded(facts), "segments": [rounded(vars(part)) for part in parts]}) + "\n"

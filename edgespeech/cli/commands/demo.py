@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import click
 from edgespeech_runtime.choices import ENGINES
 
-from edgespeech.cli.commands.demo_steps import FLOAT, INT8, Heard, Made, export_float, quantize, transcripts
-from edgespeech.cli.display.demo_page import INSET, heard_lines, made_row, table_lines
+from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Runs, export_float, quantize, transcripts
+from edgespeech.cli.display.demo_page import INSET, bundle_row, table_lines, transcript_lines
 from edgespeech.cli.display.output import number, say
 from edgespeech.cli.errors import CommandError, FileThereError
 
@@ -61,7 +61,7 @@ def demo(output: Path, engine: "EngineName", force: bool, quiet: bool) -> None:
     for table in (SAMPLES, CALIBRATION):
         if not table.is_file():
             raise CommandError(f"{table} is missing; install edgespeech again")
-    models = [Made(example.checkpoint, output / example.checkpoint.name, example.purpose) for example in examples]
+    models = [DemoModel(example.checkpoint, output / example.checkpoint.name, example.purpose) for example in examples]
     for bundle in (bundle for model in models for bundle in model.bundles.values()):
         if bundle.exists() and not force:
             raise FileThereError(bundle)
@@ -76,7 +76,7 @@ def demo(output: Path, engine: "EngineName", force: bool, quiet: bool) -> None:
     say(f"{command} export {OTHER} {output / Path(OTHER).name}")
 
 
-def _run(models: Sequence[Made], engine: "EngineName", force: bool, quiet: bool) -> None:
+def _run(models: Sequence[DemoModel], engine: "EngineName", force: bool, quiet: bool) -> None:
     from edgespeech_calib import open_set
 
     samples, calibration = open_set(SAMPLES), open_set(CALIBRATION)
@@ -88,23 +88,23 @@ def _run(models: Sequence[Made], engine: "EngineName", force: bool, quiet: bool)
         say()
         say(f"   {model.name}: {model.purpose}")
         export_float(model, engine, force, quiet)
-        say(made_row(model, FLOAT, width))
+        say(bundle_row(model, FLOAT, width))
         quantize(model, calibration, force, quiet)
-        say(made_row(model, INT8, width))
+        say(bundle_row(model, INT8, width))
     say()
     say(f"2  Transcribe {number(len(samples), 'recording')} with the INT8 bundles")
-    heard = _heard(models, samples, quiet)
-    for line in heard_lines(samples, heard):
+    runs = _runs(models, samples, quiet)
+    for line in transcript_lines(samples, runs):
         say(line)
     say()
     say(f"3  Compare on the {len(calibration)} recordings that calibrated INT8, {calibration.seconds:.0f} s of speech")
     say()
-    for line in table_lines(models, calibration, _heard(models, calibration, quiet)):
+    for line in table_lines(models, calibration, _runs(models, calibration, quiet)):
         say(line)
     say()
 
 
-def _heard(models: Sequence[Made], data: "SpeechSet", quiet: bool) -> Heard:
+def _runs(models: Sequence[DemoModel], data: "SpeechSet", quiet: bool) -> Runs:
     return {
         model.name: {form: transcripts(bundle, data, quiet) for form, bundle in model.bundles.items()}
         for model in models
@@ -114,9 +114,9 @@ def _heard(models: Sequence[Made], data: "SpeechSet", quiet: bool) -> Heard:
 def program() -> str:
     """This program as one types it: by its path where the shell would not find it by name."""
     own = Path(sys.argv[0])
-    found = shutil.which(own.name)
+    by_name = shutil.which(own.name)
     is_script = own.name == "edgespeech" and own.is_file()
-    return str(shown(own.absolute())) if is_script and (found is None or not own.samefile(found)) else "edgespeech"
+    return str(shown(own.absolute())) if is_script and (by_name is None or not own.samefile(by_name)) else "edgespeech"
 
 
 def shown(path: Path) -> Path:

@@ -21,7 +21,7 @@ FLOAT, INT8 = "float32", "INT8"
 
 
 @dataclass
-class Made:
+class DemoModel:
     """A checkpoint and its bundles: the manifest of each, and the seconds that it took, as far as they are made."""
 
     checkpoint: Path
@@ -37,13 +37,13 @@ class Made:
 
     @property
     def bundles(self) -> dict[str, Path]:
-        """The place of each bundle."""
+        """The folder of each bundle."""
         return {FLOAT: self.floating, INT8: self.floating.with_name(f"{self.floating.name}-int8")}
 
 
 @dataclass(frozen=True)
 class Run:
-    """What a bundle hears in each recording of a set, and the seconds that it computed for `audio` seconds of sound."""
+    """Transcripts of a set's recordings by a bundle, and the seconds that it computed for `audio` seconds of sound."""
 
     transcripts: "list[Transcript]"
     seconds: float
@@ -55,17 +55,17 @@ class Run:
         return self.seconds / max(self.audio, 1e-9)
 
 
-Heard: TypeAlias = Mapping[str, Mapping[str, Run]]  # by the model's name, then by `FLOAT` and `INT8`
+Runs: TypeAlias = Mapping[str, Mapping[str, Run]]  # by the model's name, then by `FLOAT` and `INT8`
 
 
-def export_float(model: Made, engine: "EngineName", force: bool, quiet: bool) -> None:
+def export_float(model: DemoModel, engine: "EngineName", force: bool, quiet: bool) -> None:
     """Export the checkpoint with progress on stderr; see `runs.run_export`."""
     began = time.monotonic()
     model.manifests[FLOAT] = run_export(model.checkpoint, model.bundles[FLOAT], quiet, engine=engine, force=force)
     model.seconds[FLOAT] = time.monotonic() - began
 
 
-def quantize(model: Made, data: "SpeechSet", force: bool, quiet: bool) -> None:
+def quantize(model: DemoModel, data: "SpeechSet", force: bool, quiet: bool) -> None:
     """Make INT8 of the float32 bundle with progress on stderr.
 
     Raises what `edgespeech_calib.quantization.quantize` raises, and Interrupted.
@@ -75,11 +75,13 @@ def quantize(model: Made, data: "SpeechSet", force: bool, quiet: bool) -> None:
         with Stages(quiet) as stages:
             from edgespeech_calib import quantization
 
-            found = quantization.quantize(model.bundles[FLOAT], model.bundles[INT8], data, force=force, progress=stages)
+            quantized = quantization.quantize(
+                model.bundles[FLOAT], model.bundles[INT8], data, force=force, progress=stages
+            )
     except Interrupted as stop:
         stop.outcome = "; no INT8 bundle was written"
         raise
-    model.manifests[INT8] = found.manifest
+    model.manifests[INT8] = quantized.manifest
     model.seconds[INT8] = time.monotonic() - began
 
 
@@ -87,7 +89,7 @@ def transcripts(bundle: Path, data: "SpeechSet", quiet: bool) -> Run:
     """Transcribe all recordings of a set; reading sound files is not timed, nor is what the first run does once."""
     import edgespeech_runtime
 
-    heard, seconds, audio = [], 0.0, 0.0
+    texts, seconds, audio = [], 0.0, 0.0
     with Steps(quiet) as step, transcribing(edgespeech_runtime.load(bundle), bundle) as model:
         step(f"transcribing with {bundle}")
         rate = model.manifest.audio.sampling_rate
@@ -95,7 +97,7 @@ def transcripts(bundle: Path, data: "SpeechSet", quiet: bool) -> Run:
         for utterance in data:
             waveform = utterance.audio.read(rate)
             began = time.perf_counter()
-            heard.append(model.transcribe(waveform))
+            texts.append(model.transcribe(waveform))
             seconds += time.perf_counter() - began
             audio += len(waveform) / rate
-    return Run(heard, seconds, audio)
+    return Run(texts, seconds, audio)

@@ -30,8 +30,8 @@ class Check:
     Attributes:
         device: its exact name.
         works: it loads the bundle and passes its self-check.
-        same_answer: it hears in the golden input what the CPU hears: a text, a label, what is true in each frame,
-            or an embedding.
+        same_answer: its answer to the golden input is that of the CPU: a text, a label, what is true in each frame, or
+            an embedding.
         difference: the largest of any value from the expected one.
         first_load, next_load: seconds, without and with what an earlier load has left behind; imports not counted.
         real_time_factor: seconds of computing for a second of audio.
@@ -51,7 +51,7 @@ class Check:
 
 
 def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
-    """Check a bundle on every device of its engine, the best first; `note` hears of each when its turn comes.
+    """Check a bundle on every device of its engine, the best first; `note` is called with each when its turn comes.
 
     Raises:
         EdgeSpeechRuntimeError: it is no bundle, or its engine is not installed.
@@ -60,15 +60,15 @@ def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
     from edgespeech_runtime.engines.devices import candidates
 
     manifest = open_bundle(bundle).manifest
-    places = candidates(manifest.engine, "auto", manifest.static is not None)
+    offered = candidates(manifest.engine, "auto", manifest.static is not None)
     runs = {}
-    for place in places:
+    for candidate in offered:
         with tempfile.TemporaryDirectory(prefix="edgespeech-") as kept:  # so that the first load is one
-            note(f"{place.name}: compiling and running")
-            first = _run(bundle, place.name, kept)
-            note(f"{place.name}: once more, from what was kept")
-            runs[place.name] = first, _run(bundle, place.name, kept)
-    answer = next((runs[place.name][0].get("answer") for place in places if place.kind == "cpu"), None)
+            note(f"{candidate.name}: compiling and running")
+            first = _run(bundle, candidate.name, kept)
+            note(f"{candidate.name}: once more, from what was kept")
+            runs[candidate.name] = first, _run(bundle, candidate.name, kept)
+    answer = next((runs[candidate.name][0].get("answer") for candidate in offered if candidate.kind == "cpu"), None)
     return [_summary(name, first, again, answer) for name, (first, again) in runs.items()]
 
 
@@ -88,7 +88,7 @@ def _summary(device: str, first: dict[str, Any], again: dict[str, Any], answer: 
     )
 
 
-def _agree(found: Answer, expected: Answer) -> bool:
+def _agree(answer: Answer, expected: Answer) -> bool:
     """Whether two answers are one; embeddings and features may differ by what a device of low precision is allowed."""
     from edgespeech_runtime.tasks.model import LOW_PRECISION
 
@@ -96,8 +96,8 @@ def _agree(found: Answer, expected: Answer) -> bool:
     while isinstance(first, list):
         first = first[0]
     if not isinstance(first, float):  # a text, or what is true in each frame
-        return found == expected
-    return bool(np.abs(np.subtract(found, expected)).max() <= LOW_PRECISION * np.abs(expected).max())
+        return answer == expected
+    return bool(np.abs(np.subtract(answer, expected)).max() <= LOW_PRECISION * np.abs(expected).max())
 
 
 def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
 
 
 def measure(bundle: Path, device: str) -> dict[str, Any]:
-    """Load a bundle on a device, self-check it and hear its golden input in this process."""
+    """Load a bundle on a device, self-check it and run its golden input in this process."""
     import time
 
     import edgespeech_runtime

@@ -36,32 +36,32 @@ def devices(ctx: click.Context, bundle: Path | None, as_json: bool) -> None:
     from edgespeech.cli.commands.device_check import check
 
     with Steps() as step:
-        found = check(bundle, step)
+        checks = check(bundle, step)
     if as_json:
-        say(to_json([asdict(each) for each in found], indent=2))
+        say(to_json([asdict(each) for each in checks], indent=2))
     else:
-        for line in columns([CHECKED, *map(_checked, found)]):
+        for line in columns([CHECKED, *map(_checked, checks)]):
             say(line)
-        for each in found:
+        for each in checks:
             if each.error is not None:
                 say(f"{each.device}: {each.error}")
-    if not all(each.works for each in found):
+    if not all(each.works for each in checks):
         ctx.exit(FAILED)
 
 
 def _list(as_json: bool) -> None:
     from edgespeech_runtime import devices as offered
 
-    found = offered()
+    all_devices = offered()
     if as_json:
-        say(to_json([asdict(device) for device in found], indent=2))
+        say(to_json([asdict(device) for device in all_devices], indent=2))
         return
     rows = [
         (
             *(device.name, device.kind, device.library, device.driver or "", ", ".join(device.precisions)),
             "fixed" if device.static else "free",
         )
-        for device in found
+        for device in all_devices
     ]
     for line in columns([COLUMNS, *rows]):
         say(line)

@@ -76,7 +76,11 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
     if options["tune_lm"]:
         _tune(systems, data, root, as_json, html, options)
         return
-    evaluation = _run(systems, data, root, options)
+    _show(_run(systems, data, root, options), as_json, html)
+
+
+def _show(evaluation: "Evaluation", as_json: bool, html: Path | None) -> None:
+    """Print an evaluation, and write its page."""
     _warn(evaluation)
     for line in [to_json(evaluation.to_dict(), indent=2)] if as_json else lines(evaluation):
         say(line)
@@ -87,7 +91,7 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
 
 
 def _checked(systems: list[Path]) -> list[Path]:
-    """The same. Raises CommandError where one is named twice or is none."""
+    """Return the systems. Raises CommandError where one is named twice or is not there."""
     if len(set(systems)) < len(systems):
         raise CommandError("a system is named twice; compare different ones")
     for folder in systems:
@@ -174,14 +178,14 @@ def _warn(evaluation: "Evaluation") -> None:
 
 def lines(evaluation: "Evaluation") -> list[str]:
     """What is found, for people."""
-    found: list[str] = []
+    shown: list[str] = []
     for result in evaluation.systems:
         facts = result.facts
-        found.append(f"{result.name}: {facts.task} on {facts.engine}, {facts.precision}")
-        found += table(_rows(result, evaluation))
+        shown.append(f"{result.name}: {facts.task} on {facts.engine}, {facts.precision}")
+        shown += table(_rows(result, evaluation))
     for comparison in evaluation.comparisons:
-        found += _comparison(comparison, evaluation.measure)
-    return found
+        shown += _comparison(comparison, evaluation.measure)
+    return shown
 
 
 def _rows(result: "SystemResult", evaluation: "Evaluation") -> list[tuple[str, str]]:
@@ -189,7 +193,7 @@ def _rows(result: "SystemResult", evaluation: "Evaluation") -> list[tuple[str, s
     rows = [
         (
             "evaluated on",
-            f"{number(len(result.heard), 'utterance')} of {evaluation.data}, {result.audio_seconds:.0f} s{drawn}",
+            f"{number(len(result.utterances), 'utterance')} of {evaluation.data}, {result.audio_seconds:.0f} s{drawn}",
         ),
         *((label, value if isinstance(value, str) else few(value)) for label, value in result.measured.rows()),
         (

@@ -57,10 +57,10 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
         manifest = run_npu(checkpoint, bundle, quiet, shapes, options, **common)
         show(bundle, manifest, npu_rows(manifest.report), as_json=as_json)
     else:
-        found = run_int8(
+        quantized = run_int8(
             checkpoint, bundle, quiet, options, engine=options["engine"], layers=options["layers"], **common
         )
-        show(bundle, found.manifest, measured_rows(found), found.measured(), as_json=as_json)
+        show(bundle, quantized.manifest, measured_rows(quantized), quantized.measured(), as_json=as_json)
 
 
 def _shapes(options: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from edgespeech.cli.display.output import say, to_json
 from edgespeech.cli.display.results import SUFFIXES, written_whole
 from edgespeech.cli.errors import CommandError, FileThereError, complain
 from edgespeech.cli.options.kinds import extractor
-from edgespeech.cli.options.listening import FAILURES, Work, hears, listen, planned
+from edgespeech.cli.options.listening import FAILURES, Work, audio_options, listen, planned
 
 if TYPE_CHECKING:
     from edgespeech_runtime.tasks import AnyModel
@@ -40,7 +40,7 @@ dimensions], or the one that --layer names. A model that embeds gives [dimension
     help="Of a bundle with several hidden states, the one of this number: 0 is what goes into the first layer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file.")
-@hears
+@audio_options
 @click.pass_context
 def features(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
     """See HELP."""

@@ -19,7 +19,7 @@ from edgespeech.fairseq_files import fairseq_files
 def inspect(ctx: click.Context, /, folder: Path, as_json: bool) -> None:
     """Say what is in a bundle or a checkpoint folder. Nothing is run, and no weight is read but to check its hash.
 
-    Of a bundle: what it does and hears, files and their checksums, graphs, the proof, where it comes from. Of a
+    Of a bundle: what it does and takes, files and their checksums, graphs, the proof, where it comes from. Of a
     checkpoint: its family, its size, what differs from the family's defaults, vocabulary and languages.
     """
     facts = _facts(folder)

@@ -32,5 +32,5 @@ def quantize(ctx: click.Context, /, bundle: Path, out: Path, as_json: bool, quie
     """
     check(ctx, RULES, options)
     check_report(options)
-    found = run_quantize(bundle, out, quiet, options)
-    show(out, found.manifest, measured_rows(found), found.measured(), as_json=as_json)
+    quantized = run_quantize(bundle, out, quiet, options)
+    show(out, quantized.manifest, measured_rows(quantized), quantized.measured(), as_json=as_json)

@@ -32,7 +32,7 @@ def results(
     on_text: Callable[[Path, str], None] | None = None,
     reading: Mapping[str, Any] | None = None,
 ) -> Iterator[tuple[int, "Result"]]:
-    """Each file's index with what the model hears in it, or with the error that names it, in the order of the files.
+    """Each file's index with what the model answers, or with the error that names it, in the order of the files.
 
     `method` is one of the model's that take a list of waveforms and a `batch_size`. With `on_text`, which `transcribe`
     knows, files run one at a time, and it is called with each piece of a file's text as soon as that is certain.
@@ -42,21 +42,21 @@ def results(
 
     facts = model.manifest.audio
     waveforms: dict[int, Waveform] = {}
-    found: dict[int, Result] = {}
+    by_index: dict[int, Result] = {}
     samples = 0
     for index, path in enumerate(paths):
         try:
             waveforms[index] = _read(path, facts.sampling_rate, facts.shortest, reading or {})
             samples += len(waveforms[index])
         except AudioError as error:
-            found[index] = error
+            by_index[index] = error
         enough = len(waveforms) >= READ_AHEAD * batch_size or samples >= READ_SECONDS * facts.sampling_rate
         if enough or on_text is not None or index + 1 == len(paths):
             live = {} if on_text is None else {"on_text": partial(on_text, path)}
             if waveforms:
-                found.update(_run(partial(method, **live), paths, waveforms, batch_size))
-            yield from sorted(found.items())
-            waveforms, found, samples = {}, {}, 0
+                by_index.update(_run(partial(method, **live), paths, waveforms, batch_size))
+            yield from sorted(by_index.items())
+            waveforms, by_index, samples = {}, {}, 0
 
 
 def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, Any]) -> "Waveform":
@@ -96,10 +96,10 @@ def _run(
             (index,) = waveforms
             kind = AudioError if isinstance(error, AudioError) else EngineError
             return {index: kind(f"{paths[index]}: {error}")}
-    found: dict[int, Result] = {}
+    by_index: dict[int, Result] = {}
     for index, waveform in waveforms.items():
-        found.update(_run(method, paths, {index: waveform}, 1))
-    return found
+        by_index.update(_run(method, paths, {index: waveform}, 1))
+    return by_index
 
 
 def open_model(bundle: Path, device: Sequence[str], threads: int | None) -> "AnyModel":

@@ -12,7 +12,7 @@ from edgespeech.cli.display.results import SUBTITLES, Form, Sink
 from edgespeech.cli.display.transcripts import render
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.options.kinds import transcriber
-from edgespeech.cli.options.listening import FAILURES, hears, listen, planned
+from edgespeech.cli.options.listening import FAILURES, audio_options, listen, planned
 from edgespeech.cli.options.search import decoding, searches
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ or into the --output folder, which takes every other form too (.txt, .json).
 The model may be one with a CTC head or an encoder-decoder. The first knows when each word was said (--timestamps,
 --srt, --vtt) and can be searched with beams, an n-gram language model and hotwords (--beams, --lm, --hotword,
 --n-best); the second has a decoder to search with (--num-beams) and, if it writes several languages, takes the
---language. What a model cannot do is refused before anything is heard.
+--language. What a model cannot do is refused before any work.
 
 {FAILURES}"""
 
@@ -44,7 +44,7 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 @click.option("--language", metavar="NAME", help="Language that an encoder-decoder shall write, by name: de_DE, de.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
 @searches
-@hears
+@audio_options
 @click.pass_context
 def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
     """See HELP."""

@@ -33,18 +33,18 @@ class BundleFacts:
 
     def as_dict(self) -> dict[str, Any]:
         """The manifest for JSON, with keys more: `checksums_hold`, `problem`; of a decoder, `languages`."""
-        found = asdict(self.manifest)
+        facts = asdict(self.manifest)
         if self.manifest.vocabulary is not None:
-            found["vocabulary"]["size"] = len(self.manifest.vocabulary.tokens)
+            facts["vocabulary"]["size"] = len(self.manifest.vocabulary.tokens)
         if self.manifest.decoder is not None:
-            found["decoder"]["languages"] = self.languages
+            facts["decoder"]["languages"] = self.languages
         problem = None if self.problem is None else str(self.problem)
         return {
             "kind": "bundle",
             "folder": str(self.folder),
             "checksums_hold": problem is None,
             "problem": problem,
-        } | found
+        } | facts
 
     def lines(self) -> Iterator[str]:
         """The facts to read."""
@@ -137,10 +137,10 @@ def _vocabulary_rows(vocabulary: Vocabulary) -> list[tuple[str, str]]:
 
 def _decoder_rows(decoder: Decoder, languages: list[str] | None) -> list[tuple[str, str]]:
     token = 2 * decoder.layers * decoder.heads * decoder.head_dim * FLOAT32
-    longest = "any" if decoder.longest is None else f"{number(decoder.longest, 'token')}, the first included"
+    maximum = "any" if decoder.longest is None else f"{number(decoder.longest, 'token')}, the first included"
     rows = [
         ("vocabulary", number(decoder.vocabulary_size, "token")),
-        ("longest text", longest),
+        ("longest text", maximum),
         ("decoder", f"{number(decoder.layers, 'layer')}, {number(decoder.heads, 'head')} of {decoder.head_dim}"),
         ("cache", f"{size(token)} for each token and beam, as much for each frame"),
     ]
@@ -173,8 +173,8 @@ def _tensors(tensors: tuple[Tensor, ...]) -> list[str]:
         name = f"{parts[0]}.{{}}.{parts[2]}" if layer else tensor.name
         layers.setdefault(f"{name} {tensor.dtype} [{', '.join(tensor.axes)}]", []).append(layer)
     return [
-        shown.replace("{}", found[0] if len(found) == 1 else f"{found[0]}-{found[-1]}")
-        for shown, found in layers.items()
+        shown.replace("{}", indices[0] if len(indices) == 1 else f"{indices[0]}-{indices[-1]}")
+        for shown, indices in layers.items()
     ]
 
 

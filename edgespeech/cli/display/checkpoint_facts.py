@@ -134,10 +134,10 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         ConfigError: the configuration contradicts itself.
     """
     data = read_json(folder / CONFIG)
-    known = {**dict.fromkeys(sorted(CTC_CLASSES), _encoder), SpeechEncoderDecoderConfig.model_type: _encoder_decoder}
+    families = {**dict.fromkeys(sorted(CTC_CLASSES), _encoder), SpeechEncoderDecoderConfig.model_type: _encoder_decoder}
     model_type = data.get("model_type")
-    if model_type not in known:
-        raise UnknownModelError(f"{folder / CONFIG} has model_type {model_type!r}; known are {', '.join(known)}")
+    if model_type not in families:
+        raise UnknownModelError(f"{folder / CONFIG} has model_type {model_type!r}; known are {', '.join(families)}")
     weights = _weights(folder)
     common: dict[str, Any] = {
         "folder": str(folder),
@@ -148,7 +148,7 @@ def read_checkpoint(folder: Path) -> CheckpointFacts:
         "files": {path.name: path.stat().st_size for path in weight_files(folder)},
         "adapters": sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")}),
     }
-    return CheckpointFacts(**common | known[model_type](folder, data, weights))
+    return CheckpointFacts(**common | families[model_type](folder, data, weights))
 
 
 def _encoder(folder: Path, data: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
@@ -217,17 +217,17 @@ def _weights(folder: Path) -> Weights:
             name: (tensor.numel(), str(tensor.dtype).removeprefix("torch."))
             for name, tensor in read_weights(folder).items()
         }
-    found = {}
+    weights = {}
     for path in paths:
         refuse_pointer(path)
         try:
             with safe_open(path, framework="numpy") as file:
                 for name in file.keys():  # noqa: SIM118  (it is no dict)
                     part = file.get_slice(name)
-                    found[name] = (math.prod(part.get_shape()), str(part.get_dtype()))
+                    weights[name] = (math.prod(part.get_shape()), str(part.get_dtype()))
         except SafetensorError as error:
             raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch it again") from None
-    return found
+    return weights
 
 
 def _by_part(weights: Weights, prefix: str) -> dict[str, int]:

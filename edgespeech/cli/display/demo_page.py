@@ -1,10 +1,10 @@
-"""The lines of `edgespeech demo`: what was made, what was said and heard, float32 beside INT8. Nothing is run here."""
+"""The lines of `edgespeech demo`: bundles, texts and answers, float32 beside INT8. Nothing is run here."""
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from edgespeech.cli.commands.demo_steps import FLOAT, INT8, Heard, Made, Run
+from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Run, Runs
 from edgespeech.cli.display.alignment import align
 from edgespeech.cli.display.output import size
 
@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet
     from edgespeech_runtime import Transcript, Word
 
-    Line = tuple[str, str]  # who says or hears it, and the text
+    Line = tuple[str, str]  # who says or answers it, and the text
 
 WIDTH = 100  # of the page
 INSET = "   "
-COLUMNS = (12, 14)  # before a text: the recording; who says it or hears it
+COLUMNS = (12, 14)  # before a text: the recording; who says it or answers it
 ROOM = WIDTH - len(INSET) - sum(COLUMNS)
 NOBODY, NOTHING = "(nobody speaks)", "(nothing)"
 STARTS = "  starts, s"
@@ -27,15 +27,15 @@ NOTE = (
 )
 
 
-def made_row(model: Made, form: str, width: int) -> str:
-    """A bundle's place in so many columns, its size, the time that it took to make, and what was found on the way."""
+def bundle_row(model: DemoModel, form: str, width: int) -> str:
+    """A bundle's path in so many columns, its size, the seconds that it took, and what was measured."""
     report = model.manifests[form].report
     facts = _proof(report) if form == FLOAT else _integers(report)
     taken = f"{model.seconds[form]:3.0f} s"
     return f"{INSET}  {form:<8} {model.bundles[form]!s:<{width}} {_size(model, form):>9}  {taken}  {facts}".rstrip()
 
 
-def _size(model: Made, form: str) -> str:
+def _size(model: DemoModel, form: str) -> str:
     return size(sum(file.bytes for file in model.manifests[form].files.values()))
 
 
@@ -53,27 +53,27 @@ def _integers(report: Mapping[str, Any]) -> str:
     return f"{100 * share:.0f} % of the multiply-accumulates in integers" if isinstance(share, float) else ""
 
 
-def heard_lines(samples: "SpeechSet", heard: Heard) -> Iterator[str]:
-    """Of each recording what is said in it, and what each model's INT8 bundle hears; float32 where it differs."""
+def transcript_lines(samples: "SpeechSet", runs_of: Runs) -> Iterator[str]:
+    """Of each recording what is said in it, and what each model's INT8 bundle answers; float32 where it differs."""
     for index, utterance in enumerate(samples):
         lines, duration = list(_wrapped("said", utterance.text or NOBODY)), 0.0
-        for name, runs in heard.items():
-            found, in_float = (runs[form].transcripts[index] for form in (INT8, FLOAT))
-            lines += _heard(name, found)
-            if in_float.text != found.text:
+        for name, runs in runs_of.items():
+            in_int8, in_float = (runs[form].transcripts[index] for form in (INT8, FLOAT))
+            lines += _answer_lines(name, in_int8)
+            if in_float.text != in_int8.text:
                 lines += _wrapped("  in float32", in_float.text or NOTHING)
-            duration = found.duration
+            duration = in_int8.duration
         yield ""
         begins = [utterance.id, f"{duration:.1f} s", *[""] * len(lines)]
         for begin, (label, text) in zip(begins, lines, strict=False):
             yield f"{INSET}{begin:<{COLUMNS[0]}}{label:<{COLUMNS[1]}}{text}".rstrip()
 
 
-def _heard(name: str, found: "Transcript") -> "Iterator[Line]":
-    if not found.words:
-        yield from _wrapped(name, found.text or NOTHING)
+def _answer_lines(name: str, transcript: "Transcript") -> "Iterator[Line]":
+    if not transcript.words:
+        yield from _wrapped(name, transcript.text or NOTHING)
         return
-    for words, starts in _timed(found.words):
+    for words, starts in _timed(transcript.words):
         yield name, words
         yield STARTS, starts
         name = ""
@@ -99,12 +99,12 @@ def _wrapped(label: str, text: str) -> "Iterator[Line]":
         label = ""
 
 
-def table_lines(models: Sequence[Made], data: "SpeechSet", heard: Heard) -> Iterator[str]:
+def table_lines(models: Sequence[DemoModel], data: "SpeechSet", runs_of: Runs) -> Iterator[str]:
     """A table of the bundles: size, speed, words that are wrong, and words that INT8 changed."""
     said = [_words(utterance.text or "") for utterance in data]
     rows = [HEADINGS]
     for model in models:
-        runs = heard[model.name]
+        runs = runs_of[model.name]
         texts = {form: [_words(one.text) for one in run.transcripts] for form, run in runs.items()}
         changed = {FLOAT: "", INT8: _share(texts[FLOAT], texts[INT8])}
         for form, run in runs.items():
@@ -123,14 +123,14 @@ def _speed(run: Run) -> str:
     return f"{run.real_time_factor:.3f}, {1 / max(run.real_time_factor, 1e-9):3.0f} x real time"
 
 
-def _share(expected: Sequence[list[str]], found: Sequence[list[str]]) -> str:
-    wrong = sum(words_wrong(said, heard) for said, heard in zip(expected, found, strict=True))
+def _share(expected: Sequence[list[str]], transcribed: Sequence[list[str]]) -> str:
+    wrong = sum(words_wrong(said, answer) for said, answer in zip(expected, transcribed, strict=True))
     return f"{wrong} of {sum(map(len, expected))}"
 
 
-def words_wrong(expected: list[str], found: list[str]) -> int:
+def words_wrong(expected: list[str], transcribed: list[str]) -> int:
     """Words that were left out, put in or mistaken."""
-    return sum(a is None or b is None or expected[a] != found[b] for a, b in align(expected, found))
+    return sum(a is None or b is None or expected[a] != transcribed[b] for a, b in align(expected, transcribed))
 
 
 def _words(text: str) -> list[str]:

@@ -17,17 +17,17 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     rows = []
     parity, speed = _part(report, "parity"), _part(report, "speed")
     tokens = _counts(parity, "tokens")  # of what a decoder wrote; a CTC model has none
-    if found := _numbers(parity, "single", "batch", "tolerance"):
-        alone, together, allowed = found
+    if numbers := _numbers(parity, "single", "batch", "tolerance"):
+        alone, together, allowed = numbers
         rows.append(
             ("largest difference", f"{alone:.1e} alone, {together:.1e} in a padded batch; {allowed:.1e} is allowed")
         )
-    if found := _numbers(parity, "float32"):  # of bundles since the proof's yardstick is float64
-        rows.append(("float32 itself", f"{found[0]:.1e}: torch in float32 from torch in float64, the yardstick here"))
-    if found := _numbers(parity, "rounding"):
-        rows.append(("float16", f"weights so rounded change what the checkpoint computes by at most {found[0]:.1e}"))
-    if found := _numbers(parity, "largest_logit"):
-        rows.append(("largest logit", f"{found[0]:.1f}"))
+    if numbers := _numbers(parity, "float32"):  # of bundles since the proof's yardstick is float64
+        rows.append(("float32 itself", f"{numbers[0]:.1e}: torch in float32 from torch in float64, the yardstick here"))
+    if numbers := _numbers(parity, "rounding"):
+        rows.append(("float16", f"weights so rounded change what the checkpoint computes by at most {numbers[0]:.1e}"))
+    if numbers := _numbers(parity, "largest_logit"):
+        rows.append(("largest logit", f"{numbers[0]:.1f}"))
     if isinstance(same := parity.get("same_tokens"), bool):
         where = ", greedy and with beams" if tokens else " in every frame"
         rows.append(
@@ -35,17 +35,17 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
         )
     if isinstance(same := parity.get("same_labels"), bool):
         rows.append(("labels", "the same" if same else "not the same"))
-    if found := _numbers(parity, "least_cosine"):
-        rows.append(("cosine", f"at least {found[0]:.6f} with the checkpoint's"))
+    if numbers := _numbers(parity, "least_cosine"):
+        rows.append(("cosine", f"at least {numbers[0]:.6f} with the checkpoint's"))
     if frames := _counts(parity, "frames"):
         compared = f"{number(len(frames), 'input')} of {_span(frames)} frames"
         rows.append(("compared on", f"{compared}, {_span(tokens)} tokens" if tokens else compared))
-    if found := _numbers(report, "bytes"):
+    if numbers := _numbers(report, "bytes"):
         whole = _numbers(report, "checkpoint_bytes_float32")
         against = f"; the checkpoint's weights in float32 are {size(whole[0])}" if whole else ""
-        rows.append(("size", size(found[0]) + against))
-    if found := _numbers(speed, "audio_seconds", "seconds"):
-        audio, seconds = found
+        rows.append(("size", size(numbers[0]) + against))
+    if numbers := _numbers(speed, "audio_seconds", "seconds"):
+        audio, seconds = numbers
         rows.append(("speed", f"{audio:g} s of audio in {seconds:.3f} s, {audio / max(seconds, 1e-9):.0f} x real time"))
         rows.append(("measured on", str(speed.get("machine", "an unknown machine"))))
     return rows
@@ -61,7 +61,7 @@ def bucket_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     if isinstance(chosen, Mapping) and isinstance(padding := chosen.get("padding"), int | float):
         longer = f", {chosen['longer']} are longer" if chosen.get("longer") else ""
         among = f"by {chosen.get('recordings')} recordings of {chosen.get('set')}"
-        rows.append(("", f"{among}: {100 * padding:.1f} % of what is heard is padding{longer}"))
+        rows.append(("", f"{among}: {100 * padding:.1f} % of the audio is padding{longer}"))
     return rows
 
 
@@ -72,8 +72,8 @@ def _part(report: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _counts(part: Mapping[str, Any], name: str) -> list[int]:
     """The list under this name; empty unless all in it are whole numbers."""
-    found = part.get(name)
-    return found if isinstance(found, list) and all(isinstance(count, int) for count in found) else []
+    counts = part.get(name)
+    return counts if isinstance(counts, list) and all(isinstance(count, int) for count in counts) else []
 
 
 def _span(counts: list[int]) -> str:

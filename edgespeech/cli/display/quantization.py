@@ -46,11 +46,11 @@ def quantization_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
-def measured_rows(found: "Quantized") -> list[tuple[str, str]]:
+def measured_rows(quantized: "Quantized") -> list[tuple[str, str]]:
     """What was measured in this run and is not in the bundle."""
-    speed = found.speed
-    total = sum(found.seconds.values())
-    longest = sorted(found.seconds.items(), key=lambda item: -item[1])
+    speed = quantized.speed
+    total = sum(quantized.seconds.values())
+    slowest = sorted(quantized.seconds.items(), key=lambda item: -item[1])
     return [
         (
             "speed",
@@ -58,7 +58,7 @@ def measured_rows(found: "Quantized") -> list[tuple[str, str]]:
             f"{1000 * speed.float_seconds:.1f} ms: {speed.ratio:.2f} x as fast",
         ),
         ("measured on", speed.machine),
-        ("it took", f"{total:.0f} s: " + few([f"{name} {seconds:.0f} s" for name, seconds in longest if seconds >= 1])),
+        ("it took", f"{total:.0f} s: " + few([f"{name} {seconds:.0f} s" for name, seconds in slowest if seconds >= 1])),
     ]
 
 

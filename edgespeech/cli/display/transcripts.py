@@ -41,12 +41,12 @@ def _remark(part: "Word | Character") -> str:
 
 def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None) -> dict[str, Any]:
     """The transcript for JSON; numbers to three places, characters only where they were asked for."""
-    found = {"audio": str(path), **transcript.to_dict()}
-    found["duration"] = round(transcript.duration, 3)
+    facts = {"audio": str(path), **transcript.to_dict()}
+    facts["duration"] = round(transcript.duration, 3)
     if timestamps != "char":
-        del found["characters"]
-    for name in found.keys() & {"words", "characters"}:
-        found[name] = [rounded(part) for part in found[name]]
-    for alternative in found.get("alternatives", ()):
+        del facts["characters"]
+    for name in facts.keys() & {"words", "characters"}:
+        facts[name] = [rounded(part) for part in facts[name]]
+    for alternative in facts.get("alternatives", ()):
         alternative.update(rounded({**alternative, "words": [rounded(part) for part in alternative["words"]]}))
-    return found
+    return facts

@@ -1,4 +1,4 @@
-"""What the commands that hear sound files share: their options, what they are to hear, and the loop over it."""
+"""What the commands that run on sound files share: their options, the work to do, and the loop over it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ DOING = {"transcribe": "transcribing", "classify": "classifying", "features": "c
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 # What the help of each says at its end.
-FAILURES = f"""A file that cannot be read is named on stderr; the others are heard all the same, and the exit code is
+FAILURES = f"""A file that cannot be read is named on stderr; the others are run all the same, and the exit code is
 {SOME_FAILED}, or {ALL_FAILED} where none is left. AUDIO may also be a pipe, or - for a sound file from stdin.
 
 Sound files in a folder are those that end in {" ".join(SOUND_SUFFIXES)}; hidden ones are left out.
@@ -70,8 +70,8 @@ OPTIONS = (
 )
 
 
-def hears(command: CommandT) -> CommandT:
-    """Give a command the arguments and options of all that hear sound files; its own stand before them."""
+def audio_options(command: CommandT) -> CommandT:
+    """Give a command the arguments and options of all that run on sound files; its own stand before them."""
     for option in reversed((*ARGUMENTS, *OPTIONS)):
         command = option(command)
     return command
@@ -79,7 +79,7 @@ def hears(command: CommandT) -> CommandT:
 
 @dataclass(frozen=True)
 class Work:
-    """What is to be heard, whether there are several, and the files that the results go to (None: stdout)."""
+    """The recordings to run on, whether there are several, and the files that the results go to (None: stdout)."""
 
     recordings: Sequence[Recording]
     several: bool
@@ -128,7 +128,7 @@ def listen(
     prepared: "Callable[[AnyModel], tuple[Method, Sink | ArraySink | LiveText]]",
     on_text: Callable[[Path, str], None] | None = None,
 ) -> None:
-    """Hear all recordings, put each result where it goes as soon as it is there, and end with the exit code.
+    """Run on all recordings, put each result where it goes as soon as it is there, and end with the exit code.
 
     `prepared` says which method of the loaded model is to be called, and where its results go; or it raises, for a
     model that cannot do what is asked.

@@ -16,7 +16,7 @@ STDIN = Path("-")
 
 @dataclass(frozen=True)
 class Recording:
-    """A sound file; `inner` is its place below the folder that was named, or its bare name."""
+    """A sound file; `inner` is its path below the folder that was named, or its bare name."""
 
     path: Path
     inner: Path
@@ -30,10 +30,10 @@ def find(named: Iterable[Path], recursive: bool, on_left: Callable[[Path, list[s
     Raises:
         CommandError: a folder without sound files.
     """
-    found: dict[Path, Recording] = {}
+    by_path: dict[Path, Recording] = {}
     for path in named:
         if path == STDIN or not is_folder(path):
-            found[path] = Recording(path, Path("stdin") if path == STDIN else Path(path.name))
+            by_path[path] = Recording(path, Path("stdin") if path == STDIN else Path(path.name))
             continue
         recordings, left = _in_folder(path, recursive)
         if not recordings:
@@ -41,22 +41,22 @@ def find(named: Iterable[Path], recursive: bool, on_left: Callable[[Path, list[s
             raise CommandError(f"{path} holds no sound files ({', '.join(SUFFIXES)}){more}")
         if left:
             on_left(path, left)
-        found.update((recording.path, recording) for recording in recordings)
-    return list(found.values())
+        by_path.update((recording.path, recording) for recording in recordings)
+    return list(by_path.values())
 
 
 def _in_folder(folder: Path, recursive: bool) -> tuple[list[Recording], list[str]]:
     """The sound files of a folder, and what else is there but for what is hidden."""
-    found, left = [], []
+    recordings, left = [], []
     for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
         inner = path.relative_to(folder)
         if any(part.startswith(".") for part in inner.parts) or (recursive and path.is_dir()):
             continue
         if path.suffix.lower() in SUFFIXES and path.is_file():
-            found.append(Recording(path, inner))
+            recordings.append(Recording(path, inner))
         else:
             left.append(f"{inner}/" if path.is_dir() else str(inner))
-    return found, left
+    return recordings, left
 
 
 def targets(
@@ -77,8 +77,8 @@ def targets(
     for recording in recordings:
         if recording.path == STDIN and folder is None:
             raise CommandError("what comes from stdin has no folder: give --output for its result")
-        place = recording.path if folder is None else folder / recording.inner
-        target = place.with_name(f"{place.stem}{suffix}")
+        base = recording.path if folder is None else folder / recording.inner
+        target = base.with_name(f"{base.stem}{suffix}")
         if target in taken:
             raise CommandError(
                 f"{taken[target]} and {recording.path} would both be written to {target}; run them one by one"

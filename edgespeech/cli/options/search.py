@@ -59,14 +59,14 @@ def decoding(options: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments of `CtcModel.transcribe` for those of these options that were given. Raises CommandError."""
     if options.get("lm") is not None and options.get("no_lm"):
         raise CommandError("--lm and --no-lm exclude each other; leave one out")
-    found = {name: options[name] for name in ("beams", "n_best", "alpha", "beta") if options.get(name) is not None}
+    chosen = {name: options[name] for name in ("beams", "n_best", "alpha", "beta") if options.get(name) is not None}
     if options.get("lm") is not None:
-        found["language_model"] = options["lm"]
+        chosen["language_model"] = options["lm"]
     if options.get("no_lm"):
-        found["language_model"] = False
+        chosen["language_model"] = False
     if options.get("hotword"):
-        found["hotwords"] = dict(map(_weighted, options["hotword"]))
-    return found
+        chosen["hotwords"] = dict(map(_weighted, options["hotword"]))
+    return chosen
 
 
 def _weighted(text: str) -> tuple[str, float]:

@@ -223,16 +223,8 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
         loss = None
         if labels is not None:
             loss = F.cross_entropy(decoded.logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-        return Seq2SeqLMOutput(
-            loss,
-            decoded.logits,
-            decoded.hidden_states,
-            decoded.attentions,
-            decoded.cross_attentions,
-            states,
-            encoded.hidden_states,
-            encoded.attentions,
-        )
+        traced = decoded.hidden_states, decoded.attentions, decoded.cross_attentions
+        return Seq2SeqLMOutput(loss, decoded.logits, *traced, states, encoded.hidden_states, encoded.attentions)
 
     def _tokens(self, given: Tensor | None, labels: Tensor | None) -> Tensor:
         """Return what the decoder reads: what the caller gave, or what follows from the labels."""

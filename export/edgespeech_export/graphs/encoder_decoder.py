@@ -64,8 +64,8 @@ def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> 
         "decoder": DecoderStep(model),
     }
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
-    found = contract("encoder-decoder", facts)
-    return [GraphSource(name, module, *found[name], fixed) for name, module in modules.items()]
+    tensors = contract("encoder-decoder", facts)
+    return [GraphSource(name, module, *tensors[name], fixed) for name, module in modules.items()]
 
 
 def flat(cache: Cache) -> tuple[Tensor, ...]:

@@ -20,14 +20,14 @@ from edgespeech_export.proof.proof import GOLDEN_SECONDS
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths of recordings like those that will be heard, by which buckets are chosen.
+    """Lengths of recordings like those that the bundle is for, by which buckets are chosen.
 
     Attributes:
         seconds: of each recording.
         name: of the set that they are from.
         count: of buckets, at most; fewer where as few serve as well.
         longest: seconds that no bucket exceeds, but for the rest of its last frame. Of longer recordings a CTC model
-            hears windows; an encoder-decoder refuses them.
+            takes windows; an encoder-decoder refuses them.
     """
 
     seconds: tuple[float, ...] = field(repr=False)
@@ -65,8 +65,8 @@ class Lengths:
         }
 
     def _samples(self, audio: Audio) -> npt.NDArray[np.int64]:
-        found: npt.NDArray[np.int64] = np.ceil(np.array(self.seconds) * audio.sampling_rate - 1e-6).astype(np.int64)
-        return found
+        samples: npt.NDArray[np.int64] = np.ceil(np.array(self.seconds) * audio.sampling_rate - 1e-6).astype(np.int64)
+        return samples
 
 
 def choose_buckets(
@@ -105,10 +105,10 @@ def choose_buckets(
             following[j + 1] = taken[best[j]]
         choices.append(best)
         cost = following
-    found, end = [last], size - 1
+    buckets, end = [last], size - 1
     for choice in reversed(choices):
         end = int(choice[end]) - 1
         if end < 0:
             break
-        found.append(int(lengths[end]))
-    return tuple(int(length) * hop for length in reversed(found))
+        buckets.append(int(lengths[end]))
+    return tuple(int(length) * hop for length in reversed(buckets))

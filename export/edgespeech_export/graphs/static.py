@@ -60,7 +60,7 @@ class StaticEncoder(nn.Module):
         self.is_adapted = is_adapted(encoder.config, task)
         self.depths = static.masks
         self.stack = len(encoder.config.conv_dim)
-        self.hidden = static.hidden
+        self.mask_value = static.hidden
         first = encoder.feature_extractor.conv_layers[0]
         self.first = FirstProduct(first) if form == "products" and isinstance(first, PatchMatMul) else None
 
@@ -99,7 +99,7 @@ class StaticEncoder(nn.Module):
         if not transformer.pre_norm:
             x = transformer.layer_norm(x)
         trace.saw(x)
-        bias = (1 - mask)[:, None, None] * self.hidden
+        bias = (1 - mask)[:, None, None] * self.mask_value
         positions = transformer.positions(x.shape[1])
         for layer in transformer.layers:
             x, _ = layer(x, bias, positions)
@@ -223,17 +223,17 @@ def static_encoder_decoder_graphs(
     model: SpeechEncoderDecoderModel, static: Static, frames: Frames, facts: Decoder, form: Form
 ) -> list[GraphSource]:
     """Return an encoder for each bucket, and the two forms of the decoder."""
-    found = static_contract("encoder-decoder", static, facts)
+    tensors = static_contract("encoder-decoder", static, facts)
     fixed = {"batch": 1, "vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
-    hearing, decoder = StaticCross(model, static, form), DecoderStep(model)
+    encoder, decoder = StaticCross(model, static, form), DecoderStep(model)
     graphs = [
-        GraphSource(f"encoder_{samples}", hearing, *found[f"encoder_{samples}"], {**fixed, **sizes(samples, frames)})
+        GraphSource(f"encoder_{samples}", encoder, *tensors[f"encoder_{samples}"], {**fixed, **sizes(samples, frames)})
         for samples in static.buckets
     ]
-    heard = {"slots": static.slots, **sizes(static.buckets[-1], frames)}
+    longest_sizes = {"slots": static.slots, **sizes(static.buckets[-1], frames)}
     for name, new in (("prefill", static.prefill), ("step", 1)):
-        all_fixed = {**fixed, **heard, "new": new, "columns": static.slots + new}
-        graphs.append(GraphSource(name, decoder, *found[name], all_fixed))
+        all_fixed = {**fixed, **longest_sizes, "new": new, "columns": static.slots + new}
+        graphs.append(GraphSource(name, decoder, *tensors[name], all_fixed))
     return graphs
 
 

@@ -37,7 +37,7 @@ class WrittenReference(Reference):
     Attributes:
         model: that says it.
         facts: the decoder's, in the manifest.
-        states: what the decoder hears of each input, (1, frames, size).
+        states: what the decoder attends to of each input, (1, frames, size).
         tokens: (1, tokens) of each input, the start token first.
     """
 
@@ -64,13 +64,13 @@ class WrittenReference(Reference):
         with the checkpoint's options.
 
         Raises:
-            ProofError: a difference of logits beyond what is allowed, or other tokens where the model is sure.
+            ProofError: a difference of logits beyond what is allowed, or other tokens where the model is certain.
         """
         with EncoderDecoderModel(opened := open_bundle(bundle), open_engine(opened.manifest.engine)) as runtime:
             alone = [runtime.step_logits([w], row)[0] for w, row in zip(self.waveforms, self.tokens, strict=True)]
             stacked = runtime.step_logits(self.waveforms, _stacked(self.tokens))
-            together = [found[: len(own)] for found, own in zip(stacked, self.exact, strict=True)]
-            found: dict[str, Any] = {
+            together = [parity[: len(own)] for parity, own in zip(stacked, self.exact, strict=True)]
+            parity: dict[str, Any] = {
                 "frames": [runtime.manifest.frames.count(len(waveform)) for waveform in self.waveforms],
                 "tokens": [row.shape[1] for row in self.tokens],
                 "float32": self.float32,
@@ -80,11 +80,11 @@ class WrittenReference(Reference):
                 "tolerance": self.allowed,
             }
             for name in ("single", "batch"):
-                proof.require("decoder", found[name], self)
+                proof.require("decoder", parity[name], self)
             agreed = [self.agrees(runtime, beams) for beams in (1, BEAMS)]
-            found["same_tokens"] = all(agreed)
+            parity["same_tokens"] = all(agreed)
             runtime.self_check()
-        return found
+        return parity
 
     def agrees(self, runtime: EncoderDecoderModel, beams: int) -> bool:
         """Say whether the bundle generates what the model does, with the checkpoint's options but for length and beams.
@@ -106,17 +106,17 @@ class WrittenReference(Reference):
             if all(self._text(states, settings, self.allowed, seed) == there for seed in range(SHAKEN)):
                 how = "greedily" if beams == 1 else f"with {beams} beams"
                 raise ProofError(
-                    f"the bundle writes the tokens {here} {how} where the reference model is sure of {there}; "
+                    f"the bundle writes the tokens {here} {how} where the reference model is certain of {there}; "
                     "no bundle was written"
                 )
             same = False
         return same
 
     def _text(self, states: Tensor, options: GenerationOptions, most: float = 0.0, seed: int = 0) -> list[int]:
-        """What the model writes over what its decoder hears, with logits that are off by at most `most`."""
+        """What the model writes over what its decoder attends to, with logits that are off by at most `most`."""
         steps = Shaken(self.model.decoder, states, most, seed)
-        found: list[int] = _written(steps, options.prompt(1), options)[0].tolist()
-        return found
+        text: list[int] = _written(steps, options.prompt(1), options)[0].tolist()
+        return text
 
 
 def reference(
@@ -141,9 +141,9 @@ def reference(
 
     def outputs() -> Iterator[Tensor]:
         for index, (each, row) in enumerate(zip(values, read, strict=True)):
-            heard = states[index] if model.dtype == torch.float32 else model.encode(each.to(model.dtype))[0]
+            encoded = states[index] if model.dtype == torch.float32 else model.encode(each.to(model.dtype))[0]
             positions = torch.arange(row.shape[1])[None]
-            yield model.decoder(row, encoder_hidden_states=heard, position_ids=positions).logits[0]
+            yield model.decoder(row, encoder_hidden_states=encoded, position_ids=positions).logits[0]
 
     return WrittenReference(waveforms, normalized, *proof.exactly(model, outputs), model, facts, states, tokens)
 

@@ -56,7 +56,9 @@ class HeadReference(Reference):
         """
         with edgespeech_runtime.load(bundle, self_check="never") as runtime:
             alone = [_logits(runtime.predict(waveform)) for waveform in self.waveforms]
-            together = [_logits(found) for found in runtime.predict(self.waveforms, batch_size=len(self.waveforms))]
+            together = [
+                _logits(prediction) for prediction in runtime.predict(self.waveforms, batch_size=len(self.waveforms))
+            ]
             parity = Parity(
                 frames=[runtime.manifest.frames.count(len(waveform)) for waveform in self.waveforms],
                 float32=self.float32,
@@ -87,12 +89,12 @@ def _logits(prediction: edgespeech_runtime.Prediction) -> Logits:
     return prediction.logits
 
 
-def _answers(task: Task, expected: list[Logits], found: list[Logits]) -> dict[str, object]:
+def _answers(task: Task, expected: list[Logits], outputs: list[Logits]) -> dict[str, object]:
     """Whether what follows from the outputs is the same; of embeddings, how alike their directions are.
 
     Two tokens or labels can only change places where they are closer to each other than twice the difference.
     """
-    pairs = list(zip(expected, found, strict=True))
+    pairs = list(zip(expected, outputs, strict=True))
     key, agreement = ANSWERS[task]
     return {key: agreement(pairs)}
 

@@ -92,9 +92,9 @@ def waveforms(audio: Audio, static: Static | None = None) -> list[Waveform]:
     long = golden_waveform(rate, shortest)
     edges = [shortest, shortest + hop - 1, shortest + hop, len(long) // 2 + 1, len(long) + 3 * hop]
     if static is not None:
-        longest = static.buckets[-1]
+        maximum = static.buckets[-1]
         edges = sorted({*edges, *static.buckets, *(bucket + 1 for bucket in static.buckets)})
-        edges = [length for length in edges if shortest <= length <= longest]
+        edges = [length for length in edges if shortest <= length <= maximum]
     return [long, *(_buzz(length, rate, seed) for seed, length in enumerate(edges, start=1))]
 
 
@@ -122,27 +122,27 @@ def in_float64(model: nn.Module) -> Iterator[None]:
         model.float()
 
 
-def difference(expected: list[Logits], found: list[Logits]) -> float:
+def difference(expected: list[Logits], outputs: list[Logits]) -> float:
     """Return the largest difference of any logit.
 
     Raises:
         ProofError: the shapes differ.
     """
-    for a, b in zip(expected, found, strict=True):
+    for a, b in zip(expected, outputs, strict=True):
         if a.shape != b.shape:
             raise ProofError(f"the bundle gives logits {list(b.shape)} where the reference model gives {list(a.shape)}")
-    return max(float(np.abs(a - b).max()) for a, b in zip(expected, found, strict=True))
+    return max(float(np.abs(a - b).max()) for a, b in zip(expected, outputs, strict=True))
 
 
-def require(graph: str, found: float, reference: Reference) -> None:
+def require(graph: str, measured: float, reference: Reference) -> None:
     """Accept a difference.
 
     Raises:
         ProofError: it is beyond what is allowed.
     """
-    if not found <= reference.allowed:  # NaN is no pass
+    if not measured <= reference.allowed:  # NaN is no pass
         raise ProofError(
-            f"the graph {graph!r} differs from the reference model by {found:.2g} where {reference.allowed:.2g} "
+            f"the graph {graph!r} differs from the reference model by {measured:.2g} where {reference.allowed:.2g} "
             f"is allowed: torch's own float32 is {reference.float32:.1g} from float64; no bundle was written"
         )
 

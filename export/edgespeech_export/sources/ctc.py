@@ -15,7 +15,7 @@ from edgespeech_export.graphs import interchange
 from edgespeech_export.graphs.ctc import interchange_graph
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.sources.heads import HeadSource
-from edgespeech_export.sources.source import hearing
+from edgespeech_export.sources.source import audio_facts
 
 LANGUAGE_MODEL = "language_model"  # the folder that a processor with n-grams keeps them in
 
@@ -29,8 +29,8 @@ class CtcSource(HeadSource):
     @property
     def vocabulary(self) -> Vocabulary:
         """The tokens."""
-        found: Vocabulary = self.known["vocabulary"]
-        return found
+        vocabulary: Vocabulary = self.own_facts["vocabulary"]
+        return vocabulary
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`; one graph more is for other runtimes, where these open the engine's files."""
@@ -54,11 +54,11 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
     model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang).requires_grad_(False)
-    audio, frames = hearing(folder, model.base_model)
+    audio, frames = audio_facts(folder, model.base_model)
     language = {} if target_lang is None else {"target_lang": target_lang}
     tokenizer = ctc_tokenizer(folder, **language)
     vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
-    known = {"vocabulary": vocabulary}
+    own = {"vocabulary": vocabulary}
     if (folder / LANGUAGE_MODEL).is_dir():
         warnings.warn(f"{folder / LANGUAGE_MODEL} is left out: the bundle holds the acoustic model alone", stacklevel=2)
-    return CtcSource("ctc", folder, model, model.base_model, audio, frames, known, model.config.vocab_size)
+    return CtcSource("ctc", folder, model, model.base_model, audio, frames, own, model.config.vocab_size)

@@ -19,7 +19,7 @@ from edgespeech_export.graphs.cache import cache_graph
 from edgespeech_export.graphs.encoder_decoder import encoder_decoder_graphs
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.proof.encoder_decoder import WrittenReference, reference
-from edgespeech_export.sources.source import Source, hearing
+from edgespeech_export.sources.source import Source, audio_facts
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def read(folder: Path) -> EncoderDecoderSource:
         ExportError: its configuration does not say how generation begins, or contradicts itself.
     """
     model = SpeechEncoderDecoderModel.from_pretrained(folder).requires_grad_(False)
-    audio, frames = hearing(folder, model.encoder)
+    audio, frames = audio_facts(folder, model.encoder)
     size = model.decoder.vocab_size
     detokenizer = AutoTokenizer.from_pretrained(folder).detokenizer_facts(size)
     model.generation_config.require_known_strategies()

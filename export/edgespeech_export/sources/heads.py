@@ -25,7 +25,7 @@ from edgespeech.models.heads.head import StatesHead
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.graphs.heads import head_graphs
 from edgespeech_export.proof.heads import HeadReference, reference
-from edgespeech_export.sources.source import Source, hearing
+from edgespeech_export.sources.source import Source, audio_facts
 
 
 @dataclass(frozen=True)
@@ -33,17 +33,17 @@ class HeadSource(Source):
     """A checkpoint of an encoder with a head, loaded.
 
     Attributes:
-        known: fields of the manifest that this task alone has.
+        own_facts: fields of the manifest that this task alone has.
         size: of the output's last axis.
     """
 
-    known: Mapping[str, Any]
+    own_facts: Mapping[str, Any]
     size: int
 
     @property
     def facts(self) -> dict[str, Any]:
         """See `Source.facts`."""
-        return dict(self.known)
+        return dict(self.own_facts)
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
@@ -64,14 +64,14 @@ def read_classifier(folder: Path) -> HeadSource:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
     model = AutoModelForAudioClassification.from_pretrained(folder).requires_grad_(False)
-    known = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
-    return _source("audio-classification", folder, model, known, len(model.labels))
+    own = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
+    return _source("audio-classification", folder, model, own, len(model.labels))
 
 
-def _problem_type(folder: Path, found: Any) -> Any:
-    if found is None or found in PROBLEM_TYPES:
-        return found
-    raise CheckpointError(f"{folder / CONFIG}: problem_type must be one of {', '.join(PROBLEM_TYPES)}, got {found!r}")
+def _problem_type(folder: Path, given: Any) -> Any:
+    if given is None or given in PROBLEM_TYPES:
+        return given
+    raise CheckpointError(f"{folder / CONFIG}: problem_type must be one of {', '.join(PROBLEM_TYPES)}, got {given!r}")
 
 
 def read_frame_classifier(folder: Path) -> HeadSource:
@@ -99,11 +99,11 @@ def read_features(folder: Path, layers: tuple[int, ...] | str) -> HeadSource:
         kind = encoder_class(read_json(folder / CONFIG).get("model_type"))
         chosen = tuple(range(kind.config_class.from_pretrained(folder).num_hidden_layers + 1))  # type: ignore[attr-defined]
     model = SpeechFeatures.read(folder, chosen).requires_grad_(False)
-    audio, frames = hearing(folder, model.base_model)
-    known = {"features": Features(model.dimensions, model.layers)}
-    return HeadSource("feature-extraction", folder, model, model.base_model, audio, frames, known, model.size)
+    audio, frames = audio_facts(folder, model.base_model)
+    own = {"features": Features(model.dimensions, model.layers)}
+    return HeadSource("feature-extraction", folder, model, model.base_model, audio, frames, own, model.size)
 
 
-def _source(task: Task, folder: Path, model: StatesHead, known: Mapping[str, Any], size: int) -> HeadSource:
-    audio, frames = hearing(folder, model.base_model, model.convolutions, model.least_frames[0])
-    return HeadSource(task, folder, model, model.base_model, audio, frames, known, size)
+def _source(task: Task, folder: Path, model: StatesHead, own: Mapping[str, Any], size: int) -> HeadSource:
+    audio, frames = audio_facts(folder, model.base_model, model.convolutions, model.least_frames[0])
+    return HeadSource(task, folder, model, model.base_model, audio, frames, own, size)

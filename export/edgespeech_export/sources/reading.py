@@ -79,10 +79,10 @@ def _known(path: Path) -> dict[str, Any]:
     """Read a configuration. A family that is not known is named before anything is said of its head."""
     config: dict[str, Any] = read_json(path)
     families = (*sorted(ENCODER_CLASSES), SpeechEncoderDecoderModel.config_class.model_type)
-    found = config.get("model_type")
-    if found not in families:
+    model_type = config.get("model_type")
+    if model_type not in families:
         raise UnknownModelError(
-            f"{path} is of the family {found!r}, which cannot be exported; {', '.join(families)} can"
+            f"{path} is of the family {model_type!r}, which cannot be exported; {', '.join(families)} can"
         )
     return config
 
@@ -96,7 +96,7 @@ def _head(path: Path, architectures: Any) -> str:
     _, _, head = architectures[0].partition("For")
     if head in (*CTC, *HEADS, *BARE):
         return head
-    known = ", ".join(f"For{name}" for name in (CTC[0], *HEADS))
+    exportable = ", ".join(f"For{name}" for name in (CTC[0], *HEADS))
     raise UnknownModelError(
-        f"{path} is of a {architectures[0]}; heads that can be exported are {known}; with layers any will do"
+        f"{path} is of a {architectures[0]}; heads that can be exported are {exportable}; with layers any will do"
     )

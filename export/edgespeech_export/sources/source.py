@@ -80,7 +80,7 @@ class Source(ABC):
         return waveforms(self.audio, self.facts.get("static"))
 
 
-def hearing(
+def audio_facts(
     folder: Path, encoder: SpeechModel, layers: Sequence[Layer] | None = None, least: int = 1
 ) -> tuple[Audio, Frames]:
     """Return what the manifest says of a model's input; folds the positional convolution's weight norm.

@@ -35,13 +35,13 @@ class StaticShapes:
         buckets: seconds of audio that the graphs take, one graph for each.
         lengths: of recordings, by which the buckets are chosen in place of `buckets`.
         slots: columns of an encoder-decoder's cache; None is 4 beams of the longest sequence, at most 512.
-        hidden: what is added to attention scores that count for nothing; numbers of 16 bits want it close to 0.
+        mask_value: what is added to attention scores that count for nothing; numbers of 16 bits want it close to 0.
         form: "products" writes the conv stack without convolutions, for ONNX; OpenVINO has its own form.
     """
 
     buckets: tuple[float, ...] = BUCKETS
     slots: int | None = None
-    hidden: float = MASK_VALUE
+    mask_value: float = MASK_VALUE
     form: Form = "convolutions"
     lengths: Lengths | None = None
 
@@ -130,15 +130,15 @@ def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
             f"this model needs {audio.shortest} at least"
         )
     masks = mask_depths(source.encoder, source.task, len(source.frames.kernels))
-    found = {field.name: getattr(source, field.name) for field in fields(source)}
-    found |= {"form": shapes.form, "chosen": chosen}
+    values = {field.name: getattr(source, field.name) for field in fields(source)}
+    values |= {"form": shapes.form, "chosen": chosen}
     if isinstance(source, HeadSource):
-        return StaticHeadSource(**found, static=Static(buckets, masks, shapes.hidden))
+        return StaticHeadSource(**values, static=Static(buckets, masks, shapes.mask_value))
     if isinstance(source, EncoderDecoderSource):
-        longest = source.decoder.longest
-        slots = shapes.slots or (MOST_SLOTS if longest is None else min(MOST_SLOTS, PREFILL * longest))
-        static = Static(buckets, masks, shapes.hidden, PREFILL, slots)
-        return StaticEncoderDecoderSource(**found, static=static)
+        maximum = source.decoder.longest
+        slots = shapes.slots or (MOST_SLOTS if maximum is None else min(MOST_SLOTS, PREFILL * maximum))
+        static = Static(buckets, masks, shapes.mask_value, PREFILL, slots)
+        return StaticEncoderDecoderSource(**values, static=static)
     raise ExportError(f"graphs of fixed shapes are not known for the task {source.task!r}")
 
 

@@ -113,7 +113,7 @@ def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, pr
     nodes = [node for node in model.graph.node if node.op_type != "Constant"]
     constants = {name: array for name, array in arrays.items() if _is_inline(array)}
     read = {name for node in nodes for name in node.input}
-    kernels = {node.input[place] for node in nodes for place in _arranged(node) if place < len(node.input)}
+    kernels = {node.input[index] for node in nodes for index in _arranged(node) if index < len(node.input)}
     for name in kernels & {*arrays}:
         if arrays[name].ndim != KERNEL_AXES and not (
             arrays[name].ndim == KERNEL_AXES + 1 and arrays[name].shape[2] == 1
@@ -194,8 +194,8 @@ def _common(first: str, last: str) -> str:
 
 def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
     """Attributes as Python has them, without those that say what is so anyhow."""
-    known = OPERATORS[node.op_type].attributes() if node.op_type in OPERATORS else {}
-    found = {}
+    defaults = OPERATORS[node.op_type].attributes() if node.op_type in OPERATORS else {}
+    attributes = {}
     for attribute in node.attribute:
         name, value = attribute.name, _python(helper.get_attribute_value(attribute))
         if (node.op_type, name) in SILENT:
@@ -205,10 +205,10 @@ def _attributes(node: onnx.NodeProto) -> dict[str, Any]:
             continue
         if node.op_type == "Cast" and name == "to":
             value = np.dtype(helper.tensor_dtype_to_np_dtype(value)).name
-        default = known.get(name)
+        default = defaults.get(name)
         if value != (list(default) if isinstance(default, tuple) else default):
-            found[name] = value
-    return found
+            attributes[name] = value
+    return attributes
 
 
 def _python(value: Any) -> Any:

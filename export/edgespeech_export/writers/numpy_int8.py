@@ -53,7 +53,7 @@ def quantize_archive(
 
 def quantized(name: str, values: Values, axis: int) -> dict[str, Values]:
     """A weight as integers in [-127, 127] with a scale for each index of `axis`: symmetric, to the nearest."""
-    others = tuple(place for place in range(values.ndim) if place != axis)
+    others = tuple(index for index in range(values.ndim) if index != axis)
     largest = np.abs(values).max(axis=others, keepdims=True, initial=0)
     scale = np.where(largest > 0, largest / 127, 1).astype(np.float32)
     return {name + INTEGERS: np.clip(np.rint(values / scale), -127, 127).astype(np.int8), name + SCALE: scale}
@@ -61,17 +61,17 @@ def quantized(name: str, values: Values, axis: int) -> dict[str, Values]:
 
 def find_weights(programs: Iterable[Path]) -> dict[str, Weight]:
     """Return the weights of programs that are factors of products or tables, by their names in the archive."""
-    found: dict[str, Weight] = {}
+    weights: dict[str, Weight] = {}
     for path in programs:
         program = json.loads(path.read_text(encoding="utf-8"))
         for step in program["steps"]:
-            place, axis = WEIGHTS.get(step["op"], (0, 0))
-            if step["op"] in WEIGHTS and step["inputs"][place] in program["weights"]:
+            index, axis = WEIGHTS.get(step["op"], (0, 0))
+            if step["op"] in WEIGHTS and step["inputs"][index] in program["weights"]:
                 is_turned = step["op"] == "Gemm" and step["attributes"].get("transB", 0)
-                name = program["weights"][step["inputs"][place]]
+                name = program["weights"][step["inputs"][index]]
                 if name.removesuffix(TRANSPOSED).endswith(".weight"):  # not what was worked out of weights
-                    found[name] = Weight(step["op"], 0 if is_turned else axis)
-    return found
+                    weights[name] = Weight(step["op"], 0 if is_turned else axis)
+    return weights
 
 
 def is_large(values: Values) -> bool:

@@ -104,8 +104,8 @@ def _dynamic_shapes(source: GraphSource) -> tuple[Any, ...]:
 
 
 def _example(spec: TensorSpec, fixed: Mapping[str, int], samples: int) -> Tensor:
-    known = {**FREE, "samples": samples, **fixed}
-    sizes = [known[axis] for axis in spec.axes]
+    sizes_of = {**FREE, "samples": samples, **fixed}
+    sizes = [sizes_of[axis] for axis in spec.axes]
     if spec.dtype != "float32":
         return torch.full(sizes, samples if spec == LENGTHS else 0, dtype=getattr(torch, spec.dtype))
     return torch.randn(sizes, generator=torch.Generator().manual_seed(0))
@@ -114,9 +114,9 @@ def _example(spec: TensorSpec, fixed: Mapping[str, int], samples: int) -> Tensor
 def _name_axes(model: onnx.ModelProto, source: GraphSource) -> None:
     """Give the free axes of inputs and outputs the names of the contract."""
     for values, specs in ((model.graph.input, source.inputs), (model.graph.output, source.outputs)):
-        found = {value.name: value for value in values}
+        by_name = {value.name: value for value in values}
         for spec in specs:
-            for dimension, axis in zip(found[spec.name].type.tensor_type.shape.dim, spec.axes, strict=True):
+            for dimension, axis in zip(by_name[spec.name].type.tensor_type.shape.dim, spec.axes, strict=True):
                 if axis in source.fixed:
                     continue
                 if dimension.HasField("dim_value"):

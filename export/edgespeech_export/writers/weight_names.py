@@ -37,11 +37,11 @@ def name_weights(graph: onnx.GraphProto, module: nn.Module) -> None:
 
 def _transposed(module: nn.Module) -> dict[str, list[str]]:
     """Names of all matrices by the hash of their transpose; tied ones share it."""
-    found = defaultdict(list)
+    names = defaultdict(list)
     for name, tensor in module.state_dict().items():
         if tensor.ndim == 2:
-            found[_hash(tensor.detach().float().numpy().T)].append(name)
-    return found
+            names[_hash(tensor.detach().float().numpy().T)].append(name)
+    return names
 
 
 def _hash(values: npt.NDArray[np.float32]) -> str:

@@ -15,7 +15,7 @@ from edgespeech_runtime.choices import FloatPrecision
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.sources.source import Source
 
-Note: TypeAlias = Callable[[str], None]
+Note: TypeAlias = Callable[[str], object]
 
 
 @dataclass(frozen=True)

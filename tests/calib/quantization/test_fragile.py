@@ -112,7 +112,7 @@ def test_ours_is_as_good_as_float(
 ) -> None:
     """Even channels out or leave layers in float: either way the logits come out right, and INT8 it is all the same."""
     found = quantize(bundle(name, engine), tmp_path / "int8", recordings)
-    assert found.verdict.passed
+    assert found.judgement.passed
     expected = logits(bundle(name, engine))
     assert snr(logits(tmp_path / "int8"), expected) > SOUND
     report = found.manifest.report["quantization"]

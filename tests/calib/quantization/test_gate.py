@@ -11,7 +11,7 @@ import tone_bundles
 import tone_translator
 from edgespeech_calib.quantization.judge import gate as gates
 from edgespeech_calib.quantization.judge.agreement import FLOOR, Tally, agrees
-from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.gate import Gate, JudgedUtterance, Speech
 from edgespeech_calib.quantization.judge.outputs import KEPT, Tokens, same
 from edgespeech_calib.quantization.judge.predictions import predict
 from edgespeech_calib.scoring.scoring import Counts, score
@@ -29,7 +29,7 @@ def speech(labels=None):
     def utterances():
         for name, (frames, text) in SAID.items():
             reference = None if labels is None else labels.get(name, text)
-            yield Spoken(name, spoken(frames), reference)
+            yield JudgedUtterance(name, spoken(frames), reference)
 
     return Speech("tones", len(SAID), labels is not None, utterances)
 
@@ -158,7 +158,11 @@ def verdict(ratio, utterances, later=None):
         ((25, [(10, 0)] * 40), True, "shown to be no more"),
         ((25, [(10, 1)] + [(10, 0)] * 3), True, "not shown to be more"),
         ((25, [(10, 1)] * 40), False, "10.0 % (95 % interval"),
-        ((25, [(10, 1)] * 40, [(10, 1)] * 40), True, "40 where it hears the same 0.5 ms later: 0.0 % (95 % interval"),
+        (
+            (25, [(10, 1)] * 40, [(10, 1)] * 40),
+            True,
+            "40 where the same recordings begin 0.5 ms later: 0.0 % (95 % interval",
+        ),
         ((25, [(10, 3)] * 40, [(10, 1)] * 40), False, "20.0 % (95 % interval 20.0 to 20.0) more"),
         ((9.9, [(10, 0)] * 40), False, "10 needed"),  # too noisy, whatever is said
         ((10, [(0, 0)] * 40), True, "0 of 0 words"),  # nothing said
@@ -198,7 +202,7 @@ def test_a_model_that_wavers_is_asked_once_what_a_delay_changes(bundle, changed,
     for delayed, (frames, _) in zip(asked, SAID.values(), strict=True):
         assert np.array_equal(delayed, np.concatenate([np.zeros(8, np.float32), spoken(frames)[:-8]]))
     assert (
-        "8 where it hears the same 0.5 ms later" in found.sentence
+        "8 where the same recordings begin 0.5 ms later" in found.sentence
     )  # of "AA B", "C CC A B", "B BC A C", one A is left
     assert found.evidence.value == pytest.approx((7 - 8) / 10)
 

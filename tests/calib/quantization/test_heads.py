@@ -11,7 +11,7 @@ from checkpoints import XVECTOR, make_checkpoint
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, QualityError, QuantizationError
 from edgespeech_calib.quantization import QuantizationOptions, export_int8, quantize, timing
-from edgespeech_calib.quantization.judge.gate import Gate, Speech, Spoken
+from edgespeech_calib.quantization.judge.gate import Gate, JudgedUtterance, Speech
 from edgespeech_calib.quantization.judge.outputs import Flags, Tokens, cosines
 from edgespeech_calib.quantization.npu.bundle import export_npu
 from edgespeech_calib.quantization.report.page import page
@@ -75,7 +75,7 @@ def judge(floating, folder, scratch, truth=None, allowed=0.1):
     def utterances():
         for name, frames in SAID.items():
             if truth is None or name in truth:
-                yield Spoken(name, spoken(frames), None if truth is None else truth[name])
+                yield JudgedUtterance(name, spoken(frames), None if truth is None else truth[name])
 
     scratch.mkdir(exist_ok=True)
     gate = Gate(floating, Speech("tones", len(SAID), truth is not None, utterances), scratch, allowed)

@@ -36,6 +36,6 @@ def test_a_model_with_outliers_is_sound_in_integers(kind: str, tmp_path: Path, m
     make_twin(tmp_path / "twin", kind, weights="edgespeech")
     export(tmp_path / "twin", tmp_path / "float", ExportOptions(engine="onnx"))
     found = quantize(tmp_path / "float", tmp_path / "int8", open_set(tmp_path / "noise"))
-    assert found.verdict.passed
+    assert found.judgement.passed
     assert found.manifest.report["quantization"]["integer_share"] > MOST
     assert snr(logits(tmp_path / "int8"), logits(tmp_path / "float")) > SOUND

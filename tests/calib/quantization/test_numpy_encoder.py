@@ -160,7 +160,7 @@ def test_the_report_says_that_floats_are_computed_with(exported_kinds, int8):
     assert all(layer["noise_db"] > 30 for layer in part["layers"])
     page = report_page.page("int8", found)
     assert "of the weights in INT8, computed in float32" in page
-    assert "heard 1 utterance of golden input, 2 s" in page
+    assert "judged on 1 utterance of golden input, 2 s" in page
 
 
 def test_the_same_bundle_each_time(exported_kinds, tmp_path):
@@ -174,11 +174,11 @@ def test_the_same_bundle_each_time(exported_kinds, tmp_path):
 def test_speech_decides_where_it_is_given(exported_kinds, corpus, tmp_path):
     data = open_set(corpus)
     found = quantize(exported_kinds.case("wav2vec2-group", "numpy").bundle, tmp_path / "int8", data)
-    assert found.manifest.provenance["calibration"]["utterances"] == found.verdict.utterances == 5
+    assert found.manifest.provenance["calibration"]["utterances"] == found.judgement.utterances == 5
     options = QuantizationOptions(max_wer_increase=1000.0)
     bundle = exported_kinds.case("wav2vec2-group", "numpy").bundle
     labelled = quantize(bundle, tmp_path / "counted", None, options, evaluation_data=data)
-    assert labelled.verdict.increase is not None
+    assert labelled.judgement.increase is not None
     assert labelled.manifest.provenance["calibration"]["set"] == "golden input"
 
 

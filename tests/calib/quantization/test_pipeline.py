@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from edgespeech_calib import open_set
 from edgespeech_calib.errors import DataError, QualityError, QuantizationError
-from edgespeech_calib.quantization import QuantizationOptions, making, pipeline, quantize, timing
+from edgespeech_calib.quantization import QuantizationOptions, pipeline, quantize, timing
+from edgespeech_calib.quantization.search import trials
 from edgespeech_export import ExportError, TargetExistsError
 from edgespeech_export.bundle import golden_tolerance
 from edgespeech_runtime.bundle.folder import open_bundle
@@ -58,7 +59,7 @@ def test_a_sound_model_is_quantized_whole(bundle, place, data, texts, monkeypatc
     assert {graph.file for graph in manifest.graphs.values()} == {"single.int8.onnx", "batch.int8.onnx"}
     assert "weights.data" not in manifest.files  # the float graphs' files are not taken along
     assert {layer.precision for layer in found.layers} == {"int8"}
-    assert [t.passed for t in found.tries] == [True]
+    assert [t.passed for t in found.trials] == [True]
     with edgespeech_runtime.load(place / "int8") as model:
         assert 0 < model.self_check() <= manifest.golden.tolerance
         heard = {u.id: model.transcribe(u.audio.read(16000)).text for u in data}
@@ -85,7 +86,7 @@ def test_the_report_says_what_was_done(bundle, place, data, monkeypatch):
     assert len(calibration["sha256"]) == 64
     assert part["float_bytes"] == sum(file.bytes for file in open_bundle(bundle).manifest.files.values())
     assert found.speed.float_seconds > 0
-    assert "hearing with the INT8 model" in found.seconds
+    assert "running the INT8 model" in found.seconds
 
 
 def test_same_inputs_and_seed_give_the_same_bundle(bundle, place, data, monkeypatch):
@@ -101,11 +102,11 @@ def test_a_layer_that_breaks_the_model_goes_back_to_float(bundle, place, data, m
     opened = install(monkeypatch, damage={"layers.0.out_proj": TERRIBLE}, noise={"layers.0.out_proj": 11.0})
     found = quantize(bundle, place / "int8", data)
     assert opened[0].written == [frozenset(), {"layers.0.out_proj"}]
-    assert [t.passed for t in found.tries] == [False, True]
+    assert [t.passed for t in found.trials] == [False, True]
     (reverted,) = [layer for layer in found.layers if layer.precision == "float32"]
     assert reverted.name == "layers.0.out_proj"
     assert reverted.why == "returned to float by the gate, 11.0 dB in INT8"
-    assert found.verdict.passed
+    assert found.judgement.passed
 
 
 def test_damage_that_was_measured_decides_and_not_a_layers_own_noise(bundle, place, data, monkeypatch):
@@ -114,7 +115,7 @@ def test_damage_that_was_measured_decides_and_not_a_layers_own_noise(bundle, pla
     )
     found = quantize(bundle, place / "int8", data)
     assert opened[0].written == [frozenset(), {"layers.0.q_proj"}]
-    assert found.verdict.passed
+    assert found.judgement.passed
     assert len(opened[0].measured) == 3
     assert max(values.shape for values in opened[0].measured) <= (1, 3 * 16000)
 
@@ -123,7 +124,7 @@ def test_more_layers_follow_until_what_is_seen_is_within_what_is_allowed(bundle,
     """Each makes over four times the noise of the next."""
     damage = {"lm_head": 10 * TERRIBLE, "layers.0.q_proj": TERRIBLE, "layers.0.scores": 0.3 * TERRIBLE}
     opened = install(monkeypatch, damage=damage, measures=True)
-    monkeypatch.setattr(making, "LEAST_SHARE", {"static": 0.0})
+    monkeypatch.setattr(trials, "LEAST_SHARE", {"static": 0.0})
     quantize(bundle, place / "int8", data)
     order = ["lm_head", "layers.0.q_proj", "layers.0.scores"]
     assert opened[0].written == [set(order[:count]) for count in range(4)]
@@ -133,7 +134,7 @@ def test_the_best_is_what_is_wanted_with_the_fewest_layers_in_float_else_what_ch
     def made(is_wanted, value, layers):
         verdict = SimpleNamespace(is_wanted=is_wanted, evidence=SimpleNamespace(value=value))
         floating = frozenset(map(str, range(layers)))
-        return making.Made(None, None, floating, floating, None, None, verdict)
+        return trials.Trial(None, None, floating, floating, None, None, verdict)
 
     order = [made(True, 0.019, 1), made(True, 0.001, 2), made(False, 0.03, 5), made(False, 0.04, 0)]
     mixed = [order[place] for place in (2, 0, 3, 1)]
@@ -155,23 +156,23 @@ def test_without_reverting_the_export_fails_with_figures(bundle, place, data, mo
 def test_labelled_speech_counts_word_errors(bundle, place, data, monkeypatch):
     install(monkeypatch, damage={"layers.0.out_proj": TERRIBLE}, noise={"layers.0.out_proj": 11.0})
     found = quantize(bundle, place / "int8", data, evaluation_data=data)
-    assert [t.passed for t in found.tries] == [False, True]
+    assert [t.passed for t in found.trials] == [False, True]
     figures = found.manifest.report["quantization"]["gate"]
     assert figures["measure"] == "word errors"
     assert (figures["float_wer"], figures["wer"], figures["increase"]) == (0.0, 0.0, 0.0)
     low, high = figures["interval"]
     assert -low == high == pytest.approx(3.8416 / (figures["words"] + 3.8416))  # Wilson's of no changed word
-    assert "percentage points (95 % interval" in found.tries[0].result
-    assert "0.3 allowed: shown to be more" in found.tries[0].result
+    assert "percentage points (95 % interval" in found.trials[0].result
+    assert "0.3 allowed: shown to be more" in found.trials[0].result
 
 
 def test_an_increase_that_is_allowed_passes(bundle, place, data, monkeypatch):
     install(monkeypatch, damage={"layers.0.out_proj": TERRIBLE})
     options = QuantizationOptions(max_wer_increase=500.0, revert=False)
     found = quantize(bundle, place / "int8", data, options, evaluation_data=data)
-    assert found.verdict.passed
-    assert found.verdict.increase.value > 0.1
-    assert found.verdict.changed
+    assert found.judgement.passed
+    assert found.judgement.increase.value > 0.1
+    assert found.judgement.changed
 
 
 def test_int8_by_name_alone_fails(bundle, place, data, monkeypatch):
@@ -264,7 +265,7 @@ def test_progress_tells_steps_and_how_far_they_are(bundle, place, data, monkeypa
     names = list(dict.fromkeys(name for name, _, _ in said))
     assert names[:2] == ["reading calibration speech", "calibrating"]
     assert "calibrating, the only pass" in names
-    assert ("hearing with the INT8 model", 5, 5) in said
+    assert ("running the INT8 model", 5, 5) in said
     assert ("calibrating, the only pass", 2, 5) in said
 
 

@@ -2,10 +2,10 @@
 
 What counts is what the model says: the share of the float model's words that changed must not be shown to be larger
 than is allowed, see `evidence`. A word that changes is no error yet. Where the float model itself wavers, anything
-decides, for better as often as for worse: a weak one hears a quarter of its words otherwise if the recording begins
-half a millisecond later. So where more words changed than is allowed, those that change by such a delay are set
-against them, and what is judged is the excess. With noise in the logits less than `FLOOR` dB below them, what is said
-is luck, and nothing passes.
+decides, for better as often as for worse: a weak one changes a quarter of its words if the recording begins half a
+millisecond later. So where more words changed than is allowed, those that change by such a delay are set
+against them, and what is judged is the excess. With noise in the logits less than `FLOOR` dB below them, the answers
+are chance, and nothing passes.
 
 Of a classifier the label of each utterance stands for words, of one of frames each frame. Of embeddings nothing is
 decided but by comparing them: their noise must be `CLEAR` dB below them. What softmax does not see is left out of
@@ -22,9 +22,9 @@ from edgespeech_calib.quantization.judge.outputs import Tokens, Values, Vector, 
 from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import AnyScore, shares
 
-FLOOR = 10.0  # dB; with more noise than a third of the logits' spread, what is said is luck
+FLOOR = 10.0  # dB; with more noise than a third of the logits' spread, answers are chance
 CLEAR = 20.0  # dB; a tenth of it
-DELAY = 0.0005  # seconds, which nobody hears
+DELAY = 0.0005  # seconds, which no listener notices
 
 
 @dataclass
@@ -50,17 +50,17 @@ class Tally:
             return math.nan
         return 10 * math.log10(self.signal / self.noise) if self.noise else math.inf
 
-    def compare(self, expected: Values, found: Values) -> None:
+    def compare(self, expected: Values, quantized: Values) -> None:
         """Values [positions, kept] of both models."""
         with np.errstate(all="ignore"):  # what is infinite makes the ratio no number, which does not pass
-            before, after = (self.outputs.centred(values).astype(np.float64) for values in (expected, found))
+            before, after = (self.outputs.centred(values).astype(np.float64) for values in (expected, quantized))
             self.signal += float(np.square(before).sum())
             self.noise += float(np.square(after - before).sum())
             if isinstance(self.outputs, Vector):
-                self.cosines += cosines(expected, found).tolist()
+                self.cosines += cosines(expected, quantized).tolist()
         self.positions += len(expected)
 
-    def hear(self, name: str, reference: Answer | None, before: Answer, after: Answer, seconds: float) -> None:
+    def add(self, name: str, reference: Answer | None, before: Answer, after: Answer, seconds: float) -> None:
         """Answers of both models for the utterance `name`, and the one that is right, if that is known."""
         self.ids.append(name)
         self.references.append(reference)
@@ -110,7 +110,7 @@ def agrees(tally: Tally, differing: AnyScore | None, delayed: AnyScore | None, a
         words = f"{words}, {_between(share)}"
     else:
         share = of_excess(shares(differing)[0], shares(delayed)[0], shares(differing)[1], allowed / 100)
-        later = f"{delayed.counts.errors} where it hears the same {1000 * DELAY:g} ms later"
+        later = f"{delayed.counts.errors} where the same recordings begin {1000 * DELAY:g} ms later"
         words = f"{words}, {later}: {_between(share)} more"
     if not is_clear:
         return Finding(False, False, f"{noise}, {FLOOR:g} needed; {words}", share)

@@ -99,13 +99,13 @@ def of_increase(increase: Difference, changed: Sequence[int], totals: Sequence[i
     return Evidence(increase.value, low, high, allowed, len(totals))
 
 
-def wilson(found: int, total: int) -> Interval:
-    """Wilson's 95 % bounds of a share of which `found` among `total` were seen; more than all count as all."""
-    found, square = min(found, total), DEVIATIONS**2
-    middle = (found + square / 2) / (total + square)
-    reach = DEVIATIONS / (total + square) * math.sqrt(found * (total - found) / total + square / 4)
+def wilson(hits: int, total: int) -> Interval:
+    """Wilson's 95 % bounds of a share of which `hits` among `total` were seen; more than all count as all."""
+    hits, square = min(hits, total), DEVIATIONS**2
+    middle = (hits + square / 2) / (total + square)
+    reach = DEVIATIONS / (total + square) * math.sqrt(hits * (total - hits) / total + square / 4)
     return Interval(max(middle - reach, 0.0), min(middle + reach, 1.0))
 
 
 def _bounded(errors: Sequence[int], totals: Sequence[int]) -> list[int]:
-    return [min(found, max(words, 1)) for found, words in zip(errors, totals, strict=True)]
+    return [min(count, max(words, 1)) for count, words in zip(errors, totals, strict=True)]

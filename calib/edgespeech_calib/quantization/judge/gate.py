@@ -22,6 +22,7 @@ from edgespeech_calib.quantization.judge.agreement import DELAY, Finding, Tally,
 from edgespeech_calib.quantization.judge.evidence import Evidence, of_increase
 from edgespeech_calib.quantization.judge.outputs import Tokens, same
 from edgespeech_calib.quantization.judge.predictions import Waveform, answer, open_model, predict
+from edgespeech_calib.quantization.steps import Count
 from edgespeech_calib.scoring.bootstrap import Difference, Interval, interval, paired_difference
 from edgespeech_calib.scoring.labelled_frames import Answer
 from edgespeech_calib.scoring.measure import AnyScore, Measure, shares
@@ -29,12 +30,11 @@ from edgespeech_calib.scoring.measures import find_measure
 from edgespeech_calib.scoring.scoring import Counts
 from edgespeech_calib.scoring.word_errors import WordErrors
 
-Count = Callable[[int, int], object]  # utterances done, and in all
 COMPARED = 8  # utterances of a decoder whose logits are: that takes as long again as what it writes
 
 
 @dataclass(frozen=True)
-class Spoken:
+class JudgedUtterance:
     """An utterance to be judged on; `reference` is the answer that is right, None where that is not known."""
 
     id: str
@@ -56,12 +56,12 @@ class Speech:
     name: str
     total: int
     labelled: bool
-    utterances: Callable[[], Iterator[Spoken]] = field(repr=False)
+    utterances: Callable[[], Iterator[JudgedUtterance]] = field(repr=False)
     most_tokens: int | None = None
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Judgement:
     """How a quantized bundle did beside the float bundle.
 
     Attributes:
@@ -69,14 +69,14 @@ class Verdict:
         is_wanted: what was seen is within what is allowed, whether or not it is shown.
         sentence: what was measured and what is allowed, for people.
         words: of the references, or of the float model's texts where there are none; of classifiers, labels or frames.
-        differing: words that the two models heard differently, as sclite counts them; the float model's are "right".
+        differing: words in which the two models differ, as sclite counts them; the float model's are "right".
         positions: frames or tokens whose logits were compared.
         ratio: logits over their noise in dB.
         float_errors, errors, intervals: errors of the two, and bounds of their rates; None without labels.
         increase: of the error rate, a fraction, with its interval; None without labels.
         evidence: that increase, or without labels the share of changed words or their excess over what a delay changes,
             beside what is allowed; None of embeddings, and where nothing was said.
-        changed: the utterances that were heard differently: the float answer first.
+        changed: the utterances that were answered differently: the float answer first.
         measure: how answers are judged; None of embeddings.
         output: what the noise is in.
         cosine: of embeddings with the float model's, the least and the mean.
@@ -129,16 +129,16 @@ class Verdict:
         return {"float_accuracy": 1 - before, "accuracy": 1 - after, **drop}
 
     def _shown(self) -> dict[str, Any]:
-        """How sure it is; `_labelled` has the interval of an increase as it is said there."""
+        """How certain it is; `_labelled` has the interval of an increase as it is said there."""
         if self.evidence is None:
             return {}
-        found: dict[str, Any] = {"allowed": self.evidence.allowed, "shown_to_be_within": self.evidence.is_within}
+        shown: dict[str, Any] = {"allowed": self.evidence.allowed, "shown_to_be_within": self.evidence.is_within}
         if self.increase is None:
-            found |= {"judged": self.evidence.value, "interval": [self.evidence.low, self.evidence.high]}
-        return {**found, "utterances_that_settle_it": self.evidence.needed}
+            shown |= {"judged": self.evidence.value, "interval": [self.evidence.low, self.evidence.high]}
+        return {**shown, "utterances_that_settle_it": self.evidence.needed}
 
     def _differing(self) -> dict[str, Any]:
-        """What the two heard differently."""
+        """In what the two differ."""
         if self.measure is None:
             least, mean = self.cosine or (math.nan, math.nan)
             return {"least_cosine": _finite(least), "mean_cosine": _finite(mean)}
@@ -187,12 +187,12 @@ class Gate:
             self._measure = find_measure(model.manifest.task, problem_type=model.manifest.problem_type)
             if model.has_costly_logits:
                 self._step = math.ceil(max(self._speech.total, 1) / COMPARED)
-            for index, spoken in enumerate(self._speech.utterances()):
+            for index, utterance in enumerate(self._speech.utterances()):
                 count(index, self._speech.total)
                 if index % self._step:
-                    self._answers.append(answer(model, spoken.waveform, self._speech.most_tokens))
+                    self._answers.append(answer(model, utterance.waveform, self._speech.most_tokens))
                     continue
-                prediction = predict(model, spoken.waveform, max_tokens=self._speech.most_tokens)
+                prediction = predict(model, utterance.waveform, max_tokens=self._speech.most_tokens)
                 self._outputs = prediction.outputs
                 values, ids = prediction.outputs.kept(prediction.logits)
                 self._answers.append(prediction.answer)
@@ -201,7 +201,7 @@ class Gate:
                 np.savez(self._file(index), **stored)
         count(len(self._answers), len(self._answers))
 
-    def judge(self, bundle: Path, count: Count = lambda done, total: None) -> Verdict:
+    def judge(self, bundle: Path, count: Count = lambda done, total: None) -> Judgement:
         """Compare a bundle with the float bundle.
 
         Raises:
@@ -210,29 +210,29 @@ class Gate:
         tally = Tally(self._outputs)
         with open_model(bundle) as model:
             rate = model.manifest.audio.sampling_rate
-            for index, spoken in enumerate(self._speech.utterances()):
+            for index, utterance in enumerate(self._speech.utterances()):
                 count(index, self._speech.total)
                 try:
-                    said = self._said(model, index, spoken, tally)
+                    said = self._said(model, index, utterance, tally)
                 except EngineError as error:  # NaN
                     tally.failure = str(error)
                     break
-                seconds = len(spoken.waveform) / rate
-                tally.hear(spoken.id, spoken.reference, self._answers[index], said, seconds)
+                seconds = len(utterance.waveform) / rate
+                tally.add(utterance.id, utterance.reference, self._answers[index], said, seconds)
         count(len(self._answers), len(self._answers))
-        return self._verdict(tally)
+        return self._judgement(tally)
 
-    def _said(self, model: AnyModel, index: int, spoken: Spoken, tally: Tally) -> Answer:
+    def _said(self, model: AnyModel, index: int, utterance: JudgedUtterance, tally: Tally) -> Answer:
         """The answer of a quantized model; its logits are added to the tally, where the float model's are known."""
         if index % self._step:
-            return answer(model, spoken.waveform, self._speech.most_tokens)
+            return answer(model, utterance.waveform, self._speech.most_tokens)
         with np.load(self._file(index), allow_pickle=False) as stored:
             values, ids, tokens = stored["values"], stored["ids"], stored.get("tokens")
-        prediction = predict(model, spoken.waveform, tokens, self._speech.most_tokens)
+        prediction = predict(model, utterance.waveform, tokens, self._speech.most_tokens)
         tally.compare(values, same(prediction.logits, ids))
         return prediction.answer
 
-    def _verdict(self, tally: Tally) -> Verdict:
+    def _judgement(self, tally: Tally) -> Judgement:
         measure, cosines = self._measure, tally.cosines
         differing: AnyScore | None = None
         changed: tuple[Changed, ...] = ()
@@ -241,22 +241,22 @@ class Gate:
         if measure is not None and tally.first:
             differing = measure.compare(tally.first, tally.second, self._facts)
             pairs = zip(tally.references, tally.first, strict=True)
-            references = [heard if known is None else known for known, heard in pairs]
+            references = [first if reference is None else reference for reference, first in pairs]
             before, after = (measure.compare(references, part, self._facts) for part in (tally.first, tally.second))
             changed = _changed(tally.ids, before, after)
             if self._speech.labelled and tally.failure is None:
                 float_errors, errors = before.counts, after.counts
                 intervals = interval(*shares(before)), interval(*shares(after))
                 increase = paired_difference(shares(after)[0], *shares(before))
-                found = of_increase(increase, shares(differing)[0], shares(before)[1], self._allowed / 100)
-                increase = replace(increase, low=found.low, high=found.high)
-                finding = _errors_hold(measure, found)
+                evidence = of_increase(increase, shares(differing)[0], shares(before)[1], self._allowed / 100)
+                increase = replace(increase, low=evidence.low, high=evidence.high)
+                finding = _errors_hold(measure, evidence)
         if tally.failure is not None:
             finding = Finding(False, False, tally.failure)
         elif finding is None:
             finding = self._agrees(tally, differing)
         counts = Counts() if differing is None else differing.counts
-        return Verdict(
+        return Judgement(
             passed=finding.passed,
             is_wanted=finding.is_wanted,
             sentence=finding.sentence,
@@ -293,13 +293,13 @@ class Gate:
         if self._delayed is None:
             with open_model(self._floating) as model:
                 silence = np.zeros(round(DELAY * model.manifest.audio.sampling_rate), np.float32)
-                waveforms = (spoken.waveform for spoken in self._speech.utterances())
+                waveforms = (utterance.waveform for utterance in self._speech.utterances())
                 later = (np.concatenate([silence, waveform[: -len(silence)]]) for waveform in waveforms)
                 self._delayed = [answer(model, waveform, self._speech.most_tokens) for waveform in later]
         return self._delayed
 
     def _file(self, index: int) -> Path:
-        return self._scratch / f"heard-{index:06}.npz"
+        return self._scratch / f"prediction-{index:06}.npz"
 
 
 def _changed(ids: Sequence[str], before: AnyScore, after: AnyScore) -> tuple[Changed, ...]:
@@ -310,10 +310,12 @@ def _changed(ids: Sequence[str], before: AnyScore, after: AnyScore) -> tuple[Cha
     )
 
 
-def _errors_hold(measure: Measure, found: Evidence) -> Finding:
-    shown = measure.difference(Difference(found.value, found.low, found.high, worse=0.0))
+def _errors_hold(measure: Measure, evidence: Evidence) -> Finding:
+    shown = measure.difference(Difference(evidence.value, evidence.low, evidence.high, worse=0.0))
     value, low, high = (100 * part + 0.0 for part in (shown.value, shown.low, shown.high))  # + 0: no "-0.00"
     name, limit = ("word error rate", "") if measure.is_of_errors else (measure.name, "a drop of ")
     between = f"95 % interval {low:+.2f} to {high:+.2f}"
-    sentence = f"{name} {value:+.2f} percentage points ({between}), {limit}{100 * found.allowed:g} allowed"
-    return Finding(not found.is_worse, found.value <= found.allowed, f"{sentence}: {found.conclusion}", found)
+    sentence = f"{name} {value:+.2f} percentage points ({between}), {limit}{100 * evidence.allowed:g} allowed"
+    return Finding(
+        not evidence.is_worse, evidence.value <= evidence.allowed, f"{sentence}: {evidence.conclusion}", evidence
+    )

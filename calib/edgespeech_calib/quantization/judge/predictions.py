@@ -63,9 +63,11 @@ def predict(
     options = model.search_options(max_tokens=max_tokens)
     if tokens is not None:
         options["tokens"] = tokens
-    found = model.predict(waveform, **options)
-    logits: Values = np.atleast_2d(np.asarray(found.logits))
-    return ComparablePrediction(_answer(found), logits, found.tokens, OUTPUTS[found.decision](found.output))
+    prediction = model.predict(waveform, **options)
+    logits: Values = np.atleast_2d(np.asarray(prediction.logits))
+    return ComparablePrediction(
+        _answer(prediction), logits, prediction.tokens, OUTPUTS[prediction.decision](prediction.output)
+    )
 
 
 def answer(model: AnyModel, waveform: Waveform, max_tokens: int | None = None) -> Answer:

@@ -28,11 +28,10 @@ from edgespeech.checkpoint import resolve
 from edgespeech.choices import BUCKETS
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization import calibration
-from edgespeech_calib.quantization.making import Progress
 from edgespeech_calib.quantization.npu.compiled import compile_graphs, compiled_report, compiler
 from edgespeech_calib.quantization.npu.feeds import Feeds, record
 from edgespeech_calib.quantization.npu.forms import float_nodes, quantize_moved_inputs, separate_tables
-from edgespeech_calib.quantization.pipeline import silent
+from edgespeech_calib.quantization.steps import Progress, silent
 from edgespeech_calib.speech.sets import SpeechSet
 
 Activations = Literal["uint8", "uint16"]
@@ -103,9 +102,26 @@ def export_npu(
             is not installed.
         ExportError, CheckpointError, EngineError: see `edgespeech_export.export`.
     """
-    place = absolute(bundle)
+    target = absolute(bundle)
     folder = resolve(checkpoint, *([f"adapter.{target_lang}.*"] if target_lang else []))
-    check_target(place, force, keep=folder)
+    check_target(target, force, keep=folder)
+    _check(folder, data, options)
+    with (
+        written_whole(target, force) as partial,
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.scratch-", dir=target.parent) as scratch_folder,
+    ):
+        scratch = Path(scratch_folder)
+        floating = _exported(folder, scratch / "float", target_lang, options, progress)
+        drawn = _drawn(floating, data, scratch / "excerpts", options, progress)
+        progress("running the float model", 0, None)
+        graphs = _quantized(floating, partial, scratch, record(floating, drawn), options, progress)
+        if options.compile:
+            graphs = compile_graphs(partial, graphs, options.soc_model, progress)
+        return _finished(floating, partial, graphs, drawn, options)
+
+
+def _check(folder: Path, data: SpeechSet, options: NpuOptions) -> None:
+    """Refuse what cannot end well before any long work. Raises QuantizationError and DataError."""
     if (task := task_of(folder)) not in TASKS:
         raise QuantizationError(
             f"{folder} is for {task}; INT8 for NPUs is made of models for {' and '.join(TASKS)}, others can have "
@@ -115,37 +131,30 @@ def export_npu(
     if options.compile:
         compiler()
 
-    def noted(step: str) -> None:
-        progress(f"float32: {step}", 0, None)
 
+def _exported(
+    checkpoint: Path, folder: Path, target_lang: str | None, options: NpuOptions, progress: Progress
+) -> Bundle:
+    """The float bundle with fixed shapes in the form that quantizes well, proven as every export is."""
+    progress("exporting in float", 0, None)
     shapes = StaticShapes(options.buckets, options.slots, HIDDEN, "products", options.lengths)
-    with (
-        written_whole(place, force) as partial,
-        tempfile.TemporaryDirectory(prefix=f".{place.name}.scratch-", dir=place.parent) as scratch_folder,
-    ):
-        scratch = Path(scratch_folder)
-        progress("exporting in float", 0, None)
-        export(
-            folder,
-            scratch / "float",
-            ExportOptions(target_lang=target_lang, static=shapes),
-            progress=noted,
-        )
-        (scratch / "excerpts").mkdir()
-        floating = open_bundle(scratch / "float")
-        drawn = calibration.draw(
-            data,
-            floating.manifest.audio,
-            scratch / "excerpts",
-            samples=options.samples,
-            seed=options.seed,
-            count=lambda done, total: progress("reading calibration speech", done, total),
-        )
-        progress("hearing with the float model", 0, None)
-        graphs = _quantized(floating, partial, scratch, record(floating, drawn), options, progress)
-        if options.compile:
-            graphs = compile_graphs(partial, graphs, options.soc_model, progress)
-        return _finished(floating, partial, graphs, drawn, options)
+    float_options = ExportOptions(target_lang=target_lang, static=shapes)
+    export(checkpoint, folder, float_options, progress=lambda step: progress(f"float32: {step}", 0, None))
+    return open_bundle(folder)
+
+
+def _drawn(
+    floating: Bundle, data: SpeechSet, folder: Path, options: NpuOptions, progress: Progress
+) -> calibration.Calibration:
+    folder.mkdir()
+    return calibration.draw(
+        data,
+        floating.manifest.audio,
+        folder,
+        samples=options.samples,
+        seed=options.seed,
+        count=lambda done, total: progress("reading calibration speech", done, total),
+    )
 
 
 def _quantized(
@@ -222,11 +231,11 @@ def _quiet() -> Iterator[None]:
 
 def _float_nodes(folder: Path, graphs: dict[str, Graph]) -> dict[str, list[str]]:
     """Nodes that are left to the CPU because they are not quantized, by graph; graphs without any are left out."""
-    found = {
+    by_graph = {
         name: float_nodes(onnx.load(folder / graph.file, load_external_data=False).graph)
         for name, graph in graphs.items()
     }
-    return {name: nodes for name, nodes in found.items() if nodes}
+    return {name: nodes for name, nodes in by_graph.items() if nodes}
 
 
 def _finished(

@@ -16,7 +16,7 @@ from edgespeech_runtime.engines.devices import candidates
 from edgespeech_runtime.errors import DeviceError, EngineError
 
 from edgespeech_calib.errors import QuantizationError
-from edgespeech_calib.quantization.making import Progress
+from edgespeech_calib.quantization.steps import Progress
 
 NPU = "onnx:QNNExecutionProvider"
 COMPILED = "EPContext"  # onnxruntime's node for what a provider has compiled
@@ -66,14 +66,14 @@ def compile_graphs(
 
 def compiled_report(folder: Path, graphs: Mapping[str, Graph]) -> dict[str, Any]:
     """What was compiled by what, and the names of the nodes that the compiler left to the CPU, by graph."""
-    made = [(name, each) for name, graph in graphs.items() for each in graph.compiled]
-    first = made[0][1]
-    left = {name: _nodes_elsewhere(folder / each.file) for name, each in made}
+    compiled = [(name, each) for name, graph in graphs.items() for each in graph.compiled]
+    first = compiled[0][1]
+    left = {name: _nodes_elsewhere(folder / each.file) for name, each in compiled}
     return {
         "device": first.device,
         "library": first.library,
         "options": first.options,
-        "bytes": sum((folder / each.file).stat().st_size for _, each in made),
+        "bytes": sum((folder / each.file).stat().st_size for _, each in compiled),
         "nodes_elsewhere": {name: nodes for name, nodes in left.items() if nodes},
     }
 

@@ -1,4 +1,4 @@
-"""What the graphs of fixed shapes are given while a model hears calibration speech: kept, to take ranges from.
+"""What the graphs of fixed shapes are given while a model runs on calibration speech: kept, to take ranges from.
 
 An engine is wrapped, not the model: so the inputs are exactly those of real use.
 """
@@ -19,7 +19,7 @@ from edgespeech_runtime.tasks import TASKS
 from edgespeech_calib.quantization.calibration import Calibration
 
 MOST_STEPS = 48  # calls of a decoder's graph that are kept; an utterance gives those after 1, 2, 4, 8... tokens
-BEAMS = 4  # for every other utterance, so that both graphs of a decoder are heard
+BEAMS = 4  # for every other utterance, so that both graphs of a decoder run
 FILL = (1.0, 0.5, 0.75, 0.0)  # how far between the bucket below and its own length an utterance reaches
 
 Feeds = list[dict[str, npt.NDArray[Any]]]
@@ -76,9 +76,9 @@ class _RecordingBinding:
 
 
 def record(bundle: Bundle, drawn: Calibration) -> dict[str, Feeds]:
-    """Return what each graph of a float bundle is given, by the graph's name, while it hears the excerpts.
+    """Return what each graph of a float bundle is given, by the graph's name, while it runs on the excerpts.
 
-    Each bucket hears utterances of all lengths that come to it; excerpts that are too short for one are joined.
+    Each bucket takes utterances of all lengths that come to it; excerpts that are too short for one are joined.
     """
     engine = RecordingEngine(open_engine(bundle.manifest.engine, "cpu", None))
     static = bundle.manifest.static

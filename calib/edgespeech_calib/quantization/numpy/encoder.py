@@ -29,7 +29,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.quantization.search.layers import Kind, Layer, layer_name, stage
 
 KINDS: dict[str, Kind] = {"Conv": "convolution", "Gather": "table", "Gemm": "linear", "MatMul": "linear"}
-HEARING = ("single", "encoder")  # the graph that takes one utterance
+AUDIO_GRAPHS = ("single", "encoder")  # the graph that takes one utterance
 ROUNDED = ".rounded"  # behind the names of a weight and of a step's result, for their quantized twins
 AT_ONCE = 2**25  # weights that are probed in one pass, 128 MiB twice
 TINY = 1e-300  # for the logarithm of nothing
@@ -47,12 +47,12 @@ class NumpyEncoder:
     def __init__(self, bundle: Bundle, options: QuantizationOptions, types: Types) -> None:
         self._graphs = bundle.manifest.graphs
         self._programs = [bundle.path(graph.file) for graph in self._graphs.values()]
-        self._hearing = bundle.path(next(self._graphs[name] for name in HEARING if name in self._graphs).file)
+        self._main = bundle.path(next(self._graphs[name] for name in AUDIO_GRAPHS if name in self._graphs).file)
         (self._file,) = {graph.weights for graph in self._graphs.values() if graph.weights is not None}
         self._archive = bundle.path(self._file)
         self._axes: dict[str, int] = {}
         layers = []
-        positional = _grouped(Program.read(self._hearing))
+        positional = _grouped(Program.read(self._main))
         with np.load(self._archive, allow_pickle=False) as arrays:
             for name, weight in find_weights(self._programs).items():
                 values = arrays[name]
@@ -71,20 +71,20 @@ class NumpyEncoder:
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.noise`.
 
-        Of the weights that the hearing graph does not read, a decoder's, it is the ratio of the weights themselves to
+        Of the weights that the main graph does not read, a decoder's, it is the ratio of the weights themselves to
         their rounding errors: what an input gives in which all features are equally loud.
         """
-        program, floats = Program.read(self._hearing), Weights(self._archive)
+        program, floats = Program.read(self._main), Weights(self._archive)
         read = {program.weights.get(name) for step in program.steps for name in step.inputs}
-        found = {}
+        ratios = {}
         with np.load(self._archive, allow_pickle=False) as arrays:
             for names in self._groups([name for name in self._axes if name in read]):
                 rounded = {name: restored(name, arrays[name], self._axes[name]) for name in names}
-                found.update(_probe(program, floats, rounded, utterances))
-            for name in self._axes.keys() - found.keys():
+                ratios.update(_probe(program, floats, rounded, utterances))
+            for name in self._axes.keys() - ratios.keys():
                 values = arrays[name]
-                found[name] = _decibels(_power(values), _power(restored(name, values, self._axes[name]) - values))
-        return {layer: found[weight] for layer, weight in self._weights.items()}
+                ratios[name] = _decibels(_power(values), _power(restored(name, values, self._axes[name]) - values))
+        return {layer: ratios[weight] for layer, weight in self._weights.items()}
 
     def damage(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.damage`: not measured."""
@@ -146,17 +146,17 @@ def _probe(program: Program, floats: Weights, rounded: dict[str, Array], utteran
     probing = replace(program, weights=weights, steps=tuple(twins), outputs=tuple(outputs))
     wanted = probing.wanted()
     constants = {name: constant.array() for name, constant in program.constants.items()}
-    constants.update(floats.get({name: wish for name, wish in wanted.items() if not name.endswith(ROUNDED)}))
+    constants.update(floats.get({name: dtype for name, dtype in wanted.items() if not name.endswith(ROUNDED)}))
     for name, (key, _, arrange) in wanted.items():
         if name.endswith(ROUNDED):
             constants[name] = np.ascontiguousarray(arrange(rounded[key]))
     graph = Runnable(program.name, probing, constants, floats, Workers(cores()))
     signal, noise = dict.fromkeys(rounded, 0.0), dict.fromkeys(rounded, 0.0)
     for values in utterances():
-        found = graph.run({VALUES.name: values})
+        tensors = graph.run({VALUES.name: values})
         for weight, output in pairs:
-            signal[weight] += _power(found[output])
-            noise[weight] += _power(found[output + ROUNDED] - found[output])
+            signal[weight] += _power(tensors[output])
+            noise[weight] += _power(tensors[output + ROUNDED] - tensors[output])
     return {weight: _decibels(signal[weight], noise[weight]) for weight in rounded}
 
 

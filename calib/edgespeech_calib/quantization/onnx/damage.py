@@ -31,15 +31,15 @@ def damage(network: Network, products: Sequence[Product], forms: Forms, utteranc
     """
     names = list(dict.fromkeys(product.name for product in products))
     session = over_weights(_switched(network, products, forms, names), network.folder)
-    found = dict.fromkeys(names, 0.0)
+    powers = dict.fromkeys(names, 0.0)
     total = 0
     for values in utterances():
         exact = _run(session, values, NONE)
         total += len(exact)
         for index, name in enumerate(names):
             noisy = _run(session, values, index)
-            found[name] += sum(_noise(before, after) for before, after in zip(exact, noisy, strict=True))
-    return {name: noise / max(total, 1) if math.isfinite(noise) else math.inf for name, noise in found.items()}
+            powers[name] += sum(_noise(before, after) for before, after in zip(exact, noisy, strict=True))
+    return {name: noise / max(total, 1) if math.isfinite(noise) else math.inf for name, noise in powers.items()}
 
 
 def _switched(network: Network, products: Sequence[Product], forms: Forms, names: Sequence[str]) -> onnx.ModelProto:
@@ -64,8 +64,8 @@ def _switched(network: Network, products: Sequence[Product], forms: Forms, names
 def _run(session: Any, values: Values, layer: int) -> list[Any]:
     """All outputs; of logits what softmax sees."""
     names = [output.name for output in session.get_outputs()]
-    found = session.run(names, {VALUES.name: values.astype(np.float32), LAYER: np.array(layer, np.int64)})
-    pairs = zip(names, (values.astype(np.float64) for values in found), strict=True)
+    outputs = session.run(names, {VALUES.name: values.astype(np.float32), LAYER: np.array(layer, np.int64)})
+    pairs = zip(names, (values.astype(np.float64) for values in outputs), strict=True)
     return [x - x.mean(-1, keepdims=True) if name == LOGITS.name else x for name, x in pairs]
 
 

@@ -63,13 +63,13 @@ class OnnxDecoder:
         """See `backend.DecoderBackend.write`."""
         network = self._network
         whole = [linear for linear in self._linears if linear.name not in floating]
-        found = factors(network, whole)
+        all_factors = factors(network, whole)
         tables = {name for name in self._tables if layer_name(name) not in floating}
         apart = frozenset({*self._tables, *self._heads()})
         joined = {group[0].output: group for group in groups(whole, apart)}
         gone = {linear.output for linear in whole} - joined.keys()
-        gone |= {factor.mul.output[0] for factor in found}
-        writer = _DecoderWriter(network, found)
+        gone |= {factor.mul.output[0] for factor in all_factors}
+        writer = _DecoderWriter(network, all_factors)
         for node in network.nodes:
             output = node.output[0]
             if output in joined:
@@ -106,8 +106,8 @@ class OnnxDecoder:
             return ()
         weights: list[tuple[str, str, Kind]] = [(layer_name(name), name, "table") for name in sorted(self._tables)]
         weights += [(linear.name, linear.weight, "linear") for linear in self._linears]
-        found = {name: Layer(name, kind, "head", prod(self._network.shape(weight))) for name, weight, kind in weights}
-        return tuple(found.values())
+        layers = {name: Layer(name, kind, "head", prod(self._network.shape(weight))) for name, weight, kind in weights}
+        return tuple(layers.values())
 
     def _is_table(self, node: onnx.NodeProto) -> bool:
         """Whether a node looks up the tokens' embeddings; the table of positions is small and stays float."""
@@ -124,10 +124,10 @@ class OnnxDecoder:
 class _DecoderWriter:
     """Writes the decoder's graph anew."""
 
-    def __init__(self, network: Network, found: Sequence[Factor]) -> None:
+    def __init__(self, network: Network, factors: Sequence[Factor]) -> None:
         self._network, self._writer = network, GraphWriter()
-        self._factors = found
-        self._aliases = {str(factor.mul.output[0]): factor.source for factor in found}
+        self._factors = factors
+        self._aliases = {str(factor.mul.output[0]): factor.source for factor in factors}
 
     def keep(self, node: onnx.NodeProto) -> None:
         """Append a node as it is, but for the factors that it no longer waits for."""
@@ -173,12 +173,12 @@ class _DecoderWriter:
         data = blocks.integers.reshape(len(blocks.integers), -1)
         integers, scales, zeros = self._constants(blocks, f"{name}_table", data)
         inputs = [integers, node.input[1], scales, *([zeros] if zeros else [])]
-        found = f"{output}_padded" if blocks.is_padded else output
+        padded = f"{output}_padded" if blocks.is_padded else output
         settings = {"bits": blocks.bits, "block_size": blocks.size, "gather_axis": 0, "quantize_axis": 1}
-        self._writer.add("GatherBlockQuantized", inputs, found, f"{name}_rows", domain=DOMAIN, **settings)
+        self._writer.add("GatherBlockQuantized", inputs, padded, f"{name}_rows", domain=DOMAIN, **settings)
         if blocks.is_padded:
             bounds = [self._writer.integers(place) for place in (0, blocks.columns, -1)]
-            self._writer.add("Slice", [found, *bounds], output, f"{output}_columns")
+            self._writer.add("Slice", [padded, *bounds], output, f"{output}_columns")
 
     def model(self) -> onnx.ModelProto:
         """Return the graph with all weights in it."""
@@ -222,13 +222,13 @@ def _kernels(file: Path, inputs: Any) -> list[tuple[str, str, tuple[int, ...], t
         session = open_session(file, Path(folder) / "profile")
         session.run(None, inputs)
         events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    found = []
+    kernels = []
     for event in events:
         if event.get("cat") == "Node" and event["name"].endswith(KERNEL):
             facts = event["args"]
             shapes = [_first(facts.get(key)) for key in ("input_type_shape", "output_type_shape")]
-            found.append((event["name"].removesuffix(KERNEL), facts["op_name"], *shapes))
-    return found
+            kernels.append((event["name"].removesuffix(KERNEL), facts["op_name"], *shapes))
+    return kernels
 
 
 def _first(entries: Any) -> tuple[int, ...]:

@@ -134,12 +134,12 @@ class OnnxEncoder:
         return tuple(product for product in network.products if not (dynamic and product.kind == "positional"))
 
     def _layers(self) -> tuple[Layer, ...]:
-        found: dict[str, Layer] = {}
+        layers: dict[str, Layer] = {}
         for product in self._products:
             macs = measure.macs(product, self._network, self._shapes[product.output])
-            before = found[product.name].macs if product.name in found else 0
-            found[product.name] = Layer(product.name, product.kind, product.stage, before + macs)
-        return tuple(found.values())
+            before = layers[product.name].macs if product.name in layers else 0
+            layers[product.name] = Layer(product.name, product.kind, product.stage, before + macs)
+        return tuple(layers.values())
 
     def _forms(self, writer: GraphWriter, network: Network) -> Forms:
         if self._options.scheme == "dynamic":
@@ -194,13 +194,13 @@ def _apart(node: onnx.NodeProto, network: Network, writer: GraphWriter) -> onnx.
 
 def _sums(network: Network) -> dict[str, int]:
     """How many products each number of a result sums up, by the name of the node, where a weight tells it."""
-    found = {}
+    macs = {}
     for node in network.nodes:
         if node.op_type in ("Conv", "Gemm", "MatMul") and node.input[1] in network.initializers:
             shape = network.shape(node.input[1])
             rows = shape[-1] if attributes(node).get("transB", 0) else shape[-2]
-            found[node.name] = prod(shape[1:]) if node.op_type == "Conv" else rows
-    return found
+            macs[node.name] = prod(shape[1:]) if node.op_type == "Conv" else rows
+    return macs
 
 
 def _macs(kernel: Kernel, layers: dict[str, Product], network: Network, inner: dict[str, int]) -> int:

@@ -36,7 +36,7 @@ def find(network: Network, products: Sequence[Product], types: Types, utterances
     if not groups:
         return {}
     seen = _activations(network, list(groups), utterances)
-    found: dict[str, Floats] = {}
+    chosen: dict[str, Floats] = {}
     for source, members in groups.items():
         if source not in seen:
             continue
@@ -44,8 +44,8 @@ def find(network: Network, products: Sequence[Product], types: Types, utterances
         factors = smoothing(seen[source], weights)
         gain = _ratio(seen[source] / factors, weights * factors[:, None], types) - _ratio(seen[source], weights, types)
         if gain >= WORTH:
-            found.update((product.name, factors) for product in members)
-    return found
+            chosen.update((product.name, factors) for product in members)
+    return chosen
 
 
 def smoothing(activations: Floats, weights: Floats) -> Floats:
@@ -77,14 +77,14 @@ def equalised(writer: GraphWriter, network: Network, product: Product, factors: 
 
 def _groups(network: Network, products: Sequence[Product]) -> dict[str, list[Product]]:
     """Linear layers by the layer norm's result that they share; none that stands in the graph more than once."""
-    found = defaultdict(list)
+    groups = defaultdict(list)
     uses = Counter(product.name for product in products)
     for product in products:
         node = network.producers.get(product.source)
         is_after_norm = node is not None and node.op_type == NORM
         if product.kind == "linear" and is_after_norm and uses[product.name] == 1:
-            found[product.source].append(product)
-    return dict(found)
+            groups[product.source].append(product)
+    return dict(groups)
 
 
 def _activations(network: Network, names: list[str], utterances: Utterances) -> dict[str, Floats]:

@@ -30,8 +30,8 @@ def shapes(network: Network, names: Iterable[str], values: Values) -> dict[str, 
     writer = _copy(network)
     outputs = {name: writer.add("Shape", [name], f"{name}_shape_seen") for name in dict.fromkeys(names)}
     session = over_weights(writer.model(network, list(outputs.values())), network.folder)
-    found = run(session, values)
-    return {name: tuple(map(int, found[output])) for name, output in outputs.items()}
+    tensors = run(session, values)
+    return {name: tuple(map(int, tensors[output])) for name, output in outputs.items()}
 
 
 class RangeFinder:
@@ -65,24 +65,24 @@ class RangeFinder:
         session = over_weights(writer.model(self._network, outputs), self._network.folder)
         for values in utterances():
             seen += 1
-            found = run(session, values)
+            tensors = run(session, values)
             for name, observer in self._observers.items():
-                sample = found.get(f"{name}_sample")
-                ends = (found[f"{name}_low"], found[f"{name}_high"]) if sample is None else _ends(sample)
+                sample = tensors.get(f"{name}_sample")
+                ends = (tensors[f"{name}_low"], tensors[f"{name}_high"]) if sample is None else _ends(sample)
                 if np.isfinite(ends).all():
                     observer.see(float(ends[0]), float(ends[1]), sample)
         return seen
 
     def ranges(self) -> dict[str, LayerRanges]:
         """Return the ranges of each layer by its name."""
-        found: dict[str, LayerRanges] = {}
+        by_layer: dict[str, LayerRanges] = {}
         for product in self._products:
             output = None
             if product.kind == "positional":
                 output = self._observers[product.output].range(self._method)
             ranges = LayerRanges(self._observers[self._name(product.source)].range(self._method), output)
-            found[product.name] = found[product.name] | ranges if product.name in found else ranges
-        return found
+            by_layer[product.name] = by_layer[product.name] | ranges if product.name in by_layer else ranges
+        return by_layer
 
     def _name(self, activation: str) -> str:
         if activation in self._frames:
@@ -121,7 +121,7 @@ def observed(products: Iterable[Product]) -> list[str]:
 def noise(network: Network, products: Sequence[Product], forms: Forms, utterances: Utterances) -> dict[str, float]:
     """Return each layer's signal-to-quantization-noise ratio in dB.
 
-    Each takes in the float activation: no layer hears another's noise. It is computed both ways side by side, by the
+    Each takes in the float activation: no layer takes in another's noise. It is computed both ways side by side, by the
     kernels that will compute it. `forms` write into their own writer, which must be empty.
     """
     writer = forms.writer

@@ -81,8 +81,8 @@ class Observer:
         whole = Range(float(self.low), float(self.high))
         if method == "minmax" or not self.counts.any():
             return whole
-        found = self._percentile() if method == "percentile" else self._entropy()
-        return Range(max(whole.low, found.low), min(whole.high, found.high))
+        bound = self._percentile() if method == "percentile" else self._entropy()
+        return Range(max(whole.low, bound.low), min(whole.high, bound.high))
 
     def _double(self) -> None:
         merged = self.counts.reshape(-1, 2).sum(1)

@@ -80,9 +80,9 @@ class GraphWriter:
 
 def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProto]:
     """The nodes that the wanted values depend on, in their order."""
-    wanted, found = set(wanted), []
+    wanted, kept = set(wanted), []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
             wanted.update(node.input)
-            found.append(node)
-    return found[::-1]
+            kept.append(node)
+    return kept[::-1]

@@ -1,7 +1,7 @@
 """What each layer in integers does to the outputs of an OpenVINO graph, it alone quantized.
 
 A layer's own noise says little of that: of two layers with the same, one can do a hundred times the damage. One graph
-holds every layer in both forms, and a switch for each says which one the next layers hear, so that it is compiled once.
+holds every layer in both forms, and a switch for each says which one the next layers take, so that it is compiled once.
 """
 
 from collections.abc import Mapping
@@ -30,18 +30,18 @@ def damage(model: Model, learnt: Mapping[str, Learnt], types: Types, utterances:
     names = _with_switches(model, learnt, types)
     request = openvino.Core().compile_model(model, "CPU", SETTINGS).create_infer_request()
 
-    def hear(values: npt.NDArray[np.float32], name: str | None) -> list[Values]:
+    def run(values: npt.NDArray[np.float32], name: str | None) -> list[Values]:
         request.infer({0: values, inputs: np.array([name == one for one in names], np.float32)})
         return [np.array(request.get_output_tensor(i).data, np.float64) for i in range(len(model.outputs))]
 
-    found: dict[str, list[float]] = {name: [] for name in names}
+    damages: dict[str, list[float]] = {name: [] for name in names}
     for values in utterances():
-        exact = hear(values, None)
+        exact = run(values, None)
         powers = [max(float(np.square(output - output.mean()).sum()), np.finfo(np.float64).tiny) for output in exact]
         for name in names:
-            errors = [float(np.square(a - b).sum()) for a, b in zip(hear(values, name), exact, strict=True)]
-            found[name].append(float(np.mean(np.divide(errors, powers))))
-    return {name: float(np.mean(ratios)) for name, ratios in found.items()}
+            errors = [float(np.square(a - b).sum()) for a, b in zip(run(values, name), exact, strict=True)]
+            damages[name].append(float(np.mean(np.divide(errors, powers))))
+    return {name: float(np.mean(ratios)) for name, ratios in damages.items()}
 
 
 def _with_switches(model: Model, learnt: Mapping[str, Learnt], types: Types) -> list[str]:

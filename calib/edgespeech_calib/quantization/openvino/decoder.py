@@ -113,13 +113,13 @@ class OpenvinoDecoder:
         """A head that is tied to the table is one layer with it. With INT4, none: that was asked for."""
         if self._options.decoder_weights == "int4":
             return ()
-        found: dict[str, Layer] = {}
+        layers: dict[str, Layer] = {}
         for reader in _readers(self._float()):
             if reader.layer is not None and not reader.is_left_out:
-                before = found.get(reader.layer)
+                before = layers.get(reader.layer)
                 kind: Kind = "linear" if before or reader.node.get_type_name() == "MatMul" else "table"
-                found[reader.layer] = Layer(reader.layer, kind, "head", reader.weight.get_data().size)
-        return tuple(found.values())
+                layers[reader.layer] = Layer(reader.layer, kind, "head", reader.weight.get_data().size)
+        return tuple(layers.values())
 
     def _compressed(self, model: Any, floating: frozenset[str]) -> Any:
         nncf = self._nncf
@@ -169,9 +169,9 @@ def _read(xml: Path, weights: Path) -> Any:
     return openvino.Core().read_model(str(xml), str(weights))
 
 
-def _name(model: Any, known: set[str]) -> None:
+def _name(model: Any, named: set[str]) -> None:
     """Name the nodes that are new after their neighbours; OpenVINO numbers them through the life of a process."""
-    nodes = [node for node in model.get_ordered_ops() if node.get_friendly_name() not in known]
+    nodes = [node for node in model.get_ordered_ops() if node.get_friendly_name() not in named]
     numbered = [node for node in nodes if node.get_friendly_name().rpartition("_")[0] == node.get_type_name()]
     for node in numbered:
         if node.get_input_size():
@@ -202,7 +202,7 @@ class _Reader:
 
 def _readers(model: Any) -> list[_Reader]:
     """Return the products and look-ups of a float graph, in its order."""
-    found = []
+    readers = []
     for node in model.get_ordered_ops():
         kind = node.get_type_name()
         weights = [
@@ -218,8 +218,8 @@ def _readers(model: Any) -> list[_Reader]:
         is_left_out = is_table or any(_is_fine(np.asarray(weight.data), rows_axis) for weight in weights)
         name = weights[0].get_friendly_name()
         layer = layer_name(name) if name.endswith(SUFFIX) else None
-        found.append(_Reader(node, weights[0], layer, is_left_out))
-    return found
+        readers.append(_Reader(node, weights[0], layer, is_left_out))
+    return readers
 
 
 def _is_fine(matrix: Any, rows_axis: int) -> bool:

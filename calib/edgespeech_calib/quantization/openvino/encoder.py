@@ -36,7 +36,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions, Types
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
 DECODER = "decoder"
 PROBE_SECONDS = 2.0
-SHORT_UTTERANCES = 8  # that are heard beside long audio for the ranges in attention
+SHORT_UTTERANCES = 8  # that are run beside long audio for the ranges in attention
 INTEGERS = ("i8", "u8")
 KERNELS = (
     "Convolution",
@@ -82,20 +82,20 @@ class OpenvinoEncoder:
         note("ranges of activations")
         learnt = openvino_ranges.learn(self._form(self._main), utterances)
         self._long = openvino_long.long_audio(utterances, self._bundle.manifest.audio.hop)
-        heard = [*self._long, *islice(utterances(), SHORT_UTTERANCES)]
-        learnt |= openvino_long.learn(self._form(self._main), heard)
+        both = [*self._long, *islice(utterances(), SHORT_UTTERANCES)]
+        learnt |= openvino_long.learn(self._form(self._main), both)
         note("mean errors of rounding")
         self._learnt = openvino_ranges.correct(self._form(self._main), learnt, self._types, utterances)
 
     def noise(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.noise`."""
         learnt = self._require_learnt()
-        found = openvino_noise.noise(self._form(self._main), learnt, self._types, utterances)
+        ratios = openvino_noise.noise(self._form(self._main), learnt, self._types, utterances)
         mixes = {name: layer for name, layer in learnt.items() if layer.peaks is not None}
         if mixes:  # what they lose shows on long audio
             on_long = openvino_noise.noise(self._form(self._main), mixes, self._types, lambda: iter(self._long[:1]))
-            found.update({name: min(found[name], ratio) for name, ratio in on_long.items()})
-        return found
+            ratios.update({name: min(ratios[name], ratio) for name, ratio in on_long.items()})
+        return ratios
 
     def damage(self, utterances: Utterances) -> dict[str, float]:
         """See `backend.EncoderBackend.damage`."""
@@ -155,15 +155,15 @@ def _in_integers(model: Model, values: Values) -> set[str]:
     compiled = openvino.Core().compile_model(model, "CPU", {**SETTINGS, "PERF_COUNT": True})
     compiled.create_infer_request().infer({0: values})
     fused = {node.friendly_name for node in model.get_ordered_ops() if node.get_type_name() == ATTENTION}
-    found: set[str] = set()
+    layers: set[str] = set()
     for node in compiled.get_runtime_model().get_ordered_ops():
         info: Any = node.get_rt_info()
         kind, precision = str(info["layerType"].value), str(info["runtimePrecision"].value).lower()
         if kind.startswith(KERNELS) and precision in INTEGERS:
             names = [name.partition(DEQUANTIZATION) for name in str(info["originalLayersNames"].value).split(",")]
             # A subgraph holds products in integers and in float; scales are behind the former alone.
-            found.update(name for name, scaled, _ in names if scaled or kind != "Subgraph" or name in fused)
-    return found
+            layers.update(name for name, scaled, _ in names if scaled or kind != "Subgraph" or name in fused)
+    return layers
 
 
 def _is_quantized(node: Node, port: int) -> bool:

@@ -63,13 +63,13 @@ class Forms:
 
     def inputs(self, product: Product, learnt: Learnt) -> dict[int, Port]:
         """The quantized factors of a product by its ports. They stand beside the float ones."""
-        found = {}
+        quantized = {}
         for port, limits in zip(product.ports, learnt.ranges, strict=True):
             taken = self._spread(product, port, product.node.input_value(port), learnt)
-            found[port] = self._activation(product, port, taken, limits, learnt.smooth)
+            quantized[port] = self._activation(product, port, taken, limits, learnt.smooth)
         if product.constant is not None:
-            found[1] = self._weight(product, learnt.smooth)
-        return found
+            quantized[1] = self._weight(product, learnt.smooth)
+        return quantized
 
     def result(self, product: Product, learnt: Learnt, made: Node) -> Node:
         """What a product of quantized factors means: its sums, but for those of weights that were spread."""

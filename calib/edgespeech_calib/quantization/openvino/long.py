@@ -19,11 +19,11 @@ op = openvino.opset13
 FRAMES = 1500  # 30 s of speech, about as long as the utterances are that models are trained on
 UTTERANCES = 2
 LEAST_PEAK = 1e-6
-MARGIN = 1.5  # by which weights in other audio may exceed what was heard; those beyond are cut off
+MARGIN = 1.5  # by which weights in other audio may exceed those of calibration; those beyond are cut off
 
 
 def long_audio(utterances: Utterances, hop: int) -> list[Values]:
-    """Return long utterances made of others, one behind the other, and from the first again where those do not do.
+    """Return long utterances of others, one behind the other, and repeated from the first where they are too short.
 
     A frame is `hop` samples.
     """
@@ -63,8 +63,8 @@ def learn(model: Model, utterances: list[Values]) -> dict[str, Learnt]:
     peaks = [np.array(LEAST_PEAK, np.float32)] * len(results)
     for values in utterances:
         request.infer({0: values})
-        found = [np.array(request.get_output_tensor(first + index).data) for index in range(len(results))]
-        peaks = [np.maximum(peak, new) for peak, new in zip(peaks, found, strict=True)]
+        outputs = [np.array(request.get_output_tensor(first + index).data) for index in range(len(results))]
+        peaks = [np.maximum(peak, new) for peak, new in zip(peaks, outputs, strict=True)]
     learnt = {}
     for product, shares, peak in zip(mixes, peaks[::2], peaks[1::2], strict=True):
         limits = (-float(peak) * (LARGEST + 1) / LARGEST, float(peak))

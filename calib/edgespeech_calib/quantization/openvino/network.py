@@ -224,12 +224,12 @@ def layers(model: Model, samples: int) -> tuple[Layer, ...]:
     """The layers of a graph, with their work on an utterance of so many samples."""
     fixed = model.clone()
     fixed.reshape([1, samples])
-    found: dict[str, Layer] = {}
+    by_name: dict[str, Layer] = {}
     for product in products(fixed):
-        before = found[product.name].macs if product.name in found else 0
+        before = by_name[product.name].macs if product.name in by_name else 0
         macs = before + product_macs(product.node)
-        found[product.name] = Layer(product.name, product.kind, product.stage, macs)
-    return tuple(found.values())
+        by_name[product.name] = Layer(product.name, product.kind, product.stage, macs)
+    return tuple(by_name.values())
 
 
 def work(model: Model, samples: int) -> Iterator[tuple[str, int]]:

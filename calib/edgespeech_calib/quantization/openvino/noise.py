@@ -15,7 +15,7 @@ LEAST_NOISE = 1e-30  # of the signal: a ratio of 300 dB stands for no noise at a
 def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utterances) -> dict[str, float]:
     """Return each layer's signal-to-quantization-noise ratio in dB, its float input given. Changes the model.
 
-    No layer hears another's noise. Only two sums of each leave the graph.
+    No layer takes in another's noise. Only two sums of each leave the graph.
     """
     forms = Forms(types)
     names, results = [], []
@@ -32,8 +32,8 @@ def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utt
     request, first = compiled.create_infer_request(), len(model.outputs) - len(results)
     for values in utterances():
         request.infer({0: values})
-        found = [float(request.get_output_tensor(first + index).data) for index in range(len(results))]
-        powers += np.reshape(found, (-1, 2))
+        outputs = [float(request.get_output_tensor(first + index).data) for index in range(len(results))]
+        powers += np.reshape(outputs, (-1, 2))
     signal = dict.fromkeys(names, 0.0)
     wrong = dict(signal)
     for name, (power, error) in zip(names, powers, strict=True):

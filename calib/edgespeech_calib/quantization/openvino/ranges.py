@@ -2,7 +2,7 @@
 
 Trained networks have channels, and moments, that are a hundred times as large as the rest. In the steps of one range
 nothing would be left of the others. So a channel is multiplied by its factor where it is quantized, and the weights
-take the factor back; and ranges reach as far as anything that was heard: to cut off what a few frames are full of costs
+take the factor back; and ranges reach as far as the calibration speech: to cut off what a few frames are full of costs
 these frames. What rounding adds to a channel of the result in the mean is taken from its bias.
 """
 
@@ -32,7 +32,7 @@ LEAST_PEAK = 1e-5  # of a channel, as a share of the largest one's
 # with less, a range holds a fifth of what a channel says then.
 SILENT_PEAK = 0.1
 ONE_SIDED = 0.1  # lowest over highest number
-MARGIN = 1.25  # by which numbers in other audio may exceed what was heard; those beyond are cut off
+MARGIN = 1.25  # by which numbers in other audio may exceed those of calibration; those beyond are cut off
 MOST_UTTERANCES = 32  # evenly spaced in the set
 CORRECTED_ON = 8  # utterances
 
@@ -63,23 +63,23 @@ def learn(model: Model, utterances: Utterances) -> dict[str, Learnt]:
     Raises:
         QuantizationError: there is no utterance.
     """
-    known = [product for product in products(model) if not product.is_mix]
-    ends = _ends(model, known, spaced(utterances, MOST_UTTERANCES)) if known else {}
+    learnable = [product for product in products(model) if not product.is_mix]
+    ends = _ends(model, learnable, spaced(utterances, MOST_UTTERANCES)) if learnable else {}
     sharing: dict[tuple[str, int], list[Product]] = {}
-    for product in known:
+    for product in learnable:
         if product.constant is not None:
             sharing.setdefault(_key(product.node.input_value(0)), []).append(product)
     factors = {key: _factors(group, ends[key]) for key, group in sharing.items()}
-    found = {}
-    for product in known:
-        heard = [ends[_key(product.node.input_value(port))] for port in product.ports]
+    learnt = {}
+    for product in learnable:
+        inputs = [ends[_key(product.node.input_value(port))] for port in product.ports]
         if product.constant is None:
-            found[product.name] = Learnt(tuple(_around_zero(MARGIN * float(one.peaks.max())) for one in heard))
+            learnt[product.name] = Learnt(tuple(_around_zero(MARGIN * float(one.peaks.max())) for one in inputs))
         else:
             smooth = factors[_key(product.node.input_value(0))]
-            low, high = (heard[0].low * smooth).min(), (heard[0].high * smooth).max()
-            found[product.name] = Learnt((_with_zero(MARGIN * low, MARGIN * high),), smooth.astype(np.float32))
-    return found
+            low, high = (inputs[0].low * smooth).min(), (inputs[0].high * smooth).max()
+            learnt[product.name] = Learnt((_with_zero(MARGIN * low, MARGIN * high),), smooth.astype(np.float32))
+    return learnt
 
 
 def correct(model: Model, learnt: Mapping[str, Learnt], types: Types, utterances: Utterances) -> dict[str, Learnt]:
@@ -88,16 +88,16 @@ def correct(model: Model, learnt: Mapping[str, Learnt], types: Types, utterances
     By the engine's own kernels, each layer from the float model's input. Changes the model.
     """
     forms = Forms(types)
-    known = [product for product in products(model) if product.name in learnt and product.constant is not None]
+    corrected = [product for product in products(model) if product.name in learnt and product.constant is not None]
     means = []
-    for product in known:
+    for product in corrected:
         output = product.node.output(0)
         error = op.subtract(output, beside(product, forms, learnt[product.name]))
         means.append(op.reduce_mean(error, _all_but(output, _result_axis(product.node)), False))
-    found, count = [np.zeros(1)] * len(known), 0
-    for heard in _heard(model, means, spaced(utterances, CORRECTED_ON)):
-        found, count = [total + mean for total, mean in zip(found, heard, strict=True)], count + 1
-    shifts = {product.name: mean / max(count, 1) for product, mean in zip(known, found, strict=True)}
+    totals, count = [np.zeros(1)] * len(corrected), 0
+    for means_here in _observed(model, means, spaced(utterances, CORRECTED_ON)):
+        totals, count = [total + mean for total, mean in zip(totals, means_here, strict=True)], count + 1
+    shifts = {product.name: mean / max(count, 1) for product, mean in zip(corrected, totals, strict=True)}
     return {
         name: replace(layer, shift=shifts[name].astype(np.float32)) if name in shifts else layer
         for name, layer in learnt.items()
@@ -114,16 +114,16 @@ def _ends(model: Model, known: Sequence[Product], utterances: Utterances) -> dic
             axes = _all_but(value, axis)
             taken.setdefault(_key(value), [op.reduce_min(value, axes, False), op.reduce_max(value, axes, False)])
     nodes = [node for pair in taken.values() for node in pair]
-    found: list[Peaks] = []
-    for heard in _heard(model, nodes, utterances):
-        pairs = zip(found or heard, heard, strict=True)
-        found = [(np.maximum if index % 2 else np.minimum)(*pair) for index, pair in enumerate(pairs)]
-    if not found:
+    peaks: list[Peaks] = []
+    for observed in _observed(model, nodes, utterances):
+        pairs = zip(peaks or observed, observed, strict=True)
+        peaks = [(np.maximum if index % 2 else np.minimum)(*pair) for index, pair in enumerate(pairs)]
+    if not peaks:
         raise QuantizationError("there is no utterance to calibrate on")
-    return {key: _Ends(*pair) for key, pair in zip(taken, zip(found[::2], found[1::2], strict=True), strict=True)}
+    return {key: _Ends(*pair) for key, pair in zip(taken, zip(peaks[::2], peaks[1::2], strict=True), strict=True)}
 
 
-def _heard(model: Model, nodes: list[Node], utterances: Utterances) -> Iterator[list[Peaks]]:
+def _observed(model: Model, nodes: list[Node], utterances: Utterances) -> Iterator[list[Peaks]]:
     """Values of nodes in each utterance."""
     part = openvino.Model([op.result(node) for node in nodes], model.get_parameters(), "heard")
     request = openvino.Core().compile_model(part, "CPU", SETTINGS).create_infer_request()

@@ -66,15 +66,15 @@ class Window:
 
 def windows(model: Model, frames: Frames) -> list[Window]:
     """The products over windows in a graph's conv stack, in order."""
-    found = []
+    cuts = []
     for product in products(model):
         match = re.search(rf"{FEATURES}\.conv_layers\.(\d+)\.", product.name)
         if match and product.node.get_type_name() == "MatMul":
             index, port = int(match[1]), product.node.input_value(0)
             while port.get_node().get_type_name() in MOVES:
                 port = port.get_node().input_value(0)
-            found.append(Window(product, port, frames.kernels[index], frames.strides[index]))
-    return found
+            cuts.append(Window(product, port, frames.kernels[index], frames.strides[index]))
+    return cuts
 
 
 def write_convolutions(model: Model, frames: Frames) -> None:
@@ -144,10 +144,10 @@ def _factors(node: Node) -> tuple[Port, Array] | None:
 
 def _scaled_convolution(node: Node) -> Port:
     """The first product as a convolution over patches with constant weights, times each utterance's factors."""
-    found = _factors(node)
-    if found is None:
+    factor_nodes = _factors(node)
+    if factor_nodes is None:
         raise ValueError(f"{node.friendly_name} has no factors")
-    factors, weight = found
+    factors, weight = factor_nodes
     name, patches = node.friendly_name, node.input_value(0)
     if not node.get_attributes()["transpose_a"]:
         patches = named(op.transpose(patches, integers([0, 2, 1], f"{name}/order")), f"{name}/patches")

@@ -1,4 +1,4 @@
-"""What a quantization did and found: for the manifest, where it must be the same each time, and for people.
+"""What a quantization did and measured: for the manifest, where it must be the same each time, and for people.
 
 Times are not in the manifest: they differ from run to run, and the same inputs give the same bundle, bit for bit.
 """
@@ -12,7 +12,7 @@ from edgespeech_runtime.bundle.manifest import Manifest
 
 from edgespeech.choices import Target
 from edgespeech_calib.quantization.backend import IntegerShare
-from edgespeech_calib.quantization.judge.gate import Verdict
+from edgespeech_calib.quantization.judge.gate import Judgement
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_calib.quantization.search.layers import Kind, Stage
 from edgespeech_calib.quantization.timing import Speed
@@ -40,14 +40,14 @@ class LayerReport:
 
     def to_dict(self) -> dict[str, Any]:
         """For the manifest."""
-        found = {"name": self.name, "kind": self.kind, "stage": self.stage, "macs": self.macs}
+        facts = {"name": self.name, "kind": self.kind, "stage": self.stage, "macs": self.macs}
         noise = None if self.noise is None or not math.isfinite(self.noise) else round(self.noise, 1)
-        return {**found, "noise_db": noise, "precision": self.precision} | ({"why": self.why} if self.why else {})
+        return {**facts, "noise_db": noise, "precision": self.precision} | ({"why": self.why} if self.why else {})
 
 
 @dataclass(frozen=True)
-class Try:
-    """One step of rank and revert: layers in float, share of the work in INT8, and how the gate found it."""
+class TrialReport:
+    """A trial: layers in float, share of the work in INT8, whether the gate passed it, and what was measured."""
 
     floating: int
     share: float
@@ -61,9 +61,9 @@ class Quantized:
 
     Attributes:
         manifest: of the bundle.
-        verdict: of its gate.
+        judgement: of its gate.
         layers: in the order of the network.
-        tries: steps of rank and revert; one if nothing had to go back to float.
+        trials: in their order; one if nothing had to go back to float.
         float_bytes, bytes: size of all files of the float bundle and of this one, but for their manifests.
         speed: of both in the same run.
         seconds: that each step took, by its name, in order.
@@ -72,9 +72,9 @@ class Quantized:
     """
 
     manifest: Manifest
-    verdict: Verdict
+    judgement: Judgement
     layers: tuple[LayerReport, ...]
-    tries: tuple[Try, ...]
+    trials: tuple[TrialReport, ...]
     float_bytes: int
     bytes: int
     speed: Speed
@@ -83,6 +83,11 @@ class Quantized:
     resampled: dict[int, int]
     evaluation_skipped: tuple[Skipped, ...] = ()
     evaluation_resampled: Mapping[int, int] | None = None
+
+    @property
+    def verdict(self) -> Judgement:
+        """The same as `judgement`."""
+        return self.judgement
 
     def measured(self) -> dict[str, Any]:
         """Times, which are not in the manifest, for JSON."""
@@ -115,8 +120,8 @@ class Facts:
     layers: tuple[LayerReport, ...]
     encoder: IntegerShare
     decoder: IntegerShare | None
-    verdict: Verdict
-    tries: tuple[Try, ...]
+    judgement: Judgement
+    trials: tuple[TrialReport, ...]
     float_bytes: int
 
 
@@ -124,26 +129,26 @@ def quantization(facts: Facts) -> dict[str, Any]:
     """Return `report["quantization"]` of the manifest: the same for the same inputs."""
     options = facts.options
     share = "integer_share" if facts.encoder.weights is None else "weights_share"
-    found: dict[str, Any] = {
+    entry: dict[str, Any] = {
         **(_integers(facts) if facts.encoder.weights is None else WEIGHTS),
         share: round(facts.encoder.reported, 4),
         "max_wer_increase": options.max_wer_increase,
         "max_changed_words": options.max_changed_words,
-        "gate": facts.verdict.figures(),
+        "gate": facts.judgement.figures(),
         "tries": [
             {"layers_in_float": t.floating, share: round(t.share, 4), "passed": t.passed, "result": t.result}
-            for t in facts.tries
+            for t in facts.trials
         ],
         "float_bytes": facts.float_bytes,
         "layers": [layer.to_dict() for layer in facts.layers],
     }
     if facts.decoder is not None:
-        found["decoder"] = {
+        entry["decoder"] = {
             "weights": options.decoder_weights,
             "integer_share": round(facts.decoder.share, 4),
             "ran_in_float": list(facts.decoder.floating),
         }
-    return found
+    return entry
 
 
 def _integers(facts: Facts) -> dict[str, Any]:

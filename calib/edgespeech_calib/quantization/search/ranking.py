@@ -24,12 +24,12 @@ def limit(layer: Layer) -> float:
 
 def unsafe(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, str]:
     """Return the layers that begin in float, with the reason of each."""
-    found = {}
+    reasons = {}
     for layer in layers:
         ratio = noise.get(layer.name, math.inf)
         if not ratio >= limit(layer):  # NaN is not safe
-            found[layer.name] = f"measured {ratio:.1f} dB in INT8, under the {limit(layer):g} dB that are safe there"
-    return found
+            reasons[layer.name] = f"measured {ratio:.1f} dB in INT8, under the {limit(layer):g} dB that are safe there"
+    return reasons
 
 
 def estimated(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, float]:
@@ -37,11 +37,11 @@ def estimated(layers: Iterable[Layer], noise: Mapping[str, float]) -> dict[str, 
 
     What was not measured puts nothing there; what is no number, more than any other.
     """
-    found = {}
+    estimates = {}
     for layer in layers:
         margin = noise.get(layer.name, math.inf) - limit(layer)
-        found[layer.name] = math.inf if math.isnan(margin) else 10 ** (-margin / 10)
-    return found
+        estimates[layer.name] = math.inf if math.isnan(margin) else 10 ** (-margin / 10)
+    return estimates
 
 
 def ranked(layers: Sequence[Layer], damage: Mapping[str, float]) -> list[str]:
@@ -56,9 +56,9 @@ def chosen(layers: Sequence[Layer], damage: Mapping[str, float], part: float) ->
     Those whose damage is beyond all numbers are among them, and no part of it.
     """
     order = ranked(layers, damage)
-    found = [name for name in order if math.isinf(damage[name])]
-    rest = order[len(found) :]
+    names = [name for name in order if math.isinf(damage[name])]
+    rest = order[len(names) :]
     goal = part * math.fsum(damage[name] for name in rest)
     while rest and math.fsum(damage[name] for name in rest) > goal:
-        found.append(rest.pop(0))
-    return found
+        names.append(rest.pop(0))
+    return names

@@ -75,20 +75,20 @@ def linears(network: Network) -> list[Linear]:
     return [linear for node in network.nodes if (linear := _linear(node, network)) is not None]
 
 
-def groups(found: list[Linear], apart: frozenset[str]) -> list[tuple[Linear, ...]]:
+def groups(linears: list[Linear], apart: frozenset[str]) -> list[tuple[Linear, ...]]:
     """Return those that read the same as one group each, in the order of the graph.
 
     `apart` are weights of layers that stay alone.
     """
     joined: dict[str, list[Linear]] = {}
-    for linear in found:
+    for linear in linears:
         joined.setdefault(linear.output if linear.weight in apart else linear.source, []).append(linear)
     return [tuple(group) for group in joined.values()]
 
 
-def factors(network: Network, found: list[Linear]) -> list[Factor]:
+def factors(network: Network, linears: list[Linear]) -> list[Factor]:
     """Return the scalars that may as well be in the weights: of what nobody else takes without them."""
-    by_output = {linear.output: linear for linear in found}
+    by_output = {linear.output: linear for linear in linears}
     return [factor for node in network.nodes if (factor := _factor(node, network, by_output)) is not None]
 
 

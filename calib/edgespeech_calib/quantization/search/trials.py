@@ -1,12 +1,11 @@
-"""Making the INT8 bundle: tries with more and more layers in float until one passes, then its last proof and manifest.
+"""The search for the INT8 bundle: trials with more and more layers in float until one passes; the best is finished.
 
-A try is a whole bundle in the scratch folder, so that the real runtime judges what will be shipped.
+A trial is a whole bundle in the scratch folder, so that the real runtime judges what will be shipped.
 """
 
 import contextlib
 import shutil
-import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -21,50 +20,25 @@ from edgespeech.engines import ENGINES
 from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization.backend import DecoderBackend, EncoderBackend, IntegerShare
 from edgespeech_calib.quantization.calibration import Calibration
-from edgespeech_calib.quantization.judge.gate import Count, Gate, Verdict
+from edgespeech_calib.quantization.judge.gate import Gate, Judgement
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
-from edgespeech_calib.quantization.report.report import Facts, LayerReport, Try, quantization
+from edgespeech_calib.quantization.report.report import Facts, LayerReport, TrialReport, quantization
 from edgespeech_calib.quantization.search.ranking import chosen, estimated, ranked
+from edgespeech_calib.quantization.steps import StepClock
 
 # Share of the multiply-accumulates of the main graph that must run in integers for a bundle to be called INT8. In ONNX
 # products of two activations stay in float, and with the dynamic scheme convolutions too, most of a narrow model.
 LEAST_SHARE: dict[Scheme, float] = {"static": 0.25, "dynamic": 0.1}
 LEAST_WEIGHTS = 0.5  # where weights alone are quantized, of those that can be: with fewer, float16 is as small
 NAMED = 5  # layers in a message
-TRIES, PART = 4, 1 / 4  # at most, and how much of the noise is left from one to the next: 6 dB less
+MOST_TRIALS, PART = 4, 1 / 4  # at most, and how much of the noise is left from one to the next: 6 dB less
 MOST_FLOAT = 0.2  # of the work, where what more layers in float would change is not shown to matter
 # Ends of utterances, with what is quiet behind them, on which the noise of each layer is measured.
 DAMAGE_UTTERANCES, DAMAGE_SECONDS = 3, 3.0
 
-Progress = Callable[[str, int, int | None], object]
-
-
-class StepClock:
-    """Reports steps and adds up the seconds that each takes."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._label = ""
-        self.seconds: dict[str, float] = {}
-
-    @contextlib.contextmanager
-    def step(self, name: str) -> Iterator[Count]:
-        """Time a step; gives what to call with how much is done, and of how much."""
-        self.note(name)
-        began = time.monotonic()
-        try:
-            yield lambda done, total: self._progress(self._label, done, total)
-        finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.monotonic() - began
-
-    def note(self, text: str) -> None:
-        """Say what a step is at; what is counted from here on is counted for that."""
-        self._label = text
-        self._progress(text, 0, None)
-
 
 @dataclass(frozen=True)
-class Made:
+class Trial:
     """A bundle that was tried."""
 
     folder: Path
@@ -73,17 +47,17 @@ class Made:
     reverted: frozenset[str]
     encoder: IntegerShare
     decoder: IntegerShare | None
-    verdict: Verdict
+    judgement: Judgement
 
     @property
     def cost(self) -> tuple[bool, float, int]:
-        """What is the least for the best: whether, and by how much, it costs more than is wanted; layers in float."""
-        is_wanted, evidence = self.verdict.is_wanted, self.verdict.evidence
+        """Least for the best trial: whether and by how much it costs more than is wanted; layers in float."""
+        is_wanted, evidence = self.judgement.is_wanted, self.judgement.evidence
         return not is_wanted, 0.0 if is_wanted or evidence is None else evidence.value, len(self.floating)
 
 
-class Maker:
-    """Makes tries, judges them, and finishes the best."""
+class TrialSearch:
+    """Writes trials, has them judged, and finishes the best."""
 
     def __init__(
         self,
@@ -93,20 +67,20 @@ class Maker:
         encoder: EncoderBackend,
         decoder: DecoderBackend | None,
         noise: Mapping[str, float],
-        begins: Mapping[str, str],
+        float_reasons: Mapping[str, str],
         gate: Gate,
         drawn: Calibration,
         clock: StepClock,
     ) -> None:
-        """`begins` are the layers that are in float from the beginning, with the reason of each."""
+        """`float_reasons` are the layers that are in float from the beginning, with the reason of each."""
         self._source, self._scratch, self._options = source, scratch, options
         self._encoder, self._decoder = encoder, decoder
-        self._noise, self._begins = noise, begins
+        self._noise, self._float_reasons = noise, float_reasons
         self._gate, self._drawn, self._clock = gate, drawn, clock
         self._damage: Mapping[str, float] = {}
-        self.tries: list[Try] = []
+        self.trials: list[TrialReport] = []
 
-    def make(self) -> Made:
+    def search(self) -> Trial:
         """Return the first bundle whose cost is seen to be within what is allowed, else the best that passes.
 
         Layers go back to float, those first that make the most noise for their work, until a quarter of the noise is
@@ -115,21 +89,22 @@ class Maker:
         Raises:
             QualityError: none passes, or too little would run in integers.
         """
-        made = [self._attempt(())]
-        while self._options.revert and len(made) < TRIES and not made[-1].verdict.is_wanted:
-            worst = self._worst(made[-1].floating)
-            if not worst or (made[-1].verdict.passed and self._work(worst, made[-1].floating) > MOST_FLOAT):
+        trials = [self._attempt(())]
+        while self._options.revert and len(trials) < MOST_TRIALS and not trials[-1].judgement.is_wanted:
+            last = trials[-1]
+            worst = self._worst(last.floating)
+            if not worst or (last.judgement.passed and self._work(worst, last.floating) > MOST_FLOAT):
                 break
             try:
-                made.append(self._attempt([*made[-1].reverted, *worst]))
+                trials.append(self._attempt([*last.reverted, *worst]))
             except QualityError:  # too little in integers
-                if not any(one.verdict.passed for one in made):
+                if not any(trial.judgement.passed for trial in trials):
                     raise
                 break
-        passing = [one for one in made if one.verdict.passed]
+        passing = [trial for trial in trials if trial.judgement.passed]
         if not passing:
-            raise QualityError(self._failure(made[-1]))
-        return min(passing, key=lambda one: one.cost)
+            raise QualityError(self._failure(trials[-1]))
+        return min(passing, key=lambda trial: trial.cost)
 
     def _worst(self, floating: Collection[str]) -> list[str]:
         """Of the layers in INT8, those that make the most noise for their work, without which a part of it is left."""
@@ -145,12 +120,12 @@ class Maker:
         layers, some = self._encoder.layers, {name for part in names for name in part}
         return sum(layer.macs for layer in layers if layer.name in some) / sum(layer.macs for layer in layers)
 
-    def _attempt(self, reverted: Collection[str]) -> Made:
-        clock, number = self._clock, len(self.tries)
-        suffix = f", try {number + 1}" if number else ""
-        folder = self._scratch / f"try-{number}"
+    def _attempt(self, reverted: Collection[str]) -> Trial:
+        clock, number = self._clock, len(self.trials)
+        suffix = f", trial {number + 1}" if number else ""
+        folder = self._scratch / f"trial-{number}"
         folder.mkdir()
-        floating = frozenset({*self._begins, *reverted})
+        floating = frozenset({*self._float_reasons, *reverted})
         with clock.step(f"writing INT8{suffix}"):
             manifest = self._write(folder, floating)
         with clock.step(f"proving that integers are computed with{suffix}"):
@@ -158,13 +133,13 @@ class Maker:
             share = self._encoder.integer_share(folder, probe)
             decoder = None if self._decoder is None else self._decoder.integer_share(folder)
         self._require_integers(share, decoder, len(reverted))
-        with clock.step(f"hearing with the INT8 model{suffix}") as count:
-            verdict = self._gate.judge(folder, count)
-        made = Made(folder, manifest, floating, frozenset(reverted), share, decoder, verdict)
-        self.tries.append(Try(len(floating), share.reported, verdict.passed, verdict.sentence))
-        if not verdict.passed:
+        with clock.step(f"running the INT8 model{suffix}") as count:
+            judgement = self._gate.judge(folder, count)
+        trial = Trial(folder, manifest, floating, frozenset(reverted), share, decoder, judgement)
+        self.trials.append(TrialReport(len(floating), share.reported, judgement.passed, judgement.sentence))
+        if not judgement.passed:
             shutil.rmtree(folder)
-        return made
+        return trial
 
     def _write(self, folder: Path, floating: frozenset[str]) -> Manifest:
         graphs = self._encoder.write(folder, floating)
@@ -183,69 +158,71 @@ class Maker:
             what, form = ("multiply-accumulates", "run") if part.weights is None else ("weights", "be")
             ran = f"; ran in float though stored in INT8: {_few(part.floating)}" if part.floating else ""
             why = f" with the {reverted} layers in float that the gate asks for" if reverted else ""
-            last = f"; {self.tries[-1].result}" if self.tries else ""
+            last = f"; {self.trials[-1].result}" if self.trials else ""
             raise QualityError(
                 f"only {100 * part.share:.0f} % of the {what} of {name} would {form} in INT8{why}, at least "
                 f"{100 * least:.0f} % must{ran}{last}; export it as float32"
             )
 
-    def _failure(self, made: Made) -> str:
+    def _failure(self, trial: Trial) -> str:
         layers, damage = self._encoder.layers, self._damage or estimated(self._encoder.layers, self._noise)
         worst = [name for name in ranked(layers, damage) if name in self._noise][:NAMED]
         named = ", ".join(f"{name} ({self._noise[name]:.1f} dB)" for name in worst)
-        message = f"INT8 costs more than is allowed: {made.verdict.sentence}; the worst layers: {named or 'not known'}"
+        message = (
+            f"INT8 costs more than is allowed: {trial.judgement.sentence}; the worst layers: {named or 'not known'}"
+        )
         if not self._options.revert:
-            allow = "--max-changed-words" if made.verdict.increase is None else "--max-wer-increase"
+            allow = "--max-changed-words" if trial.judgement.increase is None else "--max-wer-increase"
             return f"{message}; let layers go back to float (leave out --no-revert), or allow more ({allow})"
         weights = ""
         if self._decoder is not None:
             weights = ", so the decoder's weights are what costs"
             if self._options.decoder_weights == "int4":
                 weights += "; try --decoder-weights int8"
-        return f"{message}; with {len(made.floating)} layers in float it is still so{weights}"
+        return f"{message}; with {len(trial.floating)} layers in float it is still so{weights}"
 
-    def layers(self, made: Made) -> tuple[LayerReport, ...]:
+    def layers(self, trial: Trial) -> tuple[LayerReport, ...]:
         """Say of each layer how it computes, and why."""
-        found = []
+        reports = []
         for layer in self._encoder.layers:
             noise = self._noise.get(layer.name)
-            why = self._begins.get(layer.name, "")
-            if layer.name in made.reverted:
+            why = self._float_reasons.get(layer.name, "")
+            if layer.name in trial.reverted:
                 ratio = "" if noise is None else f", {noise:.1f} dB in INT8"
                 why = f"returned to float by the gate{ratio}"
-            elif layer.name in made.encoder.floating and not why:
+            elif layer.name in trial.encoder.floating and not why:
                 why = "the engine runs it in float"
             precision = "float32" if why else "int8"
-            found.append(
+            reports.append(
                 LayerReport(layer.name, layer.kind, layer.stage, layer.macs, noise, precision, why)  # type: ignore[arg-type]
             )
-        return tuple(found)
+        return tuple(reports)
 
-    def finish(self, made: Made, partial: Path, target: Target, types: Types) -> Manifest:
+    def finish(self, trial: Trial, partial: Path, target: Target, types: Types) -> Manifest:
         """Measure the golden difference, write the manifest, and move the bundle's files to `partial`."""
-        writer, source = BundleWriter(made.folder), self._source.manifest
+        writer, source = BundleWriter(trial.folder), self._source.manifest
         facts = Facts(
             options=self._options,
             target=target,
             types=types,
-            layers=self.layers(made),
-            encoder=made.encoder,
-            decoder=made.decoder,
-            verdict=made.verdict,
-            tries=tuple(self.tries),
+            layers=self.layers(trial),
+            encoder=trial.encoder,
+            decoder=trial.decoder,
+            judgement=trial.judgement,
+            trials=tuple(self.trials),
             float_bytes=source.bytes,
         )
         manifest = writer.update(
-            made.manifest,
-            golden=writer.golden_measured_here(made.manifest),
+            trial.manifest,
+            golden=writer.golden_measured_here(trial.manifest),
             report={
-                "bytes": made.manifest.bytes,
+                "bytes": trial.manifest.bytes,
                 **{name: source.report[name] for name in ("checkpoint_bytes_float32",) if name in source.report},
                 "quantization": quantization(facts),
             },
             provenance=_provenance(source, self._drawn),
         )
-        for path in made.folder.iterdir():
+        for path in trial.folder.iterdir():
             path.rename(partial / path.name)
         return manifest
 
