@@ -47,10 +47,11 @@ class Automaton(Generic[StateT]):
         """Note what is asked of a new state."""
 
     def step(self, states: Ints, columns: Ints) -> npt.NDArray[np.int32]:
-        """Where each pair of a state and a token's column leads; both arrays of one shape."""
+        """Where each pair of a state and a token's column leads; the two are broadcast."""
         reached = self._next[states, columns]
-        unknown = reached < 0
-        if unknown.any():
+        if (reached < 0).any():
+            unknown = reached < 0
+            states, columns = np.broadcast_arrays(states, columns)
             for state, column in set(zip(states[unknown].tolist(), columns[unknown].tolist(), strict=True)):
                 target = self.add(self.follow(self.states[state], self.texts[column]))
                 self._next[state, column] = target

@@ -20,6 +20,7 @@ from .automaton import DEAD, START
 from .beams import (
     CONTEXT,
     HOT,
+    JUDGED,
     LAST,
     LENGTH,
     LOGITS,
@@ -65,7 +66,7 @@ class BeamSearch:
         numbers = np.zeros((13, 1), np.int64)
         numbers[[LAST, TOKEN]], numbers[PATH], numbers[PREFIX], numbers[HOT] = NO_TOKEN, ROOT, START, START
         context = Context(None, 0.0, ()) if self._fusion is None else self._fusion.start(model_state)
-        beams = Beams(numbers, np.zeros((4, 1)))
+        beams = Beams(numbers, np.zeros((5, 1)))
         return BeamState(0, beams, (context,), ("",), (((0, 0.0),),), EMPTY, EMPTY, np.zeros(0, np.int64))
 
     def decode(self, logits: npt.ArrayLike, n_best: int | None = None) -> list[Hypothesis]:
@@ -135,8 +136,8 @@ class BeamSearch:
 
         Its words are those of a text that goes on; the words in `state.certain` do not change any more.
         """
-        tree, beams = PathTree(state.steps, state.before), state.beams
-        return self._hypothesis(state, tree, 0, float(beams.scores[LOGITS, 0]), float(beams.scores[:3, 0].sum()), None)
+        tree, scores = PathTree(state.steps, state.before), state.beams.scores[:, 0]
+        return self._hypothesis(state, tree, 0, float(scores[LOGITS]), float(scores[LOGITS] + scores[JUDGED]), None)
 
     def finish(self, state: BeamState, n_best: int | None = None) -> list[Hypothesis]:
         """The `n_best` hypotheses (None: all that are left) if nothing follows, best first. There is always one."""

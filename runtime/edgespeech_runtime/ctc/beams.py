@@ -14,13 +14,14 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 # path: index of its last finished token, and the token being emitted (-1: none), its first frame, the frame behind its
 # last, and whether it begins a word.
 TEXT, TAIL, PART, CONTEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(13)
-# Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed.
-LOGITS, MODEL, HOTWORDS, EMITTED = range(4)
+# Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed;
+# what language model and hotwords add to the logits, with that of the word that is being written.
+LOGITS, MODEL, HOTWORDS, EMITTED, JUDGED = range(5)
 NO_TOKEN = -1
 
 
 class Beams(NamedTuple):
-    """Beams in the order of their scores: `numbers [13, beams]` and `scores [4, beams]`."""
+    """Beams in the order of their scores: `numbers [13, beams]` and `scores [5, beams]`."""
 
     numbers: npt.NDArray[np.int64]
     scores: Floats
@@ -29,6 +30,10 @@ class Beams(NamedTuple):
     def width(self) -> int:
         """How many there are."""
         return self.numbers.shape[1]
+
+    def taken(self, which: Ints) -> "Beams":
+        """Some of them, in this order, as copies."""
+        return Beams(self.numbers.take(which, axis=1), self.scores.take(which, axis=1))
 
 
 class Context(NamedTuple):

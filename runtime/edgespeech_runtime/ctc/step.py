@@ -5,7 +5,7 @@ Everything is arrays over beams and tokens, `[tokens, beams]`; Python loops over
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from .beams import (
     FIRST,
     HOT,
     HOTWORDS,
+    JUDGED,
     LAST,
     LENGTH,
     LOGITS,
@@ -90,55 +91,71 @@ class FrameStep:
     ) -> None:
         self.table, self.options, self.tree = table, options, tree
         self.fusion, self.prefixes, self.hot = fusion, prefixes, hot
-        self.contexts = list(contexts)
+        self.contexts: list[Context] = []
+        self._scores: list[float] = []  # of the contexts
+        self._tails: list[int] = []
+        for context in contexts:
+            self._add(context)
         self._following: dict[tuple[int, int], int] = {}
         self._column = np.zeros(len(table.texts), np.int64)
         self._column[columns] = np.arange(len(columns))
         self._closes = bool(table.closes[columns].any())
         self.asks_for_word = asks_for_word
 
+    def _add(self, context: Context) -> None:
+        self.contexts.append(context)
+        self._scores.append(context.score)
+        self._tails.append(hash(context.tail))
+
     def advance(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
         """The beams behind a frame in which `tokens [tokens]`, in ascending order, may be emitted, as `logp` says."""
+        if len(tokens) == 1 and tokens[0] == self.table.blank:
+            grown = self._blank(beams, logp[0])
+        else:
+            grown = self._tokens(beams, frame, tokens, logp)
+        return self._without_history(grown) if self.options.prune_history else grown
+
+    def _blank(self, beams: Beams, logp: np.float64) -> Beams:
+        """The beams behind a frame that is blank: those with the same text become one."""
+        numbers, scores = beams.numbers, beams.scores
+        keys = numbers[TEXT] * TEXTS + numbers[PART]
+        sources, logits = self._best(keys, scores[LOGITS] + logp, scores[JUDGED])
+        grown = beams.taken(sources)
+        grown.numbers[LAST], grown.scores[LOGITS] = self.table.blank, logits
+        return grown
+
+    def _tokens(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
         numbers, scores, table = beams.numbers, beams.scores, self.table
-        stays = (numbers[LAST] == tokens[:, None]) | (tokens == table.blank)[:, None]
-        breaks = np.broadcast_to(table.breaks[tokens][:, None], stays.shape)
+        column = tokens[:, None]
+        stays = (numbers[LAST] == column) | (column == table.blank)
+        breaks = table.breaks[column]
         if self._closes or self.asks_for_word:
-            breaks = self._with_forced(breaks, stays, tokens, int(tokens[logp.argmax()]))
+            breaks = self._with_forced(
+                np.repeat(breaks, beams.width, axis=1), stays, tokens, int(tokens[logp.argmax()])
+            )
         ended = self.ended(beams) if breaks.any() else None
 
-        # What identifies each candidate, and what it is worth.
-        emitted = np.broadcast_to(tokens[:, None], stays.shape)
-        parts, lengths = numbers[PART], numbers[LENGTH]
-        parts = np.where(breaks, 0, parts) * table.factors[tokens][:, None] + table.terms[tokens][:, None]
-        parts = np.where(stays, numbers[PART], parts)
-        texts = numbers[TEXT] if ended is None else np.where(breaks & ~stays, ended.text, numbers[TEXT])
-        keys = texts * TEXTS + parts + emitted * TOKENS
-        lengths = np.where(stays, lengths, np.where(breaks, 0, lengths) + table.lengths[tokens][:, None])
-        logits = scores[LOGITS] + logp[:, None]
+        parts, lengths, texts = numbers[PART], numbers[LENGTH], numbers[TEXT]
+        if ended is not None:
+            parts, lengths = np.where(breaks, 0, parts), np.where(breaks, 0, lengths)
+            texts = np.where(breaks & ~stays, ended.text, texts)
+        parts = np.where(stays, numbers[PART], parts * table.factors[column] + table.terms[column])
+        lengths = np.where(stays, numbers[LENGTH], lengths + table.lengths[column])
+        keys = (texts * TEXTS + parts + column * TOKENS).ravel()
         states = self._states(beams, ended, tokens, stays, breaks)
-        judged = self._judged(beams, ended, stays, breaks, lengths, *states)
+        judged = self._judged(beams, ended, stays, breaks, lengths, *states).ravel()
+        sources, logits = self._best(keys, (scores[LOGITS] + logp[:, None]).ravel(), judged)
 
-        # Equal ones are one: their probabilities add up, the path is that of the last.
-        keys, logits, judged = keys.ravel(), logits.ravel(), judged.ravel()
-        order = np.argsort(keys, kind="stable")
-        is_first = np.empty(len(order), bool)
-        is_first[0] = True
-        ordered = keys[order]
-        np.not_equal(ordered[1:], ordered[:-1], out=is_first[1:])
-        starts = np.flatnonzero(is_first)
-        first, last = order[starts], order[np.append(starts[1:], len(order)) - 1]
-        merged = np.logaddexp.reduceat(logits[order], starts) if len(starts) < len(order) else logits[order]
-
-        chosen = self._best(merged + judged[last], first)
-        sources = last[chosen]
-        begins = breaks.ravel()[sources]
-        grown = self._grown(beams, ended, frame, tokens, logp, sources, begins, merged[chosen])
-        numbers = grown.numbers
-        numbers[PART], numbers[LENGTH] = parts.ravel()[sources], lengths.ravel()[sources]
-        for row, state in zip((PREFIX, HOT), states, strict=True):
-            if state is not None:
-                numbers[row] = state.ravel()[sources]
-        return self._without_history(grown) if self.options.prune_history else grown
+        rows, parents = np.divmod(sources, beams.width)
+        grown = beams.taken(parents)
+        grown.scores[LOGITS] = logits
+        begins = breaks[rows, parents] if breaks.shape[1] > 1 else breaks[rows, 0]
+        self._write(grown, frame, tokens[rows], np.exp(logp[rows]), begins, ended, parents)
+        grown.scores[JUDGED] = judged[sources]
+        for row, values in zip((PART, LENGTH, PREFIX, HOT), (parts, lengths, *states), strict=True):
+            if values is not None:
+                grown.numbers[row] = values.ravel()[sources]
+        return grown
 
     def _with_forced(self, breaks: Ints, stays: Ints, tokens: Ints, best: int) -> Ints:
         """`breaks` with those that a piece before asked for; tokens in the order of a set of their ids, as there."""
@@ -151,11 +168,28 @@ class FrameStep:
                 self.asks_for_word = closes[rows[token]]
         return forced
 
-    def _best(self, totals: Floats, first: Ints) -> Ints:
-        """The candidates to keep, best first; of equals, the one that came first."""
+    def _best(self, keys: Ints, logits: Floats, judged: Floats) -> tuple[Ints, Floats]:
+        """The candidates to keep, best first, and their logits; of equal totals, the one that came first.
+
+        Candidates with one key are one: their probabilities add up, and the last of them stands for all.
+        """
+        order = keys.argsort(kind="stable")
+        ordered = keys[order]
+        starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
+        if len(starts) + 1 == len(order):
+            totals = logits + judged
+            kept = np.flatnonzero(totals >= totals.max() + self.options.beam_prune_logp)
+            chosen = kept[(-totals[kept]).argsort(kind="stable")][: self.options.beam_width]
+            return chosen, logits[chosen]
+        ends = np.empty(len(starts) + 1, np.int64)
+        ends[:-1], ends[-1] = starts, len(order)
+        last = order[ends - 1]
+        starts = np.concatenate([[0], starts])
+        first, merged = order[starts], np.logaddexp.reduceat(logits[order], starts)
+        totals = merged + judged[last]
         kept = np.flatnonzero(totals >= totals.max() + self.options.beam_prune_logp)
-        ranked = kept[np.lexsort((first[kept], -totals[kept]))]
-        return ranked[: self.options.beam_width]
+        chosen = kept[np.lexsort((first[kept], -totals[kept]))][: self.options.beam_width]
+        return last[chosen], merged[chosen]
 
     def ended(self, beams: Beams) -> Ended:
         """What the beams would be if their words ended here; those between words stay as they are."""
@@ -167,7 +201,7 @@ class FrameStep:
             tail = np.where(has_word, numbers[PART], tail)
         else:
             context = np.where(has_word, self._next_contexts(self.fusion, beams, np.flatnonzero(has_word)), context)
-            model = np.array([self.contexts[index].score for index in context.tolist()])
+            model = np.array([self._scores[index] for index in context.tolist()])
         hot, hotwords = numbers[HOT], scores[HOTWORDS]
         if self.hot is not None:
             hotwords = np.where(has_word, hotwords + self.hot.gain[hot], hotwords)
@@ -183,7 +217,7 @@ class FrameStep:
             if following is None:
                 context, part = pair
                 following = self._following[pair] = len(self.contexts)
-                self.contexts.append(fusion.extend(self.contexts[context], self.word(beams, index), part))
+                self._add(fusion.extend(self.contexts[context], self.word(beams, index), part))
             found[index] = following
         return found
 
@@ -196,19 +230,15 @@ class FrameStep:
     ) -> "tuple[Ints | None, Ints | None]":
         """The automata's states of each candidate, None where there is no automaton."""
         numbers = beams.numbers
-        columns = np.broadcast_to(self._column[tokens][:, None], stays.shape)
-        moves = ~stays
+        columns = self._column[tokens][:, None]
         found: list[Ints | None] = []
         for row, automaton in ((PREFIX, self.prefixes), (HOT, self.hot)):
             if automaton is None:
                 found.append(None)
                 continue
-            states = np.broadcast_to(numbers[row], stays.shape).copy()
-            if ended is not None:
-                begin = ended.hot if row == HOT else np.full_like(ended.hot, START)
-                states = np.where(breaks & moves, begin, states)
-            states[moves] = automaton.step(states[moves], columns[moves])
-            found.append(states)
+            states = numbers[row]
+            begin = states if ended is None else np.where(breaks, ended.hot if row == HOT else START, states)
+            found.append(np.where(stays, states, automaton.step(begin, columns)))
         return found[0], found[1]
 
     def _judged(
@@ -226,67 +256,60 @@ class FrameStep:
             return np.zeros(stays.shape)
         base = beams.scores[MODEL] + beams.scores[HOTWORDS]
         if ended is not None:
-            base = np.where(breaks & ~stays, ended.model + ended.hotwords, base)
-        partial = np.zeros(stays.shape)
+            base = np.where(breaks, ended.model + ended.hotwords, base)
+        partial: Any = 0.0
         if self.fusion is not None and prefixes is not None:
             partial = self.fusion.unfinished(prefixes > 0, lengths)
         if self.hot is not None and hot is not None:
             partial = np.where(self.hot.alive[hot], self.hot.pending[hot], partial)
-        return np.asarray(base + partial)
+        return np.where(stays, beams.scores[JUDGED], base + partial)
 
-    def _grown(
+    def _write(
         self,
-        beams: Beams,
-        ended: Ended | None,
+        grown: Beams,
         frame: int,
-        tokens: Ints,
-        logp: Floats,
-        sources: Ints,
+        token: Ints,
+        probability: Floats,
         begins: Ints,
-        logits: Floats,
-    ) -> Beams:
-        """The chosen candidates as beams; parts, lengths and states of automata are the caller's."""
-        rows, parents = np.divmod(sources, beams.width)
-        token, table = tokens[rows], self.table
-        numbers, scores = beams.numbers[:, parents], beams.scores[:, parents]
-        scores[LOGITS] = logits
-        stays = numbers[LAST] == token
-        is_blank = token == table.blank
-        lasts = stays & ~is_blank  # the token being emitted goes on
-        moves = ~(stays | is_blank)
+        ended: Ended | None,
+        parents: Ints,
+    ) -> None:
+        """Note in the chosen candidates, still as their parents were, which token each emits."""
+        numbers, scores, table = grown.numbers, grown.scores, self.table
+        stays, is_blank = numbers[LAST] == token, token == table.blank
         numbers[LAST] = token
-        probability = np.exp(logp[rows])
-        numbers[END] = np.where(lasts & (numbers[TOKEN] != NO_TOKEN), frame + 1, numbers[END])
-        scores[EMITTED] += np.where(lasts, probability, 0.0)
-        moved = np.flatnonzero(moves)
+        lasting = np.flatnonzero(stays & ~is_blank)
+        if len(lasting):
+            numbers[END, lasting] = frame + 1
+            scores[EMITTED, lasting] += probability[lasting]
+        moved = np.flatnonzero(~(stays | is_blank))
         if not len(moved):
-            return Beams(numbers, scores)
+            return
         if ended is not None:
-            words = moves & begins
+            broken = moved[begins[moved]]
+            before = parents[broken]
             for row, values in ((TEXT, ended.text), (TAIL, ended.tail), (CONTEXT, ended.context)):
-                numbers[row] = np.where(words, values[parents], numbers[row])
-            for row, amounts in ((MODEL, ended.model), (HOTWORDS, ended.hotwords)):
-                scores[row] = np.where(words, amounts[parents], scores[row])
-        finished = np.flatnonzero(moves & (numbers[TOKEN] != NO_TOKEN))
-        numbers[PATH, finished] = self.tree.push(Beams(numbers, scores), finished)
-        numbers[BEGINS] = np.where(moves, begins | (numbers[LENGTH] == 0), numbers[BEGINS])
-        numbers[TOKEN] = np.where(moves, np.where(table.lengths[token] > 0, token, NO_TOKEN), numbers[TOKEN])
-        numbers[FIRST] = np.where(moves, frame, numbers[FIRST])
-        numbers[END] = np.where(moves, frame + 1, numbers[END])
-        scores[EMITTED] = np.where(moves, probability, scores[EMITTED])
-        return Beams(numbers, scores)
+                numbers[row, broken] = values[before]
+            scores[MODEL, broken], scores[HOTWORDS, broken] = ended.model[before], ended.hotwords[before]
+        finished = moved[numbers[TOKEN, moved] != NO_TOKEN]
+        numbers[PATH, finished] = self.tree.push(grown, finished)
+        written = token[moved]
+        numbers[BEGINS, moved] = begins[moved] | (numbers[LENGTH, moved] == 0)
+        numbers[TOKEN, moved] = np.where(table.lengths[written] > 0, written, NO_TOKEN)
+        numbers[FIRST, moved], numbers[END, moved] = frame, frame + 1
+        scores[EMITTED, moved] = probability[moved]
 
     def _without_history(self, beams: Beams) -> Beams:
         """Without those beams that differ from a better one only in words that matter no more."""
         numbers = beams.numbers
         tail = numbers[TAIL]
         if self.fusion is not None:
-            tail = np.array([hash(self.contexts[index].tail) for index in numbers[CONTEXT].tolist()], np.int64)
+            tail = np.array([self._tails[index] for index in numbers[CONTEXT].tolist()], np.int64)
         keys = tail * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
         if self.hot is not None:
             keys = keys + self.hot.history[numbers[HOT]]
-        first = np.unique(keys, return_index=True)[1]
-        if len(first) == beams.width:
+        if len(set(keys.tolist())) == beams.width:
             return beams
+        first = np.unique(keys, return_index=True)[1]
         first.sort()
-        return Beams(numbers[:, first], beams.scores[:, first])
+        return beams.taken(first)
