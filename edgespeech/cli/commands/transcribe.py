@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from edgespeech.cli.commands.recognition import open_model
 from edgespeech.cli.display.live import LiveText
 from edgespeech.cli.display.results import SUBTITLES, Form, Sink
 from edgespeech.cli.display.transcripts import render
@@ -14,6 +15,7 @@ from edgespeech.cli.errors import CommandError
 from edgespeech.cli.options.kinds import transcriber
 from edgespeech.cli.options.listening import FAILURES, audio_options, listen, planned
 from edgespeech.cli.options.search import decoding, searches
+from edgespeech.cli.options.times import check_need, check_times, with_times, without_times
 
 if TYPE_CHECKING:
     from edgespeech_runtime.tasks import AnyModel
@@ -29,7 +31,8 @@ or into the --output folder, which takes every other form too (.txt, .json).
 The model may be one with a CTC head or an encoder-decoder. The first knows when each word was said (--timestamps,
 --srt, --vtt) and can be searched with beams, an n-gram language model and hotwords (--beams, --lm, --hotword,
 --n-best); the second has a decoder to search with (--num-beams) and, if it writes several languages, takes the
---language. What a model cannot do is refused before any work.
+--language. When its words were said, a model of the first kind finds out (--times-from). What a model cannot do is
+refused before any work.
 
 {FAILURES}"""
 
@@ -43,6 +46,12 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 @click.option("--num-beams", type=click.IntRange(min=1), help="Hypotheses kept in the search of an encoder-decoder.")
 @click.option("--language", metavar="NAME", help="Language that an encoder-decoder shall write, by name: de_DE, de.")
 @click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
+@click.option(
+    "--times-from",
+    metavar="BUNDLE",
+    type=click.Path(path_type=Path),
+    help="A CTC model that finds the times of what an encoder-decoder writes.",
+)
 @searches
 @audio_options
 @click.pass_context
@@ -52,12 +61,19 @@ def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **o
     work = planned(audio, form, options)
     timestamps = options["timestamps"]
     decoding(options)
+    check_times(options)
     live = LiveText(work.several) if options["stream"] else None
     shown = partial(render, form=form, timestamps=timestamps)
     sink = live or Sink(form, shown, work.several, work.files, has_lines=bool(timestamps or options["n_best"]))
 
     def prepared(model: "AnyModel") -> "tuple[Method, Sink | LiveText]":
-        return transcriber(model, bundle, options), sink
+        method = transcriber(model, bundle, without_times(options))
+        if (other := options["times_from"]) is not None:
+            check_need(model, bundle)
+            aligning = open_model(other, options["device"], options["threads"])
+            ctx.call_on_close(aligning.close)
+            method = with_times(method, model, aligning, other)
+        return method, sink
 
     listen(ctx, bundle, work, options, prepared, None if live is None else live.add)
 
