@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from edgespeech.models.decoders.bart import BartConfig, BartForCausalLM
     from edgespeech.models.decoders.bert import BertConfig, BertLMHeadModel
     from edgespeech.models.decoders.gpt2 import GPT2Config, GPT2LMHeadModel
+    from edgespeech.models.decoders.marian import MarianConfig, MarianForCausalLM
     from edgespeech.models.decoders.mbart import MBartConfig, MBartForCausalLM
+    from edgespeech.models.decoders.roberta import (
+        RobertaConfig,
+        RobertaForCausalLM,
+        XLMRobertaConfig,
+        XLMRobertaForCausalLM,
+    )
     from edgespeech.models.decoders.speech2text2 import Speech2Text2Config, Speech2Text2ForCausalLM
+    from edgespeech.models.decoders.trocr import TrOCRConfig, TrOCRForCausalLM
     from edgespeech.models.encoder_decoder.configuration import SpeechEncoderDecoderConfig
     from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
     from edgespeech.models.encoders.data2vec import (
@@ -125,7 +133,11 @@ __all__ = [
     "MBartConfig",
     "MBartForCausalLM",
     "MBartTokenizer",
+    "MarianConfig",
+    "MarianForCausalLM",
     "PreTrainedTokenizerFast",
+    "RobertaConfig",
+    "RobertaForCausalLM",
     "RobertaTokenizer",
     "Speech2Text2Config",
     "Speech2Text2ForCausalLM",
@@ -133,6 +145,8 @@ __all__ = [
     "Speech2Text2Tokenizer",
     "SpeechEncoderDecoderConfig",
     "SpeechEncoderDecoderModel",
+    "TrOCRConfig",
+    "TrOCRForCausalLM",
     "UniSpeechConfig",
     "UniSpeechForCTC",
     "UniSpeechForPreTraining",
@@ -163,6 +177,8 @@ __all__ = [
     "WavLMForSequenceClassification",
     "WavLMForXVector",
     "WavLMModel",
+    "XLMRobertaConfig",
+    "XLMRobertaForCausalLM",
     "build_ctcdecoder",
 ]
 
@@ -175,8 +191,14 @@ _HOMES = {
     "edgespeech.models.decoders.bart": ("BartConfig", "BartForCausalLM"),
     "edgespeech.models.decoders.bert": ("BertConfig", "BertLMHeadModel"),
     "edgespeech.models.decoders.gpt2": ("GPT2Config", "GPT2LMHeadModel"),
+    "edgespeech.models.decoders.marian": ("MarianConfig", "MarianForCausalLM"),
     "edgespeech.models.decoders.mbart": ("MBartConfig", "MBartForCausalLM"),
+    "edgespeech.models.decoders.roberta": (
+        *("RobertaConfig", "RobertaForCausalLM"),
+        *("XLMRobertaConfig", "XLMRobertaForCausalLM"),
+    ),
     "edgespeech.models.decoders.speech2text2": ("Speech2Text2Config", "Speech2Text2ForCausalLM"),
+    "edgespeech.models.decoders.trocr": ("TrOCRConfig", "TrOCRForCausalLM"),
     "edgespeech.models.encoder_decoder.model": ("SpeechEncoderDecoderModel",),
     "edgespeech.models.encoder_decoder.configuration": ("SpeechEncoderDecoderConfig",),
     "edgespeech.models.encoders.data2vec": (

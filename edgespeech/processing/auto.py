@@ -67,6 +67,8 @@ MODEL_TYPES = {
     "gpt2": Parts(tokenizer="GPT2Tokenizer"),
     "bart": Parts(tokenizer="BartTokenizer"),
     "mbart": Parts(tokenizer="MBartTokenizer"),
+    "roberta": Parts(tokenizer="RobertaTokenizer"),
+    "trocr": Parts(tokenizer="RobertaTokenizer"),
     "speech_to_text_2": Parts(tokenizer="Speech2Text2Tokenizer"),
 }
 # What scripts that converted encoder-decoders wrote in config.json as the tokenizer's class: the type of a model.
