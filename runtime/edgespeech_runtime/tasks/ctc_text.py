@@ -55,7 +55,8 @@ def searched_transcript(
     In a vocabulary that separates no words, each token is one.
     """
     table, separator = TokenTable(alphabet), vocabulary.separator
-    joiner = f"{separator}{vocabulary.replace_word_delimiter}{separator}" if alphabet.has_words else separator
+    delimiter = vocabulary.replace_word_delimiter if alphabet.has_words else ""
+    joiner = f"{separator}{delimiter}{separator}" if delimiter else separator
 
     def characters(word: WordSpan) -> list[Character]:
         pairs = zip(word.tokens, word.confidences, strict=True)

@@ -7,8 +7,10 @@ from itertools import product
 import pytest
 import torch
 import transformers
+from edgespeech_runtime.ctc.alphabet import Alphabet
 from edgespeech_runtime.ctc.greedy import collapse
-from edgespeech_runtime.tasks.ctc_text import spell
+from edgespeech_runtime.ctc.hypotheses import Hypothesis, WordSpan
+from edgespeech_runtime.tasks.ctc_text import Clock, searched_transcript, spell
 
 from edgespeech.errors import ProcessingError
 from edgespeech.processing import AutoTokenizer, Wav2Vec2PhonemeCTCTokenizer, Wav2Vec2Processor
@@ -146,6 +148,23 @@ def test_a_bundle_writes_what_the_processor_writes(pair):
     for ids in sequences():
         expected = theirs.decode([*(token for token in ids if token not in special), 4])
         assert spell(collapse([*ids, 4], facts.blank, skip=facts.special), facts) == expected
+
+
+def test_a_search_writes_one_space_between_words(pair):
+    """Phonemes of two words, whose delimiter is written as nothing."""
+    mine, theirs = pair
+    facts = mine.vocabulary_facts()
+    if facts.delimiter_id is None:
+        pytest.skip("its words have no delimiter among the tokens")
+    ids = [4, 0, 5, facts.delimiter_id, 6]
+    spans = collapse(ids, facts.blank)
+    groups = [tuple(spans[:2]), tuple(spans[3:])]
+    words = tuple(WordSpan("", g[0].start_frame, g[-1].end_frame, 1.0, g, (1.0,) * len(g)) for g in groups)
+    found = searched_transcript(
+        [Hypothesis("", words, 0.0, 0.0)], Alphabet.from_vocabulary(facts), facts, Clock(0.02, 1.0)
+    )
+    assert found.text == theirs.decode(ids) == "oʊ t s"
+    assert [word.text for word in found.words] == ["oʊ t", "s"]
 
 
 def test_in_a_processor(folder):
