@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from edgespeech.checkpoint.flax import read_flax
+from edgespeech.checkpoint.flax import from_flax, read_flax
 from edgespeech.checkpoint.folder import refuse_pointer
 from edgespeech.checkpoint.pickled import read_pickle
-from edgespeech.checkpoint.tensorflow import read_tensorflow
+from edgespeech.checkpoint.tensorflow import from_tensorflow, read_tensorflow
 from edgespeech.errors import WeightsError
 
 
@@ -33,11 +33,16 @@ def read_file(path: Path) -> dict[str, Tensor]:
 
 def _read_safetensors(path: Path) -> dict[str, Tensor]:
     try:
-        return safetensors.torch.load_file(path)
+        with safe_open(path, framework="pt") as file:
+            framework = (file.metadata() or {}).get("format", "pt")
+        weights = safetensors.torch.load_file(path)
     except SafetensorError as error:
         raise WeightsError(f"{path} is not a readable safetensors file ({error}); fetch it again") from None
+    return FRAMEWORKS[framework](weights) if framework in FRAMEWORKS else weights
 
 
+# Frameworks other than torch that write safetensors files too, under their own names and in their own order of axes.
+FRAMEWORKS: dict[str, Callable[[dict[str, Tensor]], dict[str, Tensor]]] = {"flax": from_flax, "tf": from_tensorflow}
 READERS: dict[str, Callable[[Path], Any]] = {
     ".safetensors": _read_safetensors,
     ".bin": read_pickle,

@@ -36,12 +36,17 @@ def read_flax(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path} must hold a tree of arrays, got {type(tree).__name__}")
     if set(tree) == {"params"}:
         tree = tree["params"]
-    weights = {}
-    for name, value in _leaves(path, tree, ""):
+    return from_flax(dict(_leaves(path, tree, "")))
+
+
+def from_flax(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of Flax, by their paths with dots, under torch's names and in torch's order of axes."""
+    table = {}
+    for name, value in weights.items():
         stem, _, last = name.rpartition(".")
         tensor = from_channels_last(value) if last == "kernel" else value
-        weights[f"{stem}.{NAMES.get(last, last)}" if stem else NAMES.get(last, last)] = tensor.contiguous()
-    return weights
+        table[f"{stem}.{NAMES.get(last, last)}" if stem else NAMES.get(last, last)] = tensor.contiguous()
+    return table
 
 
 def _array(code: int, data: bytes) -> Tensor:

@@ -4,7 +4,7 @@ The file is what Keras 2 writes: datasets in HDF5 under paths of layers, whose f
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,11 @@ def read_tensorflow(path: Path) -> dict[str, Tensor]:
             return dict(_weights(file))
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} is not a readable HDF5 file ({type(error).__name__}); fetch it again") from None
+
+
+def from_tensorflow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return weights of Keras, by their paths without the model's name, under torch's names and order of axes."""
+    return dict(_converted(path, value) for path, value in weights.items())
 
 
 def _weights(file: Any) -> Iterator[tuple[str, Tensor]]:

@@ -1,5 +1,7 @@
 """Weights of Flax and TensorFlow: tests/goldens/frameworks/make.py computed the goldens with those libraries."""
 
+import importlib
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -7,12 +9,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 import edgespeech
 from edgespeech.errors import MissingFileError, WeightsError
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "frameworks"
 FLAX, TENSORFLOW = GOLDENS / "flax-ctc", GOLDENS / "tf-ctc"
+WEIGHTS = "model.safetensors"
 pytest.importorskip("msgpack", reason="Flax's files take msgpack, of the extra convert")
 pytest.importorskip("h5py", reason="TensorFlow's files take h5py, of the extra convert")
 
@@ -127,3 +131,54 @@ def test_chunks_and_halves_of_flax(tmp_path: Path) -> None:
     found = edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path / "chunks").state_dict()
     assert torch.equal(found["lm_head.weight"], expected["lm_head.weight"])
     assert torch.equal(found["lm_head.bias"], half.float())
+
+
+@pytest.mark.parametrize(("source", "framework"), [(FLAX, "flax"), (TENSORFLOW, "tf")])
+def test_safetensors_of_other_frameworks(tmp_path: Path, source: Path, framework: str) -> None:
+    """Their own names and order of axes, in a file of safetensors that says so."""
+    shutil.copy(source / "config.json", tmp_path)
+    tensors = flat_flax() if framework == "flax" else flat_tensorflow()
+    save_file(
+        {name: tensor.contiguous() for name, tensor in tensors.items()}, tmp_path / WEIGHTS, {"format": framework}
+    )
+    expected = edgespeech.Wav2Vec2ForCTC.from_pretrained(source).state_dict()
+    found = edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
+
+
+def flat_flax() -> dict[str, torch.Tensor]:
+    """The arrays of a file of Flax by their paths with dots."""
+    from edgespeech.checkpoint.flax import _array, _leaves
+
+    path = FLAX / "flax_model.msgpack"
+    tree = importlib.import_module("msgpack").unpackb(path.read_bytes(), ext_hook=_array, strict_map_key=False)
+    return dict(_leaves(path, tree, ""))
+
+
+def flat_tensorflow() -> dict[str, torch.Tensor]:
+    """The arrays of a file of Keras by their paths without the model's name."""
+    with importlib.import_module("h5py").File(TENSORFLOW / "tf_model.h5") as whole:
+        return {
+            name.partition("/")[2]: torch.from_numpy(whole[layer][name][()])
+            for layer in whole.attrs["layer_names"]
+            for name in whole[layer].attrs["weight_names"]
+        }
+
+
+def test_shards_of_tensorflow(tmp_path: Path) -> None:
+    """As transformers 4 splits them: datasets under their paths without the model's name, named by an index."""
+    import h5py
+
+    shutil.copy(TENSORFLOW / "config.json", tmp_path)
+    table = {}
+    arrays = flat_tensorflow()
+    for part in range(2):
+        file = f"tf_model-{part + 1:05d}-of-00002.h5"
+        with h5py.File(tmp_path / file, "w") as shard:
+            for name in sorted(arrays)[part::2]:
+                shard.create_dataset(name, data=arrays[name].numpy())
+                table[name] = file
+    (tmp_path / "tf_model.h5.index.json").write_text(json.dumps({"weight_map": table}))
+    expected = edgespeech.Wav2Vec2ForCTC.from_pretrained(TENSORFLOW).state_dict()
+    found = edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path).state_dict()
+    assert all(torch.equal(found[name], tensor) for name, tensor in expected.items())
