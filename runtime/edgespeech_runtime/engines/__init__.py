@@ -109,6 +109,7 @@ class Engine(Protocol):
 
     device: Device
     precision: ComputePrecision
+    survives_forks: bool  # whether it can be used in a process that was forked
 
     def load(
         self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
@@ -117,6 +118,10 @@ class Engine(Protocol):
 
         `identity` stands for the content of the files: what is compiled of it may be kept for the next time.
         """
+        ...
+
+    def again(self) -> "Engine":
+        """The same, started anew: for a process that was forked."""
         ...
 
 

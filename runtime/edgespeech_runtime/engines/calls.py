@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 from ..errors import CancelledError
+from .forks import watch
 
 STOPPING = tuple(
     int(getattr(signal, name)) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
@@ -86,6 +87,11 @@ class Calls:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._running: set[Call] = set()
+        watch(self)
+
+    def after_fork(self) -> None:
+        """In a forked process, none of the parent's calls is running."""
+        self._lock, self._running = threading.Lock(), set()
 
     def cancel(self) -> None:
         """End all that are running now."""

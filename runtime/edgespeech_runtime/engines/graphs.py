@@ -12,6 +12,7 @@ from ..bundle.folder import Bundle
 from ..bundle.manifest import Graph as Spec
 from ..errors import EngineError
 from . import Arrays, Binding, DeviceGraph, Engine, Graph, ProviderUsage
+from .forks import keep_for_ever, watch
 
 
 class Graphs:
@@ -26,9 +27,10 @@ class Graphs:
         self._bundle, self._engine, self._examples = bundle, engine, examples
         self._loaded: dict[str, Graph] = {}
         self._lock = threading.Lock()
-        self._is_open = self._is_closed = False
+        self._is_open = self._is_closed = self._is_foreign = False
         opened = [self._graph(name) for name in bundle.manifest.opened]
         self._is_open = True
+        watch(self)
         self._is_apart = all(isinstance(graph, DeviceGraph) for graph in opened)  # the device from the host's memory
 
     def __contains__(self, name: str) -> bool:
@@ -68,6 +70,13 @@ class Graphs:
             self._is_closed = True
             self._loaded.clear()
 
+    def after_fork(self) -> None:
+        """In a forked process: graphs are loaded again, by an engine that is started anew, when they are run."""
+        self._lock = threading.Lock()
+        if not self._engine.survives_forks:
+            keep_for_ever((self._engine, self._loaded))
+            self._loaded, self._is_foreign = {}, True
+
     def _files(self, name: str) -> list[str]:
         """The files of a graph: those that any device may read."""
         spec = self._bundle.manifest.graphs[name]
@@ -84,6 +93,8 @@ class Graphs:
         with self._lock:
             if self._is_closed:
                 raise EngineError("the model is closed: load it again")
+            if self._is_foreign:
+                self._engine, self._is_foreign = self._engine.again(), False
             if name not in self._loaded:
                 spec = self._bundle.manifest.graphs[name]
                 if self._is_open:  # or they have been checked a moment ago

@@ -38,12 +38,15 @@ class Engine:
     the process starts, say how many.
     """
 
+    survives_forks = True
+
     def __init__(
         self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
     ) -> None:
         self.device = device or offered()[0]
         self.precision: ComputePrecision = precision
-        self._workers = Workers(threads or cores())
+        self._threads = threads
+        self._workers = Workers(threads or cores())  # which notice that they are in another process
         # Graphs keep what they share alive.
         self._weights: weakref.WeakValueDictionary[Path, Weights] = weakref.WeakValueDictionary()
 
@@ -61,6 +64,10 @@ class Engine:
             raise
         except Exception as error:  # what a damaged file can lead to has no base in common
             raise EngineError(f"numpy cannot load {file.name}: {one_line(error)}") from error
+
+    def again(self) -> "Engine":
+        """See the protocol."""
+        return Engine(self._threads, self.device, self.precision)
 
     def _graph(
         self, file: Path, program: Program, archive: Weights | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]

@@ -93,6 +93,8 @@ def _driver(device: Any) -> str | None:
 class Engine:
     """One provider with so many threads inside an operator (None: one per core), which only the CPU's heeds."""
 
+    survives_forks = False
+
     def __init__(
         self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
     ) -> None:
@@ -114,6 +116,10 @@ class Engine:
         check_ports(file, "outputs", [_port(node) for node in session.get_outputs()], outputs)
         names, memory = [tensor.name for tensor in outputs], PROVIDERS[self._provider].memory
         return Graph(file, session, names, self) if memory is None else DeviceGraph(file, session, names, self, memory)
+
+    def again(self) -> "Engine":
+        """See the protocol."""
+        return Engine(self._threads or None, self.device, self.precision)
 
     @staticmethod
     def run_options() -> Any:

@@ -78,10 +78,12 @@ def _device(core: Any, name: str) -> Device:
 class Engine:
     """A device with so many threads (None: one per core), tuned for one utterance at a time."""
 
+    survives_forks = False
+
     def __init__(
         self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
     ) -> None:
-        self._core = openvino.Core()
+        self._core, self._threads = openvino.Core(), threads
         self.device = device or _device(self._core, "CPU")
         self.precision: ComputePrecision = precision
         self._target = self.device.target
@@ -109,6 +111,10 @@ class Engine:
         check_ports(file, "inputs", [_port(port) for port in compiled.inputs], inputs)
         check_ports(file, "outputs", [_port(port) for port in compiled.outputs], outputs)
         return Graph(file, model, compiled, [tensor.name for tensor in outputs], self)
+
+    def again(self) -> "Engine":
+        """See the protocol."""
+        return Engine(self._threads, self.device, self.precision)
 
     def _kept(self, model: Any, file: Path, identity: str) -> Any:
         """The model compiled, from what an earlier run kept of it; what cannot be used any more is compiled again."""

@@ -32,7 +32,7 @@ class RecordingEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.device: Device = engine.device
-        self.precision = engine.precision
+        self.precision, self.survives_forks = engine.precision, engine.survives_forks
         self.feeds: dict[str, Feeds] = defaultdict(list)
 
     def load(
@@ -40,6 +40,10 @@ class RecordingEngine:
     ) -> Graph:
         """Load a graph that is watched."""
         return _Recording(self._engine.load(file, weights, inputs, outputs, identity), self.feeds[file.name])
+
+    def again(self) -> Engine:
+        """The same, started anew."""
+        return RecordingEngine(self._engine.again())
 
 
 class _Recording:
