@@ -11,7 +11,7 @@ import tone_bundles
 import tone_heads
 from checkpoints import make_checkpoint
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.tasks.head import HeadModel
+from edgespeech_runtime.tasks.batches import HeadRunner
 from tones import RATE, spoken
 
 from edgespeech.cli.commands import device_check
@@ -159,14 +159,14 @@ def test_a_bad_file_costs_the_others_nothing(run, classes, sounds):
 
 
 def test_a_file_that_the_engine_fails_on_costs_the_others_nothing(run, classes, sounds, monkeypatch):
-    real, culprit = HeadModel._run_batch, 6 * tone_heads.FRAME
+    real, culprit = HeadRunner.run_batch, 6 * tone_heads.FRAME
 
     def fail(self, waveforms):
         if any(len(waveform) == culprit for waveform in waveforms):
             raise EngineError("out of memory")
         return real(self, waveforms)
 
-    monkeypatch.setattr(HeadModel, "_run_batch", fail)
+    monkeypatch.setattr(HeadRunner, "run_batch", fail)
     result = run("classify", classes, *sounds)
     assert (result.exit_code, len(result.stdout.splitlines())) == (1, 2)
     assert result.stderr == f"edgespeech: {sounds[1]}: out of memory\n"

@@ -9,7 +9,7 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 from edgespeech_runtime.errors import EngineError
-from edgespeech_runtime.tasks import CtcModel
+from edgespeech_runtime.tasks.batches import HeadRunner
 
 soundfile = pytest.importorskip("soundfile")
 
@@ -275,7 +275,7 @@ def test_all_files_bad(run, bundle, recordings):
 
 
 def test_a_file_that_the_engine_fails_on_costs_the_others_nothing(run, bundle, heard, recordings, monkeypatch):
-    real, culprit = CtcModel._run_batch, len(edgespeech_runtime.read_audio(recordings[1], RATE))
+    real, culprit = HeadRunner.run_batch, len(edgespeech_runtime.read_audio(recordings[1], RATE))
 
     def fail(self, waveforms):
         if any(len(waveform) == culprit for waveform in waveforms):
@@ -283,7 +283,7 @@ def test_a_file_that_the_engine_fails_on_costs_the_others_nothing(run, bundle, h
         return real(self, waveforms)
 
     expected = [heard(path).text for path in recordings]
-    monkeypatch.setattr(CtcModel, "_run_batch", fail)
+    monkeypatch.setattr(HeadRunner, "run_batch", fail)
     result = run("transcribe", bundle, *recordings)
     assert result.exit_code == 1
     assert result.stdout == f"{recordings[0]}\t{expected[0]}\n{recordings[2]}\t{expected[2]}\n"

@@ -40,6 +40,13 @@ def pad(
     return batch, lengths
 
 
+def padded(
+    waveforms: Sequence[npt.NDArray[np.floating]], is_normalized: bool
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """See `pad`; each waveform is normalised first where the model takes them so."""
+    return pad([normalize(waveform) for waveform in waveforms] if is_normalized else waveforms)
+
+
 def _waveform(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     samples = np.asarray(samples, np.float32)
     if samples.ndim != 1 or not samples.size:

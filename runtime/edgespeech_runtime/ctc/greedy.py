@@ -22,6 +22,32 @@ class Span(NamedTuple):
     end_frame: int
 
 
+class GreedyPath(NamedTuple):
+    """The most probable tokens of an utterance.
+
+    Attributes:
+        ids, probability: the token of each frame and its probability, `[frames]` each.
+        spans: the tokens that were said.
+        words: the same, parted at the delimiter.
+        confidences: of each word, see `confidence`.
+    """
+
+    ids: npt.NDArray[np.int64]
+    probability: npt.NDArray[np.float32]
+    spans: list[Span]
+    words: list[list[Span]]
+    confidences: list[float]
+
+
+def decode(logits: npt.NDArray[np.floating], blank: int, special: Collection[int], delimiter: int | None) -> GreedyPath:
+    """Decode `[frames, vocabulary]` by the most probable token of each frame; `special` are left out of the text."""
+    ids = greedy(logits)
+    probability = emitted_probability(logits, ids)
+    spans = collapse(ids, blank, skip=special)
+    words = split_words(spans, delimiter)
+    return GreedyPath(ids, probability, spans, words, [confidence(probability, ids, word) for word in words])
+
+
 def greedy(logits: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
     """The most probable token of each frame: `[frames, vocabulary] -> [frames]`; of equals, the lowest id."""
     return np.asarray(np.argmax(logits, axis=-1), np.int64)

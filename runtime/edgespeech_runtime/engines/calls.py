@@ -128,6 +128,11 @@ def current() -> Call:
     return Call() if call is None else call
 
 
+def require_running() -> None:
+    """Raise CancelledError where this thread's call was cancelled."""
+    current().require()
+
+
 class _Watch:
     """A thread that is woken by signals, and stops the call that the main thread runs."""
 

@@ -12,7 +12,8 @@ from ..engines.calls import cancellable
 from ..errors import ArgumentError
 from ..results.transcript import Transcript
 from .aligned_text import transcript
-from .head import LogitsModel, Output
+from .batches import Output
+from .head import LogitsModel
 from .model import AudioList, Waveform
 
 

@@ -15,7 +15,8 @@ from ..engines.calls import cancellable
 from ..errors import BundleError
 from ..results.classification import Classification, FrameLabels, Label
 from ..results.prediction import Decision
-from .head import LogitsModel, Output
+from .batches import Output
+from .head import LogitsModel
 from .model import AudioList
 
 

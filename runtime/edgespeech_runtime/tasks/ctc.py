@@ -19,8 +19,8 @@ from ..errors import ArgumentError, BundleError
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
 from .aligning import AligningModel
+from .batches import Output
 from .ctc_text import Clock, greedy_transcript, searched_transcript, spell
-from .head import Output
 from .model import AudioList, OnText, Waveform
 
 
@@ -96,7 +96,9 @@ class CtcModel(AligningModel):
         """
         if timestamps is not None and timestamps not in get_args(Timestamps):
             raise ArgumentError(f"timestamps: expected None, 'word' or 'char', got {timestamps!r}")
-        search = self._search(Decoding(beams, language_model, hotwords, n_best, alpha, beta))
+        search = None
+        if any(option is not None for option in (beams, language_model, hotwords, n_best, alpha, beta)):
+            search = self._search(Decoding(beams, language_model, hotwords, n_best, alpha, beta))
         waveforms = self._waveforms(audio, sampling_rate)
         if on_text is not None and len(waveforms) != 1:
             raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
@@ -160,7 +162,7 @@ class CtcModel(AligningModel):
     def _transcript(
         self, logits: Output, samples: int, with_characters: bool, search: BeamSearch | None, n_best: int | None
     ) -> Transcript:
-        facts = self.manifest.audio
+        facts = self._audio
         clock = Clock(facts.hop / facts.sampling_rate, samples / facts.sampling_rate)
         if search is None:
             return greedy_transcript(logits, self._vocabulary, clock, with_characters)

@@ -10,7 +10,7 @@ from ..ctc.alphabet import Alphabet, TokenTable
 from ..ctc.hypotheses import Hypothesis, WordSpan
 from ..results.transcript import Alternative, Character, Transcript, Word
 from ..text import clean_up
-from .head import Output
+from .batches import Output
 
 
 @dataclass(frozen=True)
@@ -30,21 +30,24 @@ class Clock:
 
 def greedy_transcript(logits: Output, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
     """By the most probable token of each frame."""
-    ids = ctc.greedy(logits)
-    probability = ctc.emitted_probability(logits, ids)
-    spans = ctc.collapse(ids, vocabulary.blank, skip=vocabulary.special)
+    delimiter = vocabulary.delimiter_id
+    path = ctc.decode(logits, vocabulary.blank, vocabulary.special, delimiter)
 
-    def fields(part: list[ctc.Span]) -> dict[str, Any]:
-        return {
-            "text": spell(part, vocabulary),
-            **clock.times(part[0].start_frame, part[-1].end_frame),
-            "confidence": ctc.confidence(probability, ids, part),
-        }
+    def fields(part: Sequence[ctc.Span], text: str, confidence: float) -> dict[str, Any]:
+        return {"text": text, **clock.times(part[0].start_frame, part[-1].end_frame), "confidence": confidence}
 
-    groups = [group for group in ctc.split_words(spans, vocabulary.delimiter_id) if spell(group, vocabulary)]
-    words = [Word(**fields(group)) for group in groups]
-    characters = [Character(**fields([span])) for group in groups for span in group] if with_characters else []
-    return Transcript(spell(spans, vocabulary), words, characters, clock.duration)
+    texts = [_spelled(word, vocabulary, delimiter) for word in path.words]
+    spelled = [each for each in zip(path.words, texts, path.confidences, strict=True) if each[1]]
+    words = [Word(**fields(*each)) for each in spelled]
+    characters = []
+    if with_characters:
+        spans = [span for word, _, _ in spelled for span in word]
+        ends = [_spelled([span], vocabulary, delimiter) for span in spans]
+        characters = [
+            Character(**fields([span], text, ctc.confidence(path.probability, path.ids, [span])))
+            for span, text in zip(spans, ends, strict=True)
+        ]
+    return Transcript(_spelled(path.spans, vocabulary, delimiter), words, characters, clock.duration)
 
 
 def searched_transcript(
@@ -90,7 +93,11 @@ def searched_transcript(
 
 def spell(spans: Sequence[ctc.Span], vocabulary: Vocabulary) -> str:
     """The text of tokens: joined, the delimiter replaced, without the space around, cleaned up where it is to be."""
-    replaced = {vocabulary.delimiter_id: vocabulary.replace_word_delimiter}
+    return _spelled(spans, vocabulary, vocabulary.delimiter_id)
+
+
+def _spelled(spans: Sequence[ctc.Span], vocabulary: Vocabulary, delimiter: int | None) -> str:
+    replaced = {delimiter: vocabulary.replace_word_delimiter}
     texts = [replaced.get(span.token_id, vocabulary.tokens[span.token_id]) for span in spans]
     text = vocabulary.separator.join(filter(None, texts)).strip()
     text = text.lower() if vocabulary.lower_case else text

@@ -8,7 +8,8 @@ from ..choices import BATCH_SIZE
 from ..engines import Engine
 from ..engines.calls import cancellable
 from ..errors import BundleError
-from .head import HeadModel, Output
+from .batches import Output
+from .head import HeadModel
 from .model import AudioList
 
 

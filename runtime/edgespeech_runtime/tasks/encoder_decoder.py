@@ -265,7 +265,7 @@ class EncoderDecoderModel(Model):
             decoder = self._heard(*self._padded(batch))
             return generate(decoder, options.prompt(len(batch)), options, limit=self._longest, on_tokens=on_tokens)
 
-        return self._batched(waveforms, batch_size, run)
+        return self._batches.each(waveforms, batch_size, run)
 
     def _heard(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> CachedDecoder | StaticDecoder:
         """A decoder over an encoded utterance: (batch, samples), true samples (batch,)."""

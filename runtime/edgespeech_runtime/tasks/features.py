@@ -9,7 +9,8 @@ from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Engine
 from ..errors import ArgumentError, BundleError
-from .head import HeadModel, Output
+from .batches import Output
+from .head import HeadModel
 from .model import AudioList
 
 

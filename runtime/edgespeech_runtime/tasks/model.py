@@ -8,23 +8,21 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput, is_single, to_waveforms
-from ..audio.batching import plan
 from ..audio.buckets import Buckets
-from ..audio.waveform import normalize, pad
 from ..bundle.folder import Bundle
 from ..bundle.manifest import Manifest
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine, ProviderUsage
-from ..engines.calls import Calls, cancellable, current
+from ..engines.calls import Calls, cancellable
 from ..engines.graphs import Graphs
 from ..errors import ArgumentError, SelfCheckError
 from ..results.prediction import Prediction
+from .batches import Batches
 
 AudioList: TypeAlias = Sequence[AudioInput]  # a list or a tuple
 Waveform = npt.NDArray[np.float32]
 OnText = Callable[[str], None]
 ModelT = TypeVar("ModelT", bound="Model")
-ResultT = TypeVar("ResultT")
 
 LOW_PRECISION = 0.05  # of the largest value: what bfloat16's 8 bits may add up to over a network
 
@@ -44,6 +42,7 @@ class Model:
         self._bundle, self.calls = bundle, Calls()
         self.device, self.precision = engine.device, engine.precision
         facts, static = bundle.manifest.audio, bundle.manifest.static
+        self._audio, self._batches = facts, Batches(facts)
         self._buckets = None if static is None else Buckets(static, facts, bundle.manifest.frames)
         samples = facts.shortest + facts.hop  # two frames
         examples = self._examples(np.zeros((1, samples), np.float32), np.array([samples]))
@@ -150,24 +149,11 @@ class Model:
 
     def _waveforms(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[Waveform]:
         items: AudioList = [audio] if is_single(audio) else audio  # type: ignore[list-item, assignment]  # it says
-        facts = self.manifest.audio
-        return to_waveforms(items, sampling_rate, facts.sampling_rate, facts.shortest)
+        return to_waveforms(items, sampling_rate, self._audio.sampling_rate, self._audio.shortest)
 
     def _padded(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, npt.NDArray[np.int64]]:
         """One batch as the graphs take it, (batch, samples) and true lengths (batch,)."""
-        return pad([normalize(w) if self.manifest.audio.normalize else w for w in waveforms])
-
-    def _batched(
-        self, waveforms: Sequence[Waveform], batch_size: int, run: Callable[[list[Waveform]], Sequence[ResultT]]
-    ) -> list[ResultT]:
-        """Results of `run` in the order of the waveforms, which it gets in batches of at most `batch_size`."""
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ArgumentError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
-        results: dict[int, ResultT] = {}
-        for indices in plan([len(samples) for samples in waveforms], batch_size):
-            current().require()
-            results.update(zip(indices, run([waveforms[i] for i in indices]), strict=True))
-        return [results[i] for i in range(len(waveforms))]
+        return self._batches.padded(waveforms)
 
     def _golden(self, *names: str) -> list[npt.NDArray[Any]]:
         return self._bundle.arrays(self.manifest.golden.file, *names)

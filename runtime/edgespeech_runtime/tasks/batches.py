@@ -1,0 +1,117 @@
+"""What runs batches: waveforms are padded, run by the graph that fits, and each utterance's part is cut out.
+
+Models hold one of these. What an output means is the business of the tasks.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from ..audio.batching import plan
+from ..audio.buckets import Buckets
+from ..audio.waveform import padded
+from ..bundle.contracts import LENGTHS, VALUES, Tensor
+from ..bundle.manifest import Audio, Frames
+from ..engines.calls import require_running
+from ..engines.graphs import Graphs
+from ..errors import ArgumentError, AudioError, EngineError
+
+Output = npt.NDArray[np.float32]  # [frames, size] or [size]
+Waveform = npt.NDArray[np.float32]
+ResultT = TypeVar("ResultT")
+
+
+class Batches:
+    """Runs utterances in batches of like lengths, and returns what comes in their order."""
+
+    def __init__(self, audio: Audio) -> None:
+        self._audio = audio
+
+    def padded(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, npt.NDArray[np.int64]]:
+        """One batch as the graphs take it, (batch, samples) and true lengths (batch,)."""
+        return padded(waveforms, self._audio.normalize)
+
+    def each(
+        self, waveforms: Sequence[Waveform], batch_size: int, run: Callable[[list[Waveform]], Sequence[ResultT]]
+    ) -> list[ResultT]:
+        """Results of `run` in the order of the waveforms, which it gets in batches of at most `batch_size`."""
+        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
+            raise ArgumentError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
+        results: dict[int, ResultT] = {}
+        lengths = [len(samples) for samples in waveforms]
+        for indices in [[0]] if len(lengths) == 1 else plan(lengths, batch_size):
+            require_running()
+            results.update(zip(indices, run([waveforms[i] for i in indices]), strict=True))
+        return [results[i] for i in range(len(waveforms))]
+
+
+class HeadRunner(Batches):
+    """Runs an encoder with a head on it, whose graphs give one output: by frame, or of the whole utterance."""
+
+    def __init__(
+        self, audio: Audio, frames: Frames, graphs: Graphs, buckets: Buckets | None, output: Tensor, size: int
+    ):
+        """`size` is that of the output's last axis; `buckets` are those of graphs of fixed shapes."""
+        super().__init__(audio)
+        self._count, self._graphs, self._buckets = frames.count, graphs, buckets
+        self._output, self._size, self._has_frames = output, size, "frames" in output.axes
+
+    def run(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
+        """`[samples] -> [frames, size]` or `[size]` for each. Raises AudioError, EngineError and ArgumentError."""
+        if self._buckets is not None and not self._has_frames:  # nothing is run before all are known to fit
+            self._require_buckets(self._buckets, waveforms)
+        return self.each(waveforms, batch_size, self.run_batch)
+
+    def run_batch(self, waveforms: list[Waveform]) -> list[Output]:
+        """The same for one batch."""
+        if self._buckets is not None:
+            run = self._in_windows if self._has_frames else self.in_bucket
+            return [run(self._buckets, self.padded([samples])[0]) for samples in waveforms]
+        values, lengths = padded(waveforms, self._audio.normalize)
+        if lengths.min() == lengths.max():
+            outputs = self._graphs.run("single", {VALUES.name: values})
+        elif "batch" in self._graphs:
+            outputs = self._graphs.run("batch", {VALUES.name: values, LENGTHS.name: lengths})
+        else:
+            return [output for samples in waveforms for output in self.run_batch([samples])]
+        return self._rows(outputs[self._output.name], values.shape[1], lengths.tolist())
+
+    def in_bucket(self, buckets: Buckets, values: Waveform) -> Output:
+        """(1, samples) -> (frames, size) or (size,) by the graph of the smallest bucket that holds them."""
+        samples = values.shape[1]
+        bucket = buckets.choose(samples)
+        outputs = self._graphs.run(f"single_{bucket}", buckets.inputs(values, bucket))
+        return self._rows(outputs[self._output.name], bucket, [samples])[0]
+
+    def _in_windows(self, buckets: Buckets, values: Waveform) -> Output:
+        """(1, samples) -> (frames, size) by graphs of fixed shapes, in windows where none is long enough."""
+        windows = list(buckets.windows(values.shape[1]))
+        parts = [self.in_bucket(buckets, values[:, w.start : w.stop])[w.first : w.last] for w in windows]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _rows(self, outputs: Output, samples: int, lengths: Sequence[int]) -> list[Output]:
+        """What each utterance of a batch gets, of one that was padded to so many samples; checked and copied."""
+        name, frames = self._output.name, {length: self._count(length) for length in {samples, *lengths}}
+        sizes = {"batch": len(lengths), "frames": frames[samples], self._output.axes[-1]: self._size}
+        expected = tuple(sizes[axis] for axis in self._output.axes)
+        if outputs.shape != expected:
+            raise EngineError(
+                f"expected {name} {list(expected)} by the manifest, got {list(outputs.shape)}: export the bundle again"
+            )
+        if np.isnan(outputs).any():  # or a result would be reported: NaN wins every argmax
+            raise EngineError(
+                f"the engine computed NaN {name}: run self_check() to see whether this device can be trusted"
+            )
+        if not self._has_frames:
+            return [np.array(row) for row in outputs]
+        return [np.array(row[: frames[length]]) for row, length in zip(outputs, lengths, strict=True)]
+
+    @staticmethod
+    def _require_buckets(buckets: Buckets, waveforms: Sequence[Waveform]) -> None:
+        for index, samples in enumerate(waveforms):
+            try:
+                buckets.choose(len(samples))
+            except AudioError as error:
+                raise AudioError(f"audio[{index}]: {error}" if len(waveforms) > 1 else str(error)) from None
