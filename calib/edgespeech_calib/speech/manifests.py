@@ -113,7 +113,7 @@ def read(path: Path) -> list[Utterance]:
         Utterance(
             id=row.text(path, "id") or (short if count[short] == 1 else name),
             audio=FileAudio(_sound(path.parent, name)),
-            text=_spoken(row.text(path, "text")),
+            text=_transcript(row.text(path, "text")),
             speaker=row.text(path, "speaker") or None,
             seconds=row.seconds(path),
             label=row.text(path, "label") or None,
@@ -129,7 +129,7 @@ def _sound(folder: Path, name: str) -> Path:
     return clip if not path.exists() and clip.exists() else path
 
 
-def _spoken(text: str | None) -> str | None:
+def _transcript(text: str | None) -> str | None:
     return None if text is None else " ".join(text.split())
 
 

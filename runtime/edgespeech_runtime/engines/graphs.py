@@ -31,7 +31,7 @@ class Graphs:
         opened = [self._graph(name) for name in bundle.manifest.opened]
         self._is_open = True
         watch(self)
-        self._is_apart = all(isinstance(graph, DeviceGraph) for graph in opened)  # the device from the host's memory
+        self._has_own_memory = all(isinstance(graph, DeviceGraph) for graph in opened)
 
     def __contains__(self, name: str) -> bool:
         return name in self._bundle.manifest.graphs
@@ -51,7 +51,7 @@ class Graphs:
 
     def can_stay(self, name: str) -> bool:
         """Whether the bundle has this graph, and the engine a device where outputs can stay."""
-        return name in self and self._is_apart
+        return name in self and self._has_own_memory
 
     def bind(self, name: str, staying: Collection[str] = ()) -> Binding:
         """Prepare a series of calls of the graph `name`; outputs `staying` remain on the device: see `can_stay`."""

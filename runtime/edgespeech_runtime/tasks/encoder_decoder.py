@@ -223,7 +223,7 @@ class EncoderDecoderModel(Model):
     def self_check(self) -> float:
         """See `Model.self_check`."""
         values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
-        found = self._read_tokens(self._heard(values, np.array([values.shape[1]])), tokens)
+        found = self._read_tokens(self._encoded(values, np.array([values.shape[1]])), tokens)
         return self._checked(found, expected, NEXT_LOGITS.name, "tokens")
 
     @cancellable
@@ -239,10 +239,10 @@ class EncoderDecoderModel(Model):
         if given.ndim != 2 or len(given) != len(waveforms) or not given.size:
             raise ArgumentError(f"tokens: expected [{len(waveforms)}, tokens], got {list(given.shape)}")
         if self._buckets is not None:
-            rows = [self._heard(*self._padded([samples])) for samples in waveforms]
+            rows = [self._encoded(*self._padded([samples])) for samples in waveforms]
             found = [self._read_tokens(row, tokens[None]) for row, tokens in zip(rows, given, strict=True)]
             return np.concatenate(found)
-        return self._read_tokens(self._heard(*self._padded(waveforms)), given)
+        return self._read_tokens(self._encoded(*self._padded(waveforms)), given)
 
     @staticmethod
     def _read_tokens(decoder: CachedDecoder | StaticDecoder, tokens: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
@@ -262,12 +262,12 @@ class EncoderDecoderModel(Model):
         def run(batch: list[Waveform]) -> list[list[Hypothesis]]:
             if len(batch) > 1 and "encoder_batch" not in self._graphs:
                 return [found for samples in batch for found in run([samples])]
-            decoder = self._heard(*self._padded(batch))
+            decoder = self._encoded(*self._padded(batch))
             return generate(decoder, options.prompt(len(batch)), options, limit=self._longest, on_tokens=on_tokens)
 
         return self._batches.each(waveforms, batch_size, run)
 
-    def _heard(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> CachedDecoder | StaticDecoder:
+    def _encoded(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> CachedDecoder | StaticDecoder:
         """A decoder over an encoded utterance: (batch, samples), true samples (batch,)."""
         if self._buckets is not None:
             return self._static_decoder(self._buckets, values)
