@@ -10,7 +10,7 @@ from edgespeech.fairseq_files import fairseq_files
 
 HUB_ID = re.compile(r"[\w.-]+(/[\w.-]+)?")
 # Hub repositories hold weights twice, and MMS over a thousand adapters: only what is asked for is downloaded.
-WANTED = ("*.json", "*.txt", "*.model")
+WANTED = ("*.json", "*.txt", "*.model", "language_model/*")
 WANTED_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "flax_model*.msgpack", "tf_model*.h5")
 
 

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args
 
 from edgespeech_runtime.bundle.manifest import Manifest
 from edgespeech_runtime.choices import EngineName, FloatPrecision
@@ -15,6 +15,7 @@ from edgespeech.engines import ENGINES, imported
 from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.errors import ExportError, PrecisionError
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_export.language_model import BundledModel, of_checkpoint
 from edgespeech_export.proof.proof import Reference, difference
 from edgespeech_export.provenance import operators, provenance, speed
 from edgespeech_export.sources.reading import Layers, read
@@ -41,6 +42,8 @@ class ExportOptions:
         static: fix the shapes of all graphs, as NPUs want them; None leaves them free.
         layers: hidden states of the encoder to export in place of its head: "last", "all" or their numbers, 0 for what
             goes into the first layer; None for the head, and for the last hidden state where there is no head.
+        language_model: the n-gram model that a CTC bundle carries; None is the checkpoint's own, if it has one, and
+            False is none.
     """
 
     engine: EngineName = "onnx"
@@ -49,6 +52,7 @@ class ExportOptions:
     force: bool = False
     static: StaticShapes | None = None
     layers: Layers | None = None
+    language_model: BundledModel | Literal[False] | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(FloatPrecision))):
@@ -89,7 +93,8 @@ def export(
     source = read(folder, options.target_lang, options.layers)
     if options.static is not None:
         source = with_static_shapes(source, options.static)
-    check_space(target, _needed(source, options))
+    language_model = _language_model(source, options.language_model)
+    check_space(target, _needed(source, options) + (language_model.path.stat().st_size if language_model else 0))
     progress("computing what the checkpoint says, in float64")
     reference, rounding = _reference(source, options.precision)
     with written_whole(target, options.force) as partial:
@@ -106,12 +111,32 @@ def export(
             graphs={name: entry.graph for name, entry in written.items()},
             frames=source.frames,
             golden=golden,
+            language_model=language_model.write(partial) if language_model else None,
             provenance={**provenance(folder, options.engine), **source.origins},
             **source.facts,
         )
         progress("proving the bundle against the checkpoint")
         parity = {**reference.prove(partial), **rounding}
         return writer.update(manifest, report={"parity": parity, **_report(partial, source, written)})
+
+
+def _language_model(source: Source, chosen: BundledModel | Literal[False] | None) -> BundledModel | None:
+    """The language model that was chosen, or the checkpoint's own, checked against the vocabulary.
+
+    Raises:
+        ExportError: it is damaged, has no word of the vocabulary, or the checkpoint is for another task.
+    """
+    if source.task != "ctc":
+        if chosen:
+            raise ExportError(f"a language model is for CTC checkpoints; this one is for {source.task}")
+        return None
+    found = of_checkpoint(source.folder) if chosen is None else chosen or None
+    if found is not None:
+        try:
+            found.check(source.facts["vocabulary"])
+        except ExportError as error:
+            raise ExportError(f"{error}; --no-lm leaves it out" if chosen is None else str(error)) from None
+    return found
 
 
 def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, dict[str, object]]:

@@ -64,6 +64,19 @@ def test_inspect(run, file, kind, words):
 
 
 @pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--lm", "none.arpa"), "none.arpa: no such language model; expected an ARPA, KenLM binary or compact file"),
+        (("--lm", "lm.arpa", "--no-lm"), "--lm and --no-lm exclude each other"),
+        (("--lm-alpha", "1"), "--lm-alpha is for --lm; name a language model there"),
+        (("--no-lm", "--lm-beta", "1"), "--lm-beta is for --lm"),
+    ],
+)
+def test_export_refuses_options_that_contradict_each_other(refused, tmp_path, options, message):
+    assert message in refused("export", tmp_path, tmp_path / "bundle", *options)
+
+
+@pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("build", "TEXT", "there.lm"), "there.lm exists; name another file, or replace it with --force"),

@@ -84,18 +84,6 @@ def test_the_blank_as_another_special_token(tmp_path: Path) -> None:
     assert spell(collapse(ids, facts.blank, skip=facts.special), facts) == "AA A"
 
 
-def test_a_language_model_in_the_folder_is_announced(tmp_path: Path) -> None:
-    from edgespeech_export.sources.reading import read
-
-    folder = make_twin(tmp_path / "twin", "facebook/wav2vec2-base-100h")
-    (folder / "language_model").mkdir()
-    (folder / "language_model" / "5gram.bin").write_bytes(b"")
-    with pytest.warns(UserWarning, match="language_model is left out: the bundle holds") as said:
-        read(folder, None)
-    assert len(said) == 1
-    assert "\n" not in str(said[0].message)
-
-
 def test_warnings_are_one_line_on_the_command_line(capsys: pytest.CaptureFixture[str]) -> None:
     from edgespeech.cli.errors import say_warning
 

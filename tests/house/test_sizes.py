@@ -9,7 +9,7 @@ FUNCTION = 60
 FOLDER = 16  # modules
 WEIGHTS = 80_000_000  # bytes, all weight files together
 FILE = 50_000_000  # bytes, of any file
-BINARY = {".safetensors", ".onnx", ".bin", ".npz", ".data", ".pt", ".pth", ".npy"}
+BINARY = {".safetensors", ".onnx", ".bin", ".npz", ".data", ".pt", ".pth", ".npy", ".lm"}
 
 
 @pytest.fixture(scope="session")

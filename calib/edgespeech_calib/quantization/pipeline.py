@@ -9,9 +9,11 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
+from edgespeech_export.language_model import BundledModel
 from edgespeech_export.sources.reading import Layers, task_of
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import Audio
@@ -51,6 +53,7 @@ def export_int8(
     target_lang: str | None = None,
     layers: Layers | None = None,
     force: bool = False,
+    language_model: BundledModel | Literal[False] | None = None,
     evaluation_data: SpeechSet | None = None,
     progress: Progress = silent,
 ) -> Quantized:
@@ -66,6 +69,7 @@ def export_int8(
         target_lang: language of the adapter, for checkpoints with several.
         layers: hidden states to export in place of a head, see `ExportOptions`.
         force: replace the bundle if it is there.
+        language_model: see `ExportOptions`.
         evaluation_data: speech with transcripts, on which the increase of the word error rate is measured; for
             classifiers recordings with labels, for the drop of accuracy.
         progress: called with a step's name, how much of it is done, and of how much, None where that is not known.
@@ -83,7 +87,9 @@ def export_int8(
     clock = StepClock(progress)
     with written_whole(target, force) as partial, _scratch(target) as scratch:
         with clock.step("exporting in float"):
-            float_options = ExportOptions(engine=engine, target_lang=target_lang, layers=layers)
+            float_options = ExportOptions(
+                engine=engine, target_lang=target_lang, layers=layers, language_model=language_model
+            )
             export(folder, scratch / "float", float_options, progress=lambda step: clock.note(f"float32: {step}"))
         return _quantize(open_bundle(scratch / "float"), partial, scratch, data, evaluated, options, clock)
 

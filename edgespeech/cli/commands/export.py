@@ -12,6 +12,7 @@ from edgespeech.cli.options import static
 from edgespeech.cli.options.export_rules import RULES, is_int8, is_static
 from edgespeech.cli.options.grouping import GroupedCommand, check
 from edgespeech.cli.options.int8 import check_report, export_options
+from edgespeech.cli.options.language_model import chosen_language_model, language_model_options
 from edgespeech.cli.options.layers import layers_option
 from edgespeech.cli.runs import run_export, run_int8, run_npu
 
@@ -34,6 +35,7 @@ from edgespeech.cli.runs import run_export, run_int8, run_npu
 @click.option("--force", is_flag=True, help="Replace BUNDLE if the export succeeds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
+@language_model_options
 @export_options
 @static.static_options
 @click.pass_context
@@ -50,6 +52,7 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     check_report(options)
     shapes = _shapes(options) if is_static(options) else None
     common = {name: options[name] for name in ("target_lang", "force")}
+    common["language_model"] = chosen_language_model(options)
     if not is_int8(options):
         chosen = {name: options[name] for name in ("engine", "precision", "layers")}
         show(bundle, run_export(checkpoint, bundle, quiet, shapes, **chosen, **common), as_json=as_json)

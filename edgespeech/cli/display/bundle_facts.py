@@ -13,7 +13,7 @@ from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.text import Detokenizer
 
 from edgespeech.cli.display.output import INDENT, few, label_row, number, size, table, wrapped
-from edgespeech.cli.display.proof import bucket_rows, proof_rows
+from edgespeech.cli.display.proof import bucket_rows, language_model_rows, proof_rows
 from edgespeech.cli.display.quantization import quantization_rows
 
 FLOAT32 = 4  # bytes
@@ -92,6 +92,7 @@ class BundleFacts:
             *bucket_rows(manifest),
             ("shortest input", f"{audio.shortest} samples, {audio.shortest * milliseconds:g} ms"),
             *vocabulary,
+            *language_model_rows(manifest),
             *([] if manifest.labels is None else [label_row(manifest.labels)]),
             *dimensions,
             *decoder,

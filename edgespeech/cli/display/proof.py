@@ -51,6 +51,14 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def language_model_rows(manifest: "Manifest") -> list[tuple[str, str]]:
+    """The language model that a bundle carries."""
+    model = manifest.language_model
+    if model is None:
+        return []
+    return [("language model", f"{model.file}, alpha {model.alpha:g}, beta {model.beta:g}; used by searches")]
+
+
 def bucket_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     """Labels and values of a bundle's buckets, and of how they were chosen; none where shapes are free."""
     if manifest.static is None:

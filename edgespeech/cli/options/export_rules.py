@@ -3,7 +3,7 @@
 from typing import Any
 
 from edgespeech.choices import NPU
-from edgespeech.cli.options import int8, static
+from edgespeech.cli.options import int8, language_model, static
 from edgespeech.cli.options.grouping import Options, Rule
 from edgespeech.engines import ENGINES
 
@@ -51,6 +51,7 @@ RULES = (
         NEEDS_INTEGERS,
     ),
     *int8.RULES,
+    *language_model.RULES,
     Rule(
         ("compile",),
         lambda given: not (is_int8(given) and is_npu(given)),

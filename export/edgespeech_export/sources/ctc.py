@@ -1,6 +1,5 @@
 """CTC checkpoints as the source of an export."""
 
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +15,6 @@ from edgespeech_export.graphs.ctc import interchange_graph
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.sources.heads import HeadSource
 from edgespeech_export.sources.source import audio_facts
-
-LANGUAGE_MODEL = "language_model"  # the folder that a processor with n-grams keeps them in
 
 
 @dataclass(frozen=True)
@@ -47,9 +44,6 @@ class CtcSource(HeadSource):
 def read(folder: Path, target_lang: str | None) -> CtcSource:
     """Load a CTC checkpoint; `target_lang` picks the adapter and the vocabulary of one language where it has several.
 
-    Warns:
-        UserWarning: the checkpoint has a language model, which the bundle does not hold.
-
     Raises:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
@@ -59,6 +53,4 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     tokenizer = ctc_tokenizer(folder, **language)
     vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
     own = {"vocabulary": vocabulary}
-    if (folder / LANGUAGE_MODEL).is_dir():
-        warnings.warn(f"{folder / LANGUAGE_MODEL} is left out: the bundle holds the acoustic model alone", stacklevel=2)
     return CtcSource("ctc", folder, model, model.base_model, audio, frames, own, model.config.vocab_size)

@@ -186,6 +186,22 @@ class Features:
 
 
 @dataclass(frozen=True)
+class LanguageModel:
+    """The n-gram model that a bundle carries, and how a search weighs it: see `ctc.fusion.FusionWeights`."""
+
+    file: str
+    alpha: float = 0.5
+    beta: float = 1.5
+    unknown_offset: float = -10.0
+    score_boundary: bool = True
+
+    def __post_init__(self) -> None:
+        for name in ("alpha", "beta", "unknown_offset"):
+            value = getattr(self, name)
+            _require(math.isfinite(value), f"language_model.{name}: expected a number, got {value}")
+
+
+@dataclass(frozen=True)
 class Golden:
     """A numpy file (.npz) with a short input and the output expected for it, and the largest difference allowed."""
 
@@ -204,7 +220,7 @@ class Manifest:
     Each task has the one fact that it needs (`NEEDED`) and none of the others': `vocabulary`, `decoder`, `labels`, the
     names of what a classifier tells apart in the order of their ids, `dimensions`, the size of an embedding, or
     `features`. `problem_type` says of a classifier of utterances what its logits mean (`PROBLEM_TYPES`; None: the
-    first). `static` is there where the graphs have fixed shapes.
+    first). `static` is there where the graphs have fixed shapes, `language_model` where a CTC model has one.
     """
 
     task: Task
@@ -223,6 +239,7 @@ class Manifest:
     problem_type: str | None = None
     static: Static | None = None
     word_edges: WordEdges | None = None
+    language_model: LanguageModel | None = None
     report: dict[str, Any] = field(default_factory=dict)
     provenance: dict[str, Any] = field(default_factory=dict)
     format: int = FORMAT
@@ -265,6 +282,10 @@ class Manifest:
         _require(self.labels is None or len(self.labels) > 0, "labels: expected at least one")
         is_known = self.problem_type is None or self.problem_type in PROBLEM_TYPES
         _require(is_known, f"problem_type: expected one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}")
+        if self.language_model is not None:
+            _require(self.task == "ctc", f"language_model: a bundle of the task {self.task!r} must not have it")
+            file = self.language_model.file
+            _require(file in self.files, f"language_model.file: {file!r} is not listed in files")
         has_one_class = self.problem_type is None or self.task == "audio-classification"
         _require(has_one_class, f"problem_type: a bundle of the task {self.task!r} must not have it")
         _require(self.word_edges is None or self.task == "ctc", "word_edges: only a bundle of the task 'ctc' has them")

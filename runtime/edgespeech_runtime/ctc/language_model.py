@@ -5,8 +5,9 @@ It knows words and their probabilities only; how they weigh against what was hea
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from ..errors import LanguageModelError, LanguageModelMissingError
 from .ngrams.arpa import read_arpa
@@ -74,11 +75,11 @@ class NgramModel:
         """Log10 probability that the sentence ends in a state."""
         return self.score(state, END.decode())[0]
 
-    def __contains__(self, word: str) -> bool:
+    def __contains__(self, word: object) -> bool:
         """Whether a word is in the vocabulary; <unk> is not."""
-        return self._id(word) != self._unknown
+        return isinstance(word, str) and self._id(word) != self._unknown
 
-    @property
+    @cached_property
     def words(self) -> Sequence[str] | None:
         """The vocabulary without <s>, </s> and <unk>; None for a file that does not hold the strings."""
         if self._words is None:
@@ -98,6 +99,10 @@ class NgramModel:
                 self._prefixes.clear()
             known = self._prefixes[prefix] = self._words.has_prefix(prefix.encode("utf-8", "surrogatepass"))
         return known
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """In another process the file is opened again."""
+        return open_language_model, (os.path.abspath(self._name),)  # noqa: PTH100  (resolve would follow links)
 
     def _id(self, word: str) -> int:
         known = self._ids.get(word)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, get_args, overload
 
 from ..audio import AudioInput, is_single
@@ -13,6 +14,7 @@ from ..ctc import greedy as ctc
 from ..ctc.alphabet import Alphabet
 from ..ctc.beam_search import BeamSearch
 from ..ctc.decoding import Decoding, Hotwords, LanguageModelInput, SearchMaker
+from ..ctc.fusion import FusionWeights
 from ..engines import Engine
 from ..engines.calls import cancellable
 from ..errors import ArgumentError, BundleError
@@ -157,7 +159,15 @@ class CtcModel(AligningModel):
 
     @cached_property
     def _searches(self) -> SearchMaker:
-        return SearchMaker(Alphabet.from_vocabulary(self._vocabulary))
+        return SearchMaker(Alphabet.from_vocabulary(self._vocabulary), self._own_language_model())
+
+    def _own_language_model(self) -> tuple[Path, FusionWeights] | None:
+        """The file that the bundle carries, which is opened when a search needs it, and its weights."""
+        own = self.manifest.language_model
+        if own is None:
+            return None
+        weights = FusionWeights(own.alpha, own.beta, own.unknown_offset, own.score_boundary)
+        return self._bundle.path(own.file), weights
 
     def _transcript(
         self, logits: Output, samples: int, with_characters: bool, search: BeamSearch | None, n_best: int | None

@@ -1,5 +1,6 @@
 """KenLM's binary files of every type, against the scores of its own program; files that are cut, altered or foreign."""
 
+import pickle
 import struct
 
 import pytest
@@ -38,6 +39,15 @@ def test_states_are_equal_where_all_later_words_score_the_same(goldens):
         for word in line.split():
             ours, theirs = model.score(ours, word)[1], arpa.score(theirs, word)[1]
             assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("file", ["three.arpa", "three.trie"])
+def test_a_model_goes_to_other_processes_by_its_file(goldens, file, monkeypatch):
+    monkeypatch.chdir(goldens)
+    data = pickle.dumps(open_language_model(file))
+    monkeypatch.chdir(goldens.parent)
+    again = pickle.loads(data)  # noqa: S301
+    assert again.score(again.begin(), "I") == open_language_model(goldens / file).score(again.begin(), "I")
 
 
 def test_a_file_without_text_scores_but_lists_no_words(goldens):

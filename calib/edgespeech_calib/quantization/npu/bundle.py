@@ -17,6 +17,7 @@ import onnx
 from edgespeech_export import ExportOptions, Lengths, export
 from edgespeech_export.bundle import BundleWriter
 from edgespeech_export.folder import absolute, check_target, written_whole
+from edgespeech_export.language_model import BundledModel
 from edgespeech_export.sources.reading import task_of
 from edgespeech_export.sources.static import StaticShapes
 from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore
@@ -83,6 +84,7 @@ def export_npu(
     *,
     target_lang: str | None = None,
     force: bool = False,
+    language_model: BundledModel | Literal[False] | None = None,
     progress: Progress = silent,
 ) -> Manifest:
     """Export a checkpoint in float with the proof of every export, quantize all of it, and return the manifest.
@@ -94,6 +96,7 @@ def export_npu(
         options: shapes and number types.
         target_lang: language of the adapter, for checkpoints with several.
         force: replace the bundle if it is there.
+        language_model: see `ExportOptions`.
         progress: called with a step's name, how much of it is done, and of how much, None where that is not known.
 
     Raises:
@@ -111,7 +114,9 @@ def export_npu(
         tempfile.TemporaryDirectory(prefix=f".{target.name}.scratch-", dir=target.parent) as scratch_folder,
     ):
         scratch = Path(scratch_folder)
-        floating = _exported(folder, scratch / "float", target_lang, options, progress)
+        shapes = StaticShapes(options.buckets, options.slots, HIDDEN, "products", options.lengths)
+        float_options = ExportOptions(target_lang=target_lang, static=shapes, language_model=language_model)
+        floating = _exported(folder, scratch / "float", float_options, progress)
         drawn = _drawn(floating, data, scratch / "excerpts", options, progress)
         progress("running the float model", 0, None)
         graphs = _quantized(floating, partial, scratch, record(floating, drawn), options, progress)
@@ -132,14 +137,10 @@ def _check(folder: Path, data: SpeechSet, options: NpuOptions) -> None:
         compiler()
 
 
-def _exported(
-    checkpoint: Path, folder: Path, target_lang: str | None, options: NpuOptions, progress: Progress
-) -> Bundle:
+def _exported(checkpoint: Path, folder: Path, options: ExportOptions, progress: Progress) -> Bundle:
     """The float bundle with fixed shapes in the form that quantizes well, proven as every export is."""
     progress("exporting in float", 0, None)
-    shapes = StaticShapes(options.buckets, options.slots, HIDDEN, "products", options.lengths)
-    float_options = ExportOptions(target_lang=target_lang, static=shapes)
-    export(checkpoint, folder, float_options, progress=lambda step: progress(f"float32: {step}", 0, None))
+    export(checkpoint, folder, options, progress=lambda step: progress(f"float32: {step}", 0, None))
     return open_bundle(folder)
 
 
