@@ -76,6 +76,18 @@ def test_more_ngrams_than_a_block_has_find_their_extensions(tmp_path, goldens, s
     assert kinds["1.first.bases"] == "<u4"
 
 
+@pytest.mark.parametrize("quantize", [False, True])
+def test_an_order_without_ngrams(goldens, tmp_path, quantize):
+    """All but words may be pruned away."""
+    tables = read_arpa(goldens / "three.arpa")
+    none = [replace(each, ids=each.ids[:0], probabilities=each.probabilities[:0]) for each in tables.orders[1:]]
+    none[0] = replace(none[0], backoffs=none[0].probabilities)
+    write_compact(Tables(tables.words, [tables.orders[0], *none]), tmp_path / "lm", quantize)
+    model, whole = open_language_model(tmp_path / "lm"), open_language_model(goldens / "three.arpa")
+    assert model.order == 3
+    assert model.score((), "I")[0] == pytest.approx(whole.score((), "I")[0], abs=1e-6)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

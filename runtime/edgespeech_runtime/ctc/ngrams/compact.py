@@ -146,7 +146,7 @@ def _check_lengths(levels: list[Level], words: SortedWords, counts: list[int]) -
     for order, (level, count) in enumerate(zip(levels, counts, strict=True), start=1):
         is_sound &= len(level.probabilities) == count and (order == 1 or len(level.words) == count)
         if order < len(counts):
-            is_sound &= len(level.backoffs) == count and len(level.first) == count + 1 and count > 0
+            is_sound &= len(level.backoffs) == count and len(level.first) == count + 1
             is_sound = is_sound and level.first[count] == counts[order]
     if not is_sound:
         raise LanguageModelError("the lengths in its header contradict each other: fetch or build it again")
