@@ -26,6 +26,7 @@ from .beams import (
     LOGITS,
     NO_TOKEN,
     PATH,
+    PLAIN,
     PREFIX,
     TOKEN,
     Beams,
@@ -66,7 +67,7 @@ class BeamSearch:
         numbers = np.zeros((13, 1), np.int64)
         numbers[[LAST, TOKEN]], numbers[PATH], numbers[PREFIX], numbers[HOT] = NO_TOKEN, ROOT, START, START
         context = Context(None, 0.0, ()) if self._fusion is None else self._fusion.start(model_state)
-        beams = Beams(numbers, np.zeros((5, 1)))
+        beams = Beams(numbers, np.zeros((7, 1)))
         return BeamState(0, beams, (context,), ("",), (((0, 0.0),),), EMPTY, EMPTY, np.zeros(0, np.int64))
 
     def decode(self, logits: npt.ArrayLike, n_best: int | None = None) -> list[Hypothesis]:
@@ -94,6 +95,7 @@ class BeamSearch:
         for index, is_silent in enumerate(only_blank.tolist()):
             if is_silent and (beams.numbers[LAST] == table.blank).all():
                 beams.scores[LOGITS] += logp[index, table.blank]
+                beams.scores[PLAIN] += logp[index, table.blank]
                 continue
             some = tokens[bounds[index] : bounds[index + 1]]
             beams = step.advance(beams, state.frames + index, some, logp[index, some])
@@ -149,23 +151,32 @@ class BeamSearch:
         for index, text in enumerate(ended.text.tolist()):
             groups.setdefault(text, []).append(index)
         found: list[tuple[float, float, int, Any]] = []
+        plain: list[tuple[float, int]] = []  # what a search without hotwords would find, by the index in `found`
         for members in groups.values():
-            logits, last = beams.scores[LOGITS, members[0]], members[-1]
-            for member in members[1:]:
-                logits = np.logaddexp(logits, beams.scores[LOGITS, member])
-            model, model_state = 0.0, None
-            if self._fusion is not None:
-                word = step.word(beams, last) if beams.numbers[LENGTH, last] else ""
-                model, model_state = self._fusion.finish(step.contexts[beams.numbers[CONTEXT, last]], word)
-            score = float(logits + (model + ended.hotwords[last]))
-            found.append((score, float(logits), last, model_state))
+            logits, last = np.logaddexp.reduce(beams.scores[LOGITS, members]), members[-1]
+            model, model_state = self._finished(step, beams, last)
+            found.append((float(logits + (model + ended.hotwords[last])), float(logits), last, model_state))
+            known = [member for member in members if beams.scores[PLAIN, member] > -np.inf]
+            if known and step.guards:
+                own = np.logaddexp.reduce(beams.scores[PLAIN, known]) + self._finished(step, beams, known[-1])[0]
+                plain.append((float(own), len(found) - 1))
         limit = max(score for score, *_ in found) + self.options.beam_prune_logp
         ranked = sorted((entry for entry in found if entry[0] >= limit), key=lambda entry: -entry[0])
+        if plain and not ended.hotwords[ranked[0][2]]:  # none of the hotwords is in the text: it is as without any
+            first = found[max(plain, key=lambda entry: entry[0])[1]]
+            ranked = [first, *(entry for entry in ranked if entry is not first)]
         count = self.options.beam_width if n_best is None else min(n_best, self.options.beam_width)
         return [
             self._hypothesis(state, step.tree, index, logits, score, model_state)
             for score, logits, index, model_state in ranked[:count]
         ]
+
+    def _finished(self, step: FrameStep, beams: Beams, index: int) -> tuple[float, Any]:
+        """What the language model says of a beam that ends here, and its state."""
+        if self._fusion is None:
+            return 0.0, None
+        word = step.word(beams, index) if beams.numbers[LENGTH, index] else ""
+        return self._fusion.finish(step.contexts[beams.numbers[CONTEXT, index]], word)
 
     def _hypothesis(
         self, state: BeamState, tree: PathTree, index: int, logits: float, score: float, model_state: Any

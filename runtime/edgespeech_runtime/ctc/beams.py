@@ -15,13 +15,14 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 # last, and whether it begins a word.
 TEXT, TAIL, PART, CONTEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(13)
 # Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed;
-# what language model and hotwords add to the logits, with that of the word that is being written.
-LOGITS, MODEL, HOTWORDS, EMITTED, JUDGED = range(5)
+# what language model and hotwords add to the logits, with that of the word that is being written, and the same without
+# hotwords; logits in a search without hotwords, -inf where that has dropped the beam.
+LOGITS, MODEL, HOTWORDS, EMITTED, JUDGED, UNBOOSTED, PLAIN = range(7)
 NO_TOKEN = -1
 
 
 class Beams(NamedTuple):
-    """Beams in the order of their scores: `numbers [13, beams]` and `scores [5, beams]`."""
+    """Beams in the order of their scores: `numbers [13, beams]` and `scores [7, beams]`."""
 
     numbers: npt.NDArray[np.int64]
     scores: Floats

@@ -68,7 +68,7 @@ class SearchMaker:
         is not one.
         """
         hotwords = None if decoding.hotwords is None else checked_hotwords(decoding.hotwords, self._alphabet)
-        options = BeamOptions(beam_width=decoding.width, prune_history=(decoding.n_best or 1) == 1)
+        options = BeamOptions(beam_width=decoding.width, prune_history=(decoding.n_best or 1) == 1, keep_unboosted=True)
         return BeamSearch(self._alphabet, self._language_model(decoding), hotwords, options)
 
     def _language_model(self, decoding: Decoding) -> Fusion | None:

@@ -27,10 +27,12 @@ from .beams import (
     NO_TOKEN,
     PART,
     PATH,
+    PLAIN,
     PREFIX,
     TAIL,
     TEXT,
     TOKEN,
+    UNBOOSTED,
     Beams,
     Context,
     Floats,
@@ -51,12 +53,17 @@ class BeamOptions:
     `beam_width` beams are kept; those `beam_prune_logp` below the best are dropped. Tokens below `token_min_logp` are
     not tried, but for a frame's best. With `prune_history`, of beams that differ only in words too old for the language
     model to matter, the best is kept: right where only the best text is asked for.
+
+    With `keep_unboosted`, a search without hotwords runs along with that with hotwords, over the same beams, and where
+    the best text has no hotword, it is that of the former: words that are not said change nothing. pyctcdecode does not
+    do that.
     """
 
     beam_width: int = 100
     beam_prune_logp: float = -10.0
     token_min_logp: float = -5.0
     prune_history: bool = False
+    keep_unboosted: bool = False
 
 
 class Ended(NamedTuple):
@@ -101,6 +108,7 @@ class FrameStep:
         self._column[columns] = np.arange(len(columns))
         self._closes = bool(table.closes[columns].any())
         self.asks_for_word = asks_for_word
+        self.guards = hot is not None and options.keep_unboosted
 
     def _add(self, context: Context) -> None:
         self.contexts.append(context)
@@ -119,9 +127,10 @@ class FrameStep:
         """The beams behind a frame that is blank: those with the same text become one."""
         numbers, scores = beams.numbers, beams.scores
         keys = numbers[TEXT] * TEXTS + numbers[PART]
-        sources, logits = self._best(keys, scores[LOGITS] + logp, scores[JUDGED])
+        totals = scores[JUDGED], scores[UNBOOSTED]
+        sources, logits, plain = self._best(keys, scores[LOGITS] + logp, scores[PLAIN] + logp, *totals)
         grown = beams.taken(sources)
-        grown.numbers[LAST], grown.scores[LOGITS] = self.table.blank, logits
+        grown.numbers[LAST], grown.scores[LOGITS], grown.scores[PLAIN] = self.table.blank, logits, plain
         return grown
 
     def _tokens(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
@@ -143,15 +152,17 @@ class FrameStep:
         lengths = np.where(stays, numbers[LENGTH], lengths + table.lengths[column])
         keys = (texts * TEXTS + parts + column * TOKENS).ravel()
         states = self._states(beams, ended, tokens, stays, breaks)
-        judged = self._judged(beams, ended, stays, breaks, lengths, *states).ravel()
-        sources, logits = self._best(keys, (scores[LOGITS] + logp[:, None]).ravel(), judged)
+        judged, unboosted = (each.ravel() for each in self._judged(beams, ended, stays, breaks, lengths, *states))
+        logits = (scores[LOGITS] + logp[:, None]).ravel()
+        plain = (scores[PLAIN] + logp[:, None]).ravel() if self.guards else logits
+        sources, logits, plain = self._best(keys, logits, plain, judged, unboosted)
 
         rows, parents = np.divmod(sources, beams.width)
         grown = beams.taken(parents)
-        grown.scores[LOGITS] = logits
+        grown.scores[LOGITS], grown.scores[PLAIN] = logits, plain
         begins = breaks[rows, parents] if breaks.shape[1] > 1 else breaks[rows, 0]
         self._write(grown, frame, tokens[rows], np.exp(logp[rows]), begins, ended, parents)
-        grown.scores[JUDGED] = judged[sources]
+        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judged[sources], unboosted[sources]
         for row, values in zip((PART, LENGTH, PREFIX, HOT), (parts, lengths, *states), strict=True):
             if values is not None:
                 grown.numbers[row] = values.ravel()[sources]
@@ -168,28 +179,45 @@ class FrameStep:
                 self.asks_for_word = closes[rows[token]]
         return forced
 
-    def _best(self, keys: Ints, logits: Floats, judged: Floats) -> tuple[Ints, Floats]:
-        """The candidates to keep, best first, and their logits; of equal totals, the one that came first.
+    def _best(
+        self, keys: Ints, logits: Floats, plain: Floats, judged: Floats, unboosted: Floats
+    ) -> tuple[Ints, Floats, Floats]:
+        """The candidates to keep, best first, their logits and their plain logits; of equals, the one that came first.
 
         Candidates with one key are one: their probabilities add up, and the last of them stands for all.
         """
         order = keys.argsort(kind="stable")
         ordered = keys[order]
         starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        if len(starts) + 1 == len(order):
-            totals = logits + judged
-            kept = np.flatnonzero(totals >= totals.max() + self.options.beam_prune_logp)
-            chosen = kept[(-totals[kept]).argsort(kind="stable")][: self.options.beam_width]
-            return chosen, logits[chosen]
-        ends = np.empty(len(starts) + 1, np.int64)
-        ends[:-1], ends[-1] = starts, len(order)
-        last = order[ends - 1]
-        starts = np.concatenate([[0], starts])
-        first, merged = order[starts], np.logaddexp.reduceat(logits[order], starts)
-        totals = merged + judged[last]
+        first, last = None, None
+        if len(starts) + 1 < len(order):
+            ends = np.empty(len(starts) + 1, np.int64)
+            ends[:-1], ends[-1] = starts, len(order)
+            last = order[ends - 1]
+            starts = np.concatenate([[0], starts])
+            first, logits = order[starts], np.logaddexp.reduceat(logits[order], starts)
+            judged = judged[last]
+            if self.guards:
+                plain, unboosted = np.logaddexp.reduceat(plain[order], starts), unboosted[last]
+        chosen = self._largest(logits + judged, first)
+        if self.guards:
+            chosen, plain = self._with_plain(chosen, plain, plain + unboosted, first)
+        else:
+            plain = logits[chosen]
+        return (chosen if last is None else last[chosen]), logits[chosen], plain
+
+    def _with_plain(self, chosen: Ints, plain: Floats, totals: Floats, first: Ints | None) -> tuple[Ints, Floats]:
+        """`chosen` and those that a search without hotwords keeps, with its logits of them."""
+        kept = self._largest(totals, first)
+        is_chosen, is_kept = np.zeros((2, len(totals)), bool)
+        is_chosen[chosen], is_kept[kept] = True, True
+        chosen = np.concatenate([chosen, kept[~is_chosen[kept]]])
+        return chosen, np.where(is_kept[chosen], plain[chosen], -np.inf)
+
+    def _largest(self, totals: Floats, first: Ints | None) -> Ints:
         kept = np.flatnonzero(totals >= totals.max() + self.options.beam_prune_logp)
-        chosen = kept[np.lexsort((first[kept], -totals[kept]))][: self.options.beam_width]
-        return last[chosen], merged[chosen]
+        by_total = (-totals[kept]).argsort(kind="stable") if first is None else np.lexsort((first[kept], -totals[kept]))
+        return kept[by_total][: self.options.beam_width]
 
     def ended(self, beams: Beams) -> Ended:
         """What the beams would be if their words ended here; those between words stay as they are."""
@@ -250,19 +278,23 @@ class FrameStep:
         lengths: Ints,
         prefixes: Ints | None,
         hot: Ints | None,
-    ) -> Floats:
-        """What language model and hotwords add to each candidate's logits."""
+    ) -> tuple[Floats, Floats]:
+        """What language model and hotwords add to each candidate's logits, and what the language model adds alone."""
         if self.fusion is None and self.hot is None:
-            return np.zeros(stays.shape)
-        base = beams.scores[MODEL] + beams.scores[HOTWORDS]
+            nothing = np.zeros(stays.shape)
+            return nothing, nothing
+        base = beams.scores[MODEL]
         if ended is not None:
-            base = np.where(breaks, ended.model + ended.hotwords, base)
+            base = np.where(breaks, ended.model, base)
         partial: Any = 0.0
         if self.fusion is not None and prefixes is not None:
             partial = self.fusion.unfinished(prefixes > 0, lengths)
-        if self.hot is not None and hot is not None:
-            partial = np.where(self.hot.alive[hot], self.hot.pending[hot], partial)
-        return np.where(stays, beams.scores[JUDGED], base + partial)
+        unboosted = np.where(stays, beams.scores[UNBOOSTED], base + partial)
+        if self.hot is None or hot is None:
+            return unboosted, unboosted
+        hotwords = beams.scores[HOTWORDS] if ended is None else np.where(breaks, ended.hotwords, beams.scores[HOTWORDS])
+        partial = np.where(self.hot.alive[hot], self.hot.pending[hot], partial)
+        return np.where(stays, beams.scores[JUDGED], base + hotwords + partial), unboosted
 
     def _write(
         self,
@@ -305,11 +337,20 @@ class FrameStep:
         tail = numbers[TAIL]
         if self.fusion is not None:
             tail = np.array([self._tails[index] for index in numbers[CONTEXT].tolist()], np.int64)
-        keys = tail * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
+        plain = keys = tail * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
         if self.hot is not None:
             keys = keys + self.hot.history[numbers[HOT]]
-        if len(set(keys.tolist())) == beams.width:
+        if len(set(plain.tolist())) == beams.width:
             return beams
-        first = np.unique(keys, return_index=True)[1]
-        first.sort()
-        return beams.taken(first)
+        kept = np.unique(keys, return_index=True)[1]
+        if self.guards:
+            scores = beams.scores
+            known = np.flatnonzero(scores[PLAIN] > -np.inf)
+            known = known[(-(scores[PLAIN, known] + scores[UNBOOSTED, known])).argsort(kind="stable")]
+            known = known[np.unique(plain[known], return_index=True)[1]]
+            still = np.full(beams.width, -np.inf)
+            still[known] = scores[PLAIN, known]
+            scores[PLAIN] = still
+            kept = np.union1d(kept, known)
+        kept.sort()
+        return beams.taken(kept)
