@@ -250,7 +250,7 @@ def test_assignment() -> None:
         (
             {"decoder": {"model_type": "llama"}},
             UnknownModelError,
-            "decoder has model_type 'llama'; known are: bart, bert, gpt2, mbart, speech_to_text_2",
+            "decoder has model_type 'llama'; known are: bart, bert, gpt2, marian, mbart, roberta, ",
         ),
         ({"decoder": BertConfig}, ConfigError, "decoder must be a configuration or the content of one, got type"),
         ({"decoder": {"model_type": "bert", "hidden_size": "x"}}, ConfigError, "hidden_size must be int, got 'x'"),

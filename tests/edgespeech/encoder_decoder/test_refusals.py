@@ -53,7 +53,9 @@ def test_a_decoder_without_cross_attention() -> None:
 
 
 def test_halves_that_are_none(model: Any) -> None:
-    with pytest.raises(UnknownModelError, match="a Linear cannot be the encoder; known are: HubertModel, UniSp"):
+    with pytest.raises(
+        UnknownModelError, match="a Linear cannot be the encoder; known are: Data2VecAudioModel, HubertModel"
+    ):
         SpeechEncoderDecoderModel(encoder=torch.nn.Linear(1, 1), decoder=model.decoder)  # type: ignore[arg-type]
     with pytest.raises(UnknownModelError, match="a Wav2Vec2Model cannot be the decoder; known are: BartForCausalLM, "):
         SpeechEncoderDecoderModel(encoder=model.encoder, decoder=model.encoder)
