@@ -18,7 +18,7 @@ from edgespeech_export import ExportOptions, export
 
 import edgespeech
 from edgespeech.checkpoint import resolve
-from edgespeech.checkpoint.fairseq.settings import conv_layers, is_setting, plain
+from edgespeech.checkpoint.fairseq.settings import Settings, conv_layers, is_setting, plain
 from edgespeech.checkpoint.pickled import read_pickle
 from edgespeech.cli.app import program
 from edgespeech.errors import CheckpointError, MissingFileError, UnknownModelError, WeightsError
@@ -132,6 +132,23 @@ def test_conv_layers_are_read_not_run(tmp_path: Path) -> None:
             conv_layers(text, tmp_path)
 
 
+def test_labels_of_a_task() -> None:
+    for labels, expected in (("ltr", "ltr"), (["ltr"], "ltr"), (None, None), ("???", None), ([], None)):
+        assert Settings.of({"cfg": {"model": {"_name": "hubert_ctc"}, "task": {"labels": labels}}}).labels == expected
+
+
+@pytest.mark.parametrize("name", ["wav2vec_small_960h", "xlsr2_tiny_ctc"])
+def test_a_file_without_settings_is_known_by_its_weights(tmp_path: Path, name: str) -> None:
+    """But for strides and heads, whose defaults are the published ones."""
+    file, expected = copy(name, tmp_path), edgespeech.AutoModelForCTC.from_pretrained(GOLDENS / name / f"{name}.pt")
+    weights = read_pickle(file, is_setting)["model"]
+    settings = {"conv_feature_layers": "[(8, 10, 5), (8, 3, 2), (8, 2, 2)]", "encoder_attention_heads": 2}
+    torch.save({"args": Namespace(**settings), "model": weights}, file)
+    found = edgespeech.AutoModelForCTC.from_pretrained(file).config
+    for field in ("do_stable_layer_norm", "feat_extract_norm", "conv_bias", "hidden_size", "num_conv_pos_embeddings"):
+        assert getattr(found, field) == getattr(expected.config, field)
+
+
 def test_what_is_missing_or_wrong_is_named(tmp_path: Path) -> None:
     file = copy("wav2vec_small_960h", tmp_path)
     (file.parent / "dict.ltr.txt").write_text("E 1\n")
@@ -186,4 +203,5 @@ def test_inspect_tells_of_it(tmp_path: Path) -> None:
         for path in (file, file.parent):
             found = CliRunner().invoke(program, ["inspect", str(path), "--json"])
             assert found.exit_code == 0, found.output
+            assert json.loads(found.stdout)["folder"] == str(path)
             assert json.loads(found.stdout)["model_type"] == ("hubert" if name == "hubert_base" else "wav2vec2")

@@ -60,9 +60,9 @@ def _write(path: Path, folder: Path) -> None:
     normalize = settings.task.get("normalize") is True
     rate = settings.task.get("sample_rate") or 16000
     if "lm_head.weight" in weights:
-        tokens = read_vocabulary(path, settings.task.get("labels"), config["vocab_size"])
+        tokens = read_vocabulary(path, settings.labels, config["vocab_size"])
         write_json(folder / "vocab.json", tokens)
-        write_json(folder / "tokenizer_config.json", _tokenizer(tokens, settings.task.get("labels")))
+        write_json(folder / "tokenizer_config.json", _tokenizer(tokens, settings.labels))
     write_json(folder / "preprocessor_config.json", _audio(rate, normalize, config["feat_extract_norm"] == "layer"))
     write_json(folder / "config.json", config)
     stored = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}

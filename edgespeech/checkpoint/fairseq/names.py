@@ -87,6 +87,7 @@ def configuration(weights: Mapping[str, Tensor], family: str, settings: Settings
             f"{path} lacks weights that a {family} of fairseq has; is it a whole checkpoint?"
         ) from None
     stack = f"{family}.feature_extractor.conv_layers"
+    norm = "layer" if f"{stack}.1.layer_norm.weight" in weights else "group"
     config: dict[str, Any] = {
         "model_type": family,
         "hidden_size": hidden,
@@ -98,8 +99,8 @@ def configuration(weights: Mapping[str, Tensor], family: str, settings: Settings
         "conv_kernel": [kernel.shape[2] for kernel in convolutions],
         "conv_stride": settings.strides(len(convolutions), path),
         "conv_bias": f"{stack}.0.conv.bias" in weights,
-        "feat_extract_norm": "layer" if f"{stack}.1.layer_norm.weight" in weights else "group",
-        "do_stable_layer_norm": bool(model.get("layer_norm_first", False)),
+        "feat_extract_norm": norm,
+        "do_stable_layer_norm": bool(model.get("layer_norm_first", norm == "layer")),  # where it is unsaid
         "num_conv_pos_embeddings": positions.shape[2],
         "num_conv_pos_embedding_groups": hidden // positions.shape[1],
         "pad_token_id": 0,

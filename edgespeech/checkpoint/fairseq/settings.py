@@ -60,6 +60,13 @@ class Settings:
             return MODELS[name]
         raise UnknownModelError(f"{path} is a {name} of fairseq; known are: {', '.join(MODELS)}")
 
+    @property
+    def labels(self) -> str | None:
+        """The name of the labels that a head was trained on, as in `dict.ltr.txt`; HuBERT's task has a list of them."""
+        found = self.task.get("labels")
+        found = found[0] if isinstance(found, list) and found else found
+        return found if isinstance(found, str) else None
+
     def strides(self, layers: int, path: Path) -> list[int]:
         """Return the stride of each convolution, out of an expression such as `[(512, 10, 5)] + [(512, 3, 2)] * 4`.
 

@@ -1,5 +1,6 @@
 """`edgespeech inspect`: what a bundle or a checkpoint folder is, without running it."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def _facts(folder: Path) -> Any:
         from edgespeech.checkpoint import resolve
         from edgespeech.cli.display.checkpoint_facts import read_checkpoint
 
-        return read_checkpoint(resolve(folder))
+        return replace(read_checkpoint(resolve(folder)), folder=str(folder))
     if not folder.is_dir():
         what = "is not a folder" if folder.exists() else "is not there"
         raise CommandError(f"{folder} {what}; give the folder of a bundle or of a checkpoint")
