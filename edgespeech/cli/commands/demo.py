@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet
     from edgespeech_runtime.choices import EngineName
 
-HOME = Path(__file__).parents[1] / "checkpoints"
+HOME = Path(__file__).parents[2] / "checkpoints"
 SAMPLES = HOME / "samples" / "samples.tsv"
 OTHER = "facebook/wav2vec2-base-960h"  # on the hub
 CALIBRATION = HOME / "calibration" / "sentences-en.tsv"
