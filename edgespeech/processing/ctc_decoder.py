@@ -34,7 +34,7 @@ ALPHABET = "alphabet.json"
 FOLDER = "language_model"
 ATTRIBUTES = "attrs.json"
 UNIGRAMS = "unigrams.txt"
-MODEL_SUFFIXES = (".arpa", ".bin", ".binary", ".gz")
+MODEL_SUFFIXES = (".arpa", ".bin", ".binary", ".gz", ".lm")
 # Names of the weights here and in attrs.json.
 NAMES = {
     "alpha": "alpha",

@@ -80,3 +80,18 @@ def test_what_is_said_is_preferred():
     found = BeamSearch(alphabet, None, {"ab b": 2.0}, options).decode(logits)[0]
     assert found.text == "ab b"
     assert found.score - found.logit_score == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("keep_unboosted", [False, True])
+def test_any_split_gives_the_same_with_a_language_model_and_hotwords(keep_unboosted):
+    alphabet, fusion = Alphabet(LETTERS), Fusion(open_language_model(ARPA))
+    phrases = checked_hotwords([f"{words()[2]} {words()[5]}", words()[3], words()[7]], alphabet)
+    options = BeamOptions(beam_width=30, prune_history=True, keep_unboosted=keep_unboosted)
+    search = BeamSearch(alphabet, fusion, phrases, options)
+    logits = np.concatenate([case(seed).logits for seed in (1, 3, 7)])
+    expected = search.decode(logits)
+    for size in (1, 5, 64):
+        state = search.start()
+        for first in range(0, len(logits), size):
+            state = search.advance(state, logits[first : first + size])
+        assert search.finish(state) == expected
