@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime import CtcModel, read_audio
+from edgespeech_runtime.results.transcript import AlignedWord
 
 RATE = 16000  # Hz
 STEP = RATE // 100  # 10 ms, over which loudness is measured
@@ -82,6 +83,6 @@ def edge_errors(model: CtcModel, joined: Joined) -> npt.NDArray[np.float64]:
     edges = []
     for name in joined.words:
         parts = [next(found) for _ in name.split()]
-        is_there = all(part.timing == "audio" for part in parts)
+        is_there = all(isinstance(part, AlignedWord) and part.timing == "audio" for part in parts)
         edges.append((parts[0].start, parts[-1].end) if is_there else (np.nan, np.nan))
     return np.array(edges) - joined.edges

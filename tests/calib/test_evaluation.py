@@ -238,7 +238,8 @@ def test_a_process_that_dies_says_how(bundle):
 
 
 def test_a_bundle_is_run_without_torch():
-    code = "import sys, edgespeech_calib.evaluation.worker, edgespeech_calib.evaluation.evaluation; print('torch' in sys.modules)"
+    modules = "edgespeech_calib.evaluation.worker, edgespeech_calib.evaluation.evaluation"
+    code = f"import sys, {modules}; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "False"
 

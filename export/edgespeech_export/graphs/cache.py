@@ -1,6 +1,7 @@
 """The graph "cache" of an encoder-decoder: it moves columns, and has no weights and nothing of the model.
 
-It is written by hand, because there is no module to trace. What it is for: `edgespeech_runtime.device_slots`.
+It is written by hand, because there is no module to trace. What it is for:
+`edgespeech_runtime.generation.cache.device_slots`.
 """
 
 import onnx

@@ -48,7 +48,7 @@ class DecoderStep(nn.Module):
     def forward(
         self, tokens: Tensor, positions: Tensor, bias: Tensor, cross_bias: Tensor, *columns: Tensor
     ) -> tuple[Tensor, ...]:
-        """See `edgespeech_runtime.contracts.contract`; `columns` are those of the cache, then those of the encoder."""
+        """See `edgespeech_runtime.bundle.contracts`; `columns` are those of the cache, then those of the encoder."""
         past, cross = columns[: len(columns) // 2], columns[len(columns) // 2 :]
         logits, new = self.decoder.step(
             tokens, positions, bias[:, None], _paired(past), _paired(cross), cross_bias[:, None, None]
