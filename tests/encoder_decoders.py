@@ -71,6 +71,7 @@ def make_model(
     """Return the model that `make_encoder_decoder` writes, in evaluation mode."""
     library = decoders._library(decoder_family, weights)
     sizes = {**checkpoints.TINY, **SHORT, **(encoder or {})}
+    sizes = {name: value for name, value in sizes.items() if name not in checkpoints.ONE_FORM.get(encoder_family, ())}
     if weights == "transformers":
         sizes["attn_implementation"] = "eager"
     first = getattr(library, checkpoints.CLASSES[encoder_family] + "Config")(**sizes)

@@ -17,7 +17,7 @@ import transformers
 from checkpoints import CLASSES, make_checkpoint
 from edgespeech_export import ExportOptions, StaticShapes, export
 from edgespeech_runtime.audio.waveform import normalize
-from kinds import HEAD_KINDS, KINDS, SMALL
+from kinds import HEAD_KINDS, KINDS, RELATIVES, SMALL
 from safetensors.torch import load_file, save_file
 from tracing import tracing_once
 
@@ -86,8 +86,8 @@ class Kinds:
 
 
 def make_ctc(folder: Path, kind: str) -> Path:
-    """Write a checkpoint of KINDS and return its folder."""
-    family, options = KINDS[kind]
+    """Write a checkpoint of KINDS or RELATIVES and return its folder."""
+    family, options = (KINDS | RELATIVES)[kind]
     make_checkpoint(folder, family, **options)  # type: ignore[arg-type]
     silence_special_tokens(folder)
     return folder

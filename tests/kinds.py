@@ -42,6 +42,34 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
+# Further families of the encoder, whose convolutions are short: a frame is 64 samples.
+RELATIVES: dict[str, tuple[str, dict[str, Any]]] = {
+    "wavlm-distances": (
+        "wavlm",
+        {
+            "feat_extract_norm": "layer",
+            "do_stable_layer_norm": True,
+            "add_adapter": True,
+            "num_adapter_layers": 1,
+            "num_buckets": 32,
+            "max_bucket_distance": 20,
+            "conv_dim": [16, 12],
+            "conv_kernel": [10, 8],
+            "conv_stride": [8, 8],
+        },
+    ),
+    "data2vec-stack": (
+        "data2vec-audio",
+        {
+            "conv_pos_kernel_size": 6,
+            "num_conv_pos_embeddings": 3,
+            "num_hidden_layers": 1,
+            "conv_dim": [16, 12],
+            "conv_kernel": [10, 8],
+            "conv_stride": [8, 8],
+        },
+    ),
+}
 # Checkpoints with other heads: the family, the head and its options. Small stacks: a frame is 64 samples.
 SMALL: dict[str, Any] = {
     "conv_dim": [16, 12],
@@ -78,6 +106,13 @@ HEAD_KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "class-unispeech": ("unispeech", "ForSequenceClassification", WEIGHTED),
     "frames": ("wav2vec2", "ForAudioFrameClassification", {**LAYER_NORM, **WEIGHTED, "num_labels": 3}),
     "xvector": ("wav2vec2", "ForXVector", XVECTOR),
+    "xvector-wavlm": (
+        "wavlm",
+        "ForXVector",
+        {**XVECTOR, **WEIGHTED, "num_hidden_layers": 2, "num_buckets": 32, "max_bucket_distance": 40},
+    ),
+    "frames-unispeech-sat": ("unispeech-sat", "ForAudioFrameClassification", {**LAYER_NORM, "num_labels": 3}),
+    "class-data2vec": ("data2vec-audio", "ForSequenceClassification", {"conv_pos_kernel_size": 5}),
     "xvector-adapter": (
         "wav2vec2",
         "ForXVector",

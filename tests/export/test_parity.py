@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from edgespeech_runtime.audio.waveform import normalize, pad
-from kinds import ENGINES, KINDS
+from kinds import ENGINES, KINDS, RELATIVES
 
 LOGITS = 1e-4
 SECONDS = 16000  # samples
@@ -24,7 +24,7 @@ def sounds(lengths: list[int]) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_logits_are_the_reference_models(case_of: Any, kind: str, engine: str) -> None:
     case = case_of(kind, engine)
     with edgespeech_runtime.load(case.bundle) as runtime:
@@ -38,7 +38,7 @@ def test_logits_are_the_reference_models(case_of: Any, kind: str, engine: str) -
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_a_padded_batch_gives_each_utterance_what_it_gets_alone(case_of: Any, kind: str, engine: str) -> None:
     case = case_of(kind, engine)
     with edgespeech_runtime.load(case.bundle) as runtime:

@@ -6,11 +6,13 @@ from typing import Any
 import pytest
 import torch
 import transformers
-from checkpoints import waveforms
+from checkpoints import THEIR_MASKS, waveforms
 from decoders import REFERENCED, Family
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
 
 from edgespeech import SpeechEncoderDecoderModel
+
+pytestmark = THEIR_MASKS
 
 LABELS = torch.tensor([[5, 6, 6, 7, 2, -100, -100], [9, 8, 31, 8, 9, 30, 2], [12, 2, -100, -100, -100, -100, -100]])
 LENGTHS = (3000, 1500, 700)
@@ -19,6 +21,8 @@ LENGTHS = (3000, 1500, 700)
 CASES: dict[str, tuple[Family, str, dict[str, Any]]] = {
     **{family: (family, "wav2vec2", {"encoder": LAYER_NORM}) for family in REFERENCED},
     "hubert and BERT": ("bert", "hubert", {"encoder": LAYER_NORM}),
+    "WavLM and BERT": ("bert", "wavlm", {"encoder": {**LAYER_NORM, "num_buckets": 16, "max_bucket_distance": 30}}),
+    "UniSpeech-SAT and GPT-2": ("gpt2", "unispeech-sat", {"encoder": LAYER_NORM}),
     "unispeech and mBART": ("mbart", "unispeech", {"encoder": LAYER_NORM}),
     "projection": ("bart", "wav2vec2", {"encoder": {**LAYER_NORM, "hidden_size": 48}}),
     "projection, GPT-2": ("gpt2", "hubert", {"encoder": {**LAYER_NORM, "hidden_size": 16}}),
@@ -35,6 +39,7 @@ CASES: dict[str, tuple[Family, str, dict[str, Any]]] = {
 # Where transformers lets padding into the audio's end, batches without padding.
 UNPADDED: dict[str, tuple[Family, str, dict[str, Any]]] = {
     "group norm": ("gpt2", "wav2vec2", {}),
+    "data2vec and BART": ("bart", "data2vec-audio", {"encoder": {"conv_pos_kernel_size": 4, "add_adapter": True}}),
     "adapter": ("mbart", "wav2vec2", {"encoder": {**LAYER_NORM, "add_adapter": True}}),
     "adapter to another size": (
         "bart",

@@ -20,7 +20,9 @@ KINDS = ("class-35", "class-hubert", "class-unispeech", "frames", "xvector", "xv
 PLAIN = ("class-35", "frames", "xvector")  # one of each head
 CASES = [
     *((kind, engine) for kind in KINDS for engine in ("onnx", "numpy")),
-    *((kind, "openvino") for kind in ("class-35", "xvector")),
+    *((kind, "openvino") for kind in ("class-35", "xvector", "xvector-wavlm")),
+    *(("xvector-wavlm", "onnx"), ("xvector-wavlm", "numpy")),
+    *(("frames-unispeech-sat", "numpy"), ("class-data2vec", "onnx")),
 ]
 
 

@@ -25,6 +25,8 @@ CASES = [
     ("xvector", "onnx", "products", ONE),
     ("xvector", "openvino", "convolutions", ONE),
     ("xvector-adapter", "numpy", "convolutions", ONE),
+    ("xvector-wavlm", "onnx", "products", ONE),
+    ("class-data2vec", "openvino", "convolutions", ONE),
     ("xvector-weighted", "onnx", "convolutions", ONE),
 ]
 
