@@ -13,6 +13,7 @@ from edgespeech_calib.evaluation.evaluation import evaluate
 from edgespeech_calib.evaluation.page import page
 from edgespeech_calib.evaluation.systems import Options
 from edgespeech_calib.quantization.judge.predictions import predict
+from edgespeech_calib.scoring.measures import measure_of
 from edgespeech_export import ExportOptions, export
 from tone_heads import LABELS, build_head, build_static_head
 from tones import FRAME, RATE, spoken
@@ -163,6 +164,11 @@ def test_a_set_of_other_labels(bundles, tmp_path, write):
 def test_embeddings_are_refused(bundles, data):
     with pytest.raises(EvaluationError, match="which has no accuracy without pairs of recordings"):
         evaluate([bundles("audio-xvector")], data, ONE_THREAD)
+
+
+def test_features_are_refused():
+    with pytest.raises(EvaluationError, match="x is for feature-extraction: hidden states have no accuracy"):
+        measure_of("x", "feature-extraction")
 
 
 def test_models_for_different_tasks_are_not_compared(bundles, bundle, data):

@@ -42,6 +42,11 @@ def measure_of(
             "compare its logits in Python, by model.logits"
         )
     measure = find_measure(task, normalisation)
+    if measure is None and task == "feature-extraction":
+        raise EvaluationError(
+            f"{name} is for {task}: hidden states have no accuracy of their own; judge what reads them, by what "
+            "`edgespeech features` or model.features gives"
+        )
     if measure is None:
         raise EvaluationError(
             f"{name} is for {task}, which has no accuracy without pairs of recordings that are alike and unlike; "

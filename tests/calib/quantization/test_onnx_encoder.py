@@ -18,7 +18,7 @@ from edgespeech_calib.quantization.onnx.ranges import Range, scale_and_zero
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_runtime.bundle.folder import open_bundle
-from kinds import KINDS
+from kinds import KINDS, RELATIVES
 from onnx import helper
 from torch import nn
 
@@ -87,12 +87,16 @@ def made_of(float_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 
 def products(model: nn.Module) -> dict[str, nn.Module]:
-    """What of a model in torch can be quantized: linear layers, and convolutions that mix channels."""
+    """What of a model in torch can be quantized: linear layers, and convolutions that mix channels.
+
+    Not the gates of relative positions, whose terms a graph has added up.
+    """
     kinds = (nn.Linear, nn.Conv1d)
     return {
         name: module
         for name, module in model.named_modules()
-        if isinstance(module, kinds) and not (isinstance(module, nn.Conv1d) and module.groups == module.in_channels)
+        if isinstance(module, kinds) and not name.endswith(".gru_rel_pos_linear")
+        if not (isinstance(module, nn.Conv1d) and module.groups == module.in_channels)
     }
 
 
@@ -144,7 +148,7 @@ def reference(checkpoint: Path) -> nn.Module:
     return model
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_layers_are_those_of_the_reference_model(kind: str, made_of: Any, tiny_checkpoint: Any) -> None:
     backend = made_of(kind).backend
     modules = products(reference(tiny_checkpoint(kind)))
@@ -170,7 +174,7 @@ def test_graph_computes_what_rounded_factors_give(kind: str, made_of: Any, tiny_
     assert max(nearness) > ROUNDED  # where no number fell between two steps
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_padded_batch_is_the_utterances_alone(kind: str, made_of: Any) -> None:
     made = made_of(kind)
     long, short = audio(1, 6000)[0], audio(1, 3100, seed=1)[0]

@@ -15,7 +15,7 @@ from edgespeech_calib.quantization.openvino.stack import write_convolutions, wri
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines.openvino import openvino
-from kinds import KINDS
+from kinds import KINDS, RELATIVES
 
 op = openvino.opset13
 TYPES = Types("uint8", "int8", False, "")
@@ -98,7 +98,7 @@ def made(float_bundle: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     return make
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_int8_is_close_to_float_runs_in_integers_and_is_smaller(kind: str, made: Any) -> None:
     case = made(kind)
     (values,) = audio(1, seed=9)
@@ -113,7 +113,7 @@ def test_int8_is_close_to_float_runs_in_integers_and_is_smaller(kind: str, made:
     assert sizes[0] < 0.5 * sizes[1]  # biases and norms weigh more in a tiny model
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *RELATIVES])
 def test_in_a_padded_batch_an_utterance_gives_what_it_gives_alone(kind: str, made: Any) -> None:
     case = made(kind)
     (short,) = audio(1, seed=3)
