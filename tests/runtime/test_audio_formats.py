@@ -173,3 +173,12 @@ def test_libmpg123_writes_nothing_to_stderr(tmp_path):
         (tmp_path / name).write_bytes(data)
     command = [sys.executable, "-c", code, *(tmp_path / name for name in files)]
     assert subprocess.run(command, check=True, capture_output=True).stderr == b"still here"
+
+
+@pytest.mark.parametrize("name", ["x.pcm", "x.raw", "x", "x.sw", "x.wav"])
+def test_samples_without_a_header_are_no_sound_file(tmp_path, name):
+    random = np.random.default_rng(0).integers(-3000, 3000, 40_000).astype("<i2")
+    for samples in (random, (tone() * 2**15).astype("<i2")):
+        (tmp_path / name).write_bytes(samples.tobytes())
+        with pytest.raises(AudioError, match=rf"{name}: (damaged, or no sound|not a WAVE file)"):
+            read_audio(tmp_path / name, RATE)

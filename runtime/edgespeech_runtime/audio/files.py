@@ -151,7 +151,7 @@ def _by_soundfile(source: Source, found: Format | None, stored: Compressed | Non
     try:
         return sound_files.decode(source.handed, source.name, kind, allow_truncated)
     except sound_files.UnreadableError as error:
-        if media.is_installed():
+        if found is not None and media.is_installed():  # FFmpeg finds some format in anything
             try:
                 return media.decode(source.handed, source.name, kind, allow_truncated)
             except AudioError:

@@ -30,10 +30,11 @@ LOW_PRECISION = 0.05  # of the largest value: what bfloat16's 8 bits may add up 
 class Model:
     """A loaded bundle. It may be called from many threads at once.
 
-    Everywhere `audio` is a path, an array, or a list of those. Arrays are `[samples]` or `[samples, channels]` at
+    Everywhere `audio` is a path, a file object, the bytes of a sound file, an array, a pair (rate, array), a mapping
+    with "array" and "sampling_rate", or a list of those. Arrays are `[samples]` or `[samples, channels]` at
     `sampling_rate` Hz (default: the model's own): floats in [-1, 1], or integers, which are scaled by their type.
-    Files bring their own rate. Utterances of different lengths run in padded batches of at most `batch_size`, which
-    changes no result beyond float rounding.
+    Files, pairs and mappings bring their own rate. Utterances of different lengths run in padded batches of at most
+    `batch_size`, which changes no result beyond float rounding.
     """
 
     has_costly_logits: ClassVar[bool] = False  # whether `predict` works longer where it is to give logits
