@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from edgespeech_runtime import CtcModel, read_audio
-from edgespeech_runtime.results.transcript import AlignedWord
+from edgespeech_runtime import AlignedWord, CtcModel, read_audio
 
 RATE = 16000  # Hz
 STEP = RATE // 100  # 10 ms, over which loudness is measured

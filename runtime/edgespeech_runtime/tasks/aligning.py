@@ -7,6 +7,7 @@ from ..audio import AudioInput, is_single
 from ..bundle.manifest import Vocabulary
 from ..choices import BATCH_SIZE
 from ..ctc.alignment import Bias, align, loudness
+from ..ctc.alignment.edges import Seconds
 from ..ctc.alignment.spelling import spell_out
 from ..engines.calls import cancellable
 from ..errors import ArgumentError
@@ -14,6 +15,7 @@ from ..results.transcript import Transcript
 from .aligned_text import transcript
 from .batches import Output
 from .head import LogitsModel
+from .long_audio import cuts, silent_logits
 from .model import AudioList, Waveform
 
 
@@ -53,14 +55,32 @@ class AligningModel(LogitsModel):
             raise ArgumentError(f"text: expected one for each input, got {len(texts)} for {len(waveforms)}")
         for given in texts:  # before anything runs
             spell_out(given, self._vocabulary)
-        outputs = self._run(waveforms, batch_size)
-        found = [self._aligned(*each) for each in zip(outputs, waveforms, texts, strict=True)]
+        levels = [loudness(samples, self.manifest.audio.sampling_rate) for samples in waveforms]
+        outputs = self._by_stretches(waveforms, levels, batch_size)
+        found = [self._aligned(*each) for each in zip(outputs, waveforms, levels, texts, strict=True)]
         return found[0] if is_single(audio) else found
 
-    def _aligned(self, logits: Output, samples: Waveform, text: str) -> Transcript:
+    def _by_stretches(self, waveforms: Sequence[Waveform], levels: Sequence[Seconds], batch_size: int) -> list[Output]:
+        """Logits `[frames, vocabulary]` of each: the whole at once, or of a long one the parts that have sound."""
+        facts, count = self.manifest.audio, self.manifest.frames.count
+        plans = [
+            cuts(level, len(samples), count(len(samples)), facts.sampling_rate, facts.hop)
+            for samples, level in zip(waveforms, levels, strict=True)
+        ]
+        parts = [samples[cut.samples] for samples, plan in zip(waveforms, plans, strict=True) for cut in plan]
+        outputs = iter(self._run(parts, batch_size))
+        found = []
+        for samples, plan in zip(waveforms, plans, strict=True):
+            logits = silent_logits(count(len(samples)), len(self._vocabulary.tokens), self._vocabulary.blank)
+            for cut in plan:
+                part = next(outputs)[cut.first : cut.first + cut.frames]
+                logits[cut.at : cut.at + len(part)] = part
+            found.append(logits)
+        return found
+
+    def _aligned(self, logits: Output, samples: Waveform, levels: Seconds, text: str) -> Transcript:
         facts = self.manifest.audio
         duration, frame = len(samples) / facts.sampling_rate, facts.hop / facts.sampling_rate  # seconds
-        levels = loudness(samples, facts.sampling_rate)
         edges = self.manifest.word_edges
         bias = Bias() if edges is None else Bias(edges.start, edges.end)
         return transcript(align(logits, text, self._vocabulary), self._vocabulary, frame, duration, levels, bias)
