@@ -30,7 +30,7 @@ from edgespeech.cli.runs import run_export, run_int8, run_npu
     show_default=True,
     help="How weights are stored.",
 )
-@click.option("--target-lang", metavar="LANG", help="Language, for CTC checkpoints with several (MMS).")
+@click.option("--target-lang", metavar="LANG", help="Language of a checkpoint of MMS.")
 @layers_option
 @click.option("--force", is_flag=True, help="Replace BUNDLE if the export succeeds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -45,8 +45,6 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     CHECKPOINT is a folder in the Hugging Face layout, a hub id where huggingface_hub is installed, or a .pt file of
     fairseq with its dict.ltr.txt beside it. BUNDLE is written whole, or not at all. A SET of recordings is what
     `edgespeech evaluate` takes too.
-
-    An encoder without a head becomes a feature extractor, which gives its last hidden state or those of --layers.
     """
     check(ctx, RULES, options)
     check_report(options)

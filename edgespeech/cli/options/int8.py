@@ -26,7 +26,7 @@ CALIBRATION, COST, FORM = "Calibration", "What INT8 may cost", "Number types"
 
 GROUPS: dict[str, dict[str, OptionSpec]] = {
     CALIBRATION: {
-        "calib": OptionSpec("--calib", {"metavar": "SET", "help": "Speech to calibrate on; needs no transcripts."}),
+        "calib": OptionSpec("--calib", {"metavar": "SET", "help": "Speech to calibrate on, without texts."}),
         "calib_root": OptionSpec("--calib-root", {"metavar": "SET", "help": "Set from which a list was drawn."}),
         "samples": OptionSpec(
             "--samples",
@@ -44,7 +44,7 @@ GROUPS: dict[str, dict[str, OptionSpec]] = {
     },
     COST: {
         "eval_set": OptionSpec(
-            "--eval", {"metavar": "SET", "help": "Speech with texts or labels, to count errors on."}, "eval_set"
+            "--eval", {"metavar": "SET", "help": "Labelled speech, to count errors on."}, "eval_set"
         ),
         "eval_root": OptionSpec("--eval-root", {"metavar": "SET", "help": "Set from which that list was drawn."}),
         "max_wer_increase": OptionSpec(

@@ -31,6 +31,7 @@ class Kind:
 
     `lacks` and `reason` go together, and so do `refuses` and `objection`, for options of another sort. `method` of the
     model is what the command `command` calls; `search` makes of the command's options those of the model's search.
+    `aligns`: whether the model can say when given words are said.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     command: str = ""
     method: str = ""
     search: Callable[[Mapping[str, Any]], dict[str, Any]] = _no_options
+    aligns: bool = False
 
 
 DECODER = ("num_beams", "language", "max_new_tokens")  # options for models with a decoder
@@ -55,6 +57,7 @@ KINDS = {
         command="transcribe",
         method="transcribe",
         search=decoding,
+        aligns=True,
     ),
     "encoder-decoder": Kind(
         "an encoder-decoder",
@@ -84,9 +87,14 @@ KINDS = {
         method="frames",
     ),
     "audio-xvector": Kind(
-        "a model that embeds", "edgespeech features", ("layer",), "it gives one vector of an utterance"
+        "a model that embeds",
+        "edgespeech features",
+        ("layer",),
+        "it gives one vector of an utterance",
+        command="features",
+        method="embed",
     ),
-    "feature-extraction": Kind("a feature extractor", "edgespeech features"),
+    "feature-extraction": Kind("a feature extractor", "edgespeech features", command="features", method="features"),
 }
 
 
@@ -113,11 +121,9 @@ def transcribing(model: "AnyModel", bundle: Path) -> "CtcModel | EncoderDecoderM
 
 def aligner(model: "AnyModel", bundle: Path) -> "Method":
     """Return the method by which the model aligns a text. Raises CommandError."""
-    from edgespeech_runtime import CtcModel
-
-    if isinstance(model, CtcModel):
-        return model.align
     kind = KINDS[model.manifest.task]
+    if kind.aligns:
+        return cast("CtcModel", model).align
     raise CommandError(f"{bundle} is {kind.name}, which cannot align a text: use a bundle of a CTC model")
 
 
@@ -137,14 +143,12 @@ def classifier(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "
 
 def extractor(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
     """Return the method that gives features, or the embedding of an utterance. Raises CommandError as `classifier`."""
-    from edgespeech_runtime import EmbeddingModel, FeatureModel
-
     _require_options(model, bundle, options)
-    if isinstance(model, FeatureModel):
-        return partial(model.features, layer=options["layer"])
-    if isinstance(model, EmbeddingModel):
-        return model.embed
-    raise _misplaced(model, bundle, "gives answers, no features")
+    kind = KINDS[model.manifest.task]
+    if kind.command != "features":
+        raise _misplaced(model, bundle, "gives answers, no features")
+    method: Method = getattr(model, kind.method)
+    return partial(method, layer=options["layer"]) if kind.method == "features" else method
 
 
 def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:
