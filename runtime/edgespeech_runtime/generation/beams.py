@@ -41,14 +41,16 @@ class Slot(NamedTuple):
     tokens: tuple[int, ...]
     logprobs: tuple[float, ...]
     is_filled: bool
+    parents: tuple[int, ...] = ()
 
 
 class Beams:
     """The beams of one utterance, the finished hypotheses, and whether any beam can still improve on them."""
 
-    def __init__(self, prompt: Ids, rules: Rules) -> None:
+    def __init__(self, prompt: Ids, rules: Rules, utterance: int) -> None:
         """`prompt` (length,)."""
         options = rules.options
+        self._utterance = utterance
         self.rules, self.beams = rules, options.num_beams
         self.is_done = False
         self._histories = Histories(np.tile(prompt, (self.beams, 1)), rules.lengths)
@@ -57,7 +59,12 @@ class Beams:
         self._slots = [Slot(NEVER, (), (), False)] * self.beams
         self._ends = np.array(options.ends, np.int64)
         self._kept = max(2, 1 + len(options.ends)) * self.beams
-        self._generator = np.random.default_rng(options.seed)
+        source = (
+            np.random.SeedSequence(rules.hooks.entropy, spawn_key=(utterance,))
+            if options.seed is None
+            else options.seed
+        )
+        self._generator = np.random.default_rng(source)
         self._told = 0  # tokens that were given as certain
 
     def advance(self, logits: Logits) -> tuple[Ids, Ids]:
@@ -65,6 +72,9 @@ class Beams:
         found = self._draw(logits) if self.rules.options.do_sample else self._best(logits)
         length = self._histories.length + 1
         hits = (found.tokens[:, None] == self._ends).any(axis=-1)
+        if self.rules.hooks.stop is not None:
+            grown = np.concatenate([self._histories.tokens[found.parents], found.tokens[:, None]], axis=1)
+            hits |= self.rules.hooks.stopped(grown, self._same(len(grown)))
         if length >= self.rules.lengths.maximum:
             hits[:] = True
         self._finish(found, hits)
@@ -80,7 +90,7 @@ class Beams:
     def results(self) -> list[Hypothesis]:
         """The best finished hypotheses, the best first."""
         best = self._slots[: self.rules.options.num_return_sequences]
-        return [Hypothesis(slot.tokens, float(slot.score), slot.logprobs) for slot in best]
+        return [Hypothesis(slot.tokens, float(slot.score), slot.logprobs, slot.parents) for slot in best]
 
     def certain(self) -> list[int]:
         """Tokens that have become certain since the last call: what all hypotheses that may win have in common."""
@@ -118,6 +128,7 @@ class Beams:
     def _best(self, logits: Logits) -> Candidates:
         """The best continuations of all beams."""
         scores, found = self._filtered(logits)
+        self._show(log_softmax(scores) if found is None and self.rules.hooks.look is not None else scores)
         count = min(self._kept, scores.shape[1])
         ids = np.stack([top(row, count) for row in scores])  # (rows, count)
         values = np.take_along_axis(scores, ids, axis=1)
@@ -140,6 +151,11 @@ class Beams:
         scores, _ = self._filtered(logits, is_copy=True)
         refuse_nan(scores.max(axis=-1))
         warped = [self.rules.warpers(row) for row in scores]
+        if self.rules.hooks.look is not None:
+            left = np.full_like(scores, -np.inf)
+            for target, row in zip(left, warped, strict=True):
+                target[row.ids] = row.scores
+            self._show(left)
         if not all(len(row.ids) for row in warped):
             raise ArgumentError(f"the options leave no token to draw at position {self._histories.length}")
         if len(warped) == 1:
@@ -160,12 +176,20 @@ class Beams:
         if not filters.acts(length):
             return (log_softmax(logits), None) if is_copy else (logits, None)
         scores = log_softmax(logits)
-        filters(self._histories.tokens[: len(scores)], scores)
+        filters(self._histories.tokens[: len(scores)], scores, self._same(len(scores)))
         if is_copy:
             return scores, None
         found = normalizer(scores)
         refuse_nan(found.peak)
         return scores, found
+
+    def _same(self, rows: int) -> Ids:
+        """The utterance of so many rows."""
+        return np.full(rows, self._utterance, np.int64)
+
+    def _show(self, scores: Logits) -> None:
+        if self.rules.hooks.look is not None:
+            self.rules.hooks.look(scores, self._same(len(scores)))
 
     def _finish(self, found: Candidates, hits: npt.NDArray[np.bool_]) -> None:
         """Let those of the best continuations that have ended in among the finished hypotheses."""
@@ -178,7 +202,8 @@ class Beams:
             tokens, logprobs = self._histories.row(int(found.parents[index]))
             tokens += (int(found.tokens[index]),)
             logprobs += (float(found.logprobs[index]),)
-            slots.append(Slot(scores[index], tokens, logprobs, True))
+            parents = (*self._histories.parents(int(found.parents[index])), int(found.parents[index]))
+            slots.append(Slot(scores[index], tokens, logprobs, True, parents))
         if len(slots) > self.beams:
             self._slots = sorted(slots, key=lambda slot: (-slot.score, not slot.is_filled))[: self.beams]
 
@@ -199,7 +224,7 @@ class BeamSearch:
     """The beams of all utterances of a batch; those of one never see another's."""
 
     def __init__(self, prompt: Ids, rules: Rules, on_tokens: OnTokens | None) -> None:
-        self._utterances = [Beams(row, rules) for row in prompt]
+        self._utterances = [Beams(row, rules, index) for index, row in enumerate(prompt)]
         self._on_tokens = on_tokens
         self._feed = rules.feed
 

@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from .decoder import Ids, Logits
+from .hooks import NONE, Change, Hooks
 from .limits import Lengths
 from .options import GenerationOptions, as_tuple
 from .scores import normalizer
@@ -171,28 +172,42 @@ class _Renormalize(_Always):
         scores[...] = normalizer(scores).of(scores)
 
 
+@dataclass(frozen=True)
+class _Added(_Always):
+    """A rule of the caller's."""
+
+    change: Change
+
+    def __call__(self, history: Ids, scores: Logits) -> None:
+        raise NotImplementedError("a rule of the caller's is told of utterances as well")
+
+
 class Filters:
     """All filters that the options name, in order. With sampling, `_Renormalize` is left to the warpers."""
 
-    def __init__(self, options: GenerationOptions, lengths: Lengths, vocabulary: int) -> None:
-        self._filters = list(_build(options, lengths, vocabulary))
+    def __init__(self, options: GenerationOptions, lengths: Lengths, vocabulary: int, hooks: Hooks = NONE) -> None:
+        self._filters = list(_build(options, lengths, vocabulary, hooks))
         biases = options.sequence_bias or ()
-        self.only_lower = options.exponential_decay_length_penalty is None and all(bias <= 0 for _, bias in biases)
+        is_free = hooks.allow is None and hooks.adjust is None
+        is_plain = is_free and options.exponential_decay_length_penalty is None
+        self.only_lower = is_plain and all(bias <= 0 for _, bias in biases)
         """Whether log-probabilities never rise above 0 by them."""
 
     def acts(self, length: int) -> bool:
         """Whether any filter changes anything after `length` tokens."""
         return any(rule.acts(length) for rule in self._filters)
 
-    def __call__(self, history: Ids, scores: Logits) -> None:
-        """Change `scores` (rows, vocabulary) in place; `history` (rows, length)."""
+    def __call__(self, history: Ids, scores: Logits, utterances: Ids | None = None) -> None:
+        """Change `scores` (rows, vocabulary) in place; `history` (rows, length), `utterances` (rows,), None for 0."""
         with np.errstate(invalid="ignore", over="ignore"):
             for rule in self._filters:
-                if rule.acts(history.shape[1]):
+                if isinstance(rule, _Added):
+                    rule.change(history, scores, np.zeros(len(scores), np.int64) if utterances is None else utterances)
+                elif rule.acts(history.shape[1]):
                     rule(history, scores)
 
 
-def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int) -> list[Filter]:
+def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int, hooks: Hooks) -> list[Filter]:
     ends = np.array([token for token in options.ends if token < vocabulary], np.int64)
     words = [word for word in options.bad_words_ids or () if not (len(word) == 1 and word[0] in options.ends)]
     found: list[Filter | None] = [
@@ -201,6 +216,7 @@ def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int) -> lis
         _NoRepeatNgram(options.no_repeat_ngram_size) if options.no_repeat_ngram_size else None,
         _SequenceBias([(word, -np.inf) for word in dict.fromkeys(words)]) if words else None,
         _MinLength(lengths.minimum, ends) if len(ends) else None,
+        _Added(hooks.allow) if hooks.allow is not None else None,
         *_forced(options, lengths),
         _RemoveInvalid() if options.remove_invalid_values else None,
     ]
@@ -213,6 +229,8 @@ def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int) -> lis
         is_after_forced = lengths.prompt == 1 and options.forced_bos_token_id is not None
         begin = lengths.prompt + int(is_after_forced)
         found.append(_Suppress(np.array(options.begin_suppress_tokens, np.int64), begin))
+    if hooks.adjust is not None:
+        found.append(_Added(hooks.adjust))
     if options.renormalize_logits and not options.do_sample:
         found.append(_Renormalize())
     return [rule for rule in found if rule is not None]

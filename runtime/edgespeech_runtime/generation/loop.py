@@ -7,6 +7,7 @@ from ..errors import ArgumentError, EngineError
 from .beams import BeamSearch
 from .decoder import Decoder, Ids, Logits
 from .filters import Filters
+from .hooks import NONE, Hooks
 from .limits import check_vocabulary, lengths
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -23,13 +24,15 @@ def generate(
     limit: int | None = None,
     on_tokens: OnTokens | None = None,
     draw: Draw = draw,
+    hooks: Hooks = NONE,
 ) -> list[list[Hypothesis]]:
     """Continue `prompt` (batch, length) with what `decoder` says: `num_return_sequences` hypotheses per utterance.
 
     All utterances advance together, and none depends on another. `limit` is the decoder's number of positions (None:
     unlimited). `on_tokens(utterance, tokens)` is called as soon as tokens of an utterance's first hypothesis are
     certain: at once with one beam; with several, when all beams that may win agree on them. The tokens of all calls,
-    joined, are the tokens of the hypothesis. `draw` replaces the source of chance in sampling.
+    joined, are the tokens of the hypothesis. `draw` replaces the source of chance in sampling; `hooks`
+    add rules to the options.
 
     Raises ArgumentError for options that do not fit the prompt, `limit` or the vocabulary, EngineError for logits of
     a wrong shape or NaN.
@@ -43,7 +46,8 @@ def generate(
     check_vocabulary(options, vocabulary)
     if prompt.max() >= vocabulary:
         raise ArgumentError(f"prompt: there is no token {prompt.max()}: the decoder's vocabulary has {vocabulary}")
-    rules = Rules(options, allowed, Filters(options, allowed, vocabulary), Warpers(options), draw)
+    filters = Filters(options, allowed, vocabulary, hooks)
+    rules = Rules(options, allowed, filters, Warpers(options), draw, hooks)
     search: Search = (BeamSearch if options.num_beams > 1 else RowSearch)(prompt, rules, on_tokens)
     rows = logits[:, None]
     while (step := search.advance(rows)) is not None:

@@ -19,11 +19,14 @@ class Hypothesis:
     `score` with several beams is transformers' `sequences_scores`: the sum of the log-probabilities *as filtered* (a
     forced token has 0, others are not renormalised) over `len(tokens) ** length_penalty`. With one beam it is the sum
     of `logprobs` over the same. Hypotheses of beams are ordered by it; samples are in the order they were drawn in.
+
+    `parents[i]`, with several beams, is the beam of the utterance that `tokens[i]` extended.
     """
 
     tokens: tuple[int, ...]
     score: float
     logprobs: tuple[float, ...]
+    parents: tuple[int, ...] = ()
 
 
 def sequences(results: Sequence[Sequence[Hypothesis]], prompt: Ids, padding: int) -> Ids:

@@ -23,11 +23,8 @@ class RowSearch:
         self._counts = np.zeros(self._batch * self._rows, np.int64)  # tokens of each row, its end token included
         self._live = np.ones(self._batch * self._rows, bool)
         self._ends = np.array(rules.options.ends, np.int64)
-        seed = rules.options.seed
-        streams = np.random.SeedSequence(seed).spawn(self._rows)
-        self._generators = [
-            np.random.default_rng(None if seed is None else streams[row % self._rows]) for row in range(len(self._live))
-        ]
+        self._utterances = np.repeat(np.arange(self._batch), self._rows)
+        self._generators = self._chance(rules.options.seed)
 
     def advance(self, logits: Logits) -> tuple[Ids, Ids] | None:
         """`logits` (batch, rows, vocabulary) -> tokens and parents (batch, rows), or None."""
@@ -37,13 +34,14 @@ class RowSearch:
         scores = logits.reshape(len(self._live), -1)
         if self._rules.filters.acts(self._histories.length):
             scores = scores.copy()
-            self._rules.filters(self._histories.tokens, scores)
+            self._rules.filters(self._histories.tokens, scores, self._utterances)
         tokens, logprobs = self._sample(scores) if self._rules.options.do_sample else self._best(scores)
         tokens = np.where(self._live, tokens, self._rules.feed)
         self._histories.append(tokens, logprobs)
         self._counts += self._live
         self._tell(tokens)
         self._live &= ~(tokens[:, None] == self._ends).any(axis=-1)
+        self._live &= ~self._rules.hooks.stopped(self._histories.tokens, self._utterances)
         if not self._live.any() or self._histories.length == self._rules.lengths.maximum:
             return None
         own = np.zeros(self._rows, np.int64) if is_first else np.arange(self._rows)
@@ -59,15 +57,29 @@ class RowSearch:
         score = sum(logprobs) / len(tokens) ** self._rules.options.length_penalty
         return Hypothesis(tokens, score, logprobs)
 
+    def _chance(self, seed: int | None) -> list[np.random.Generator]:
+        """A source of chance for each row: with a seed the same for each utterance."""
+        count = len(self._live)
+        if seed is None:
+            return [
+                np.random.default_rng(row) for row in np.random.SeedSequence(self._rules.hooks.entropy).spawn(count)
+            ]
+        streams = np.random.SeedSequence(seed).spawn(self._rows)
+        return [np.random.default_rng(streams[row % self._rows]) for row in range(count)]
+
     def _best(self, scores: Logits) -> tuple[Ids, Logits]:
         """The most probable token of each row, of equals the lowest id, and its log-probability."""
         tokens = scores.argmax(axis=-1)
         found = scores[np.arange(len(scores)), tokens]
         refuse_nan(found[self._live])
+        if self._rules.hooks.look is not None:
+            self._rules.hooks.look(scores, self._utterances)
         return tokens, normalizer(scores).of(found)
 
     def _sample(self, scores: Logits) -> tuple[Ids, Logits]:
         tokens, logprobs = np.zeros(len(scores), np.int64), np.zeros(len(scores), np.float32)
+        look = self._rules.hooks.look
+        left = None if look is None else np.full_like(scores, -np.inf)
         for row in np.flatnonzero(self._live):
             refuse_nan(scores[row].max())
             found = self._rules.warpers(scores[row])
@@ -75,6 +87,10 @@ class RowSearch:
                 raise ArgumentError(f"the options leave no token to draw at position {self._histories.length}")
             (index,) = self._rules.draw(found.scores.astype(np.float64), 1, self._generators[row])
             tokens[row], logprobs[row] = found.ids[index], found.logprobs()[index]
+            if left is not None:
+                left[row, found.ids] = found.scores
+        if look is not None and left is not None:
+            look(left, self._utterances)
         return tokens, logprobs
 
     def _tell(self, tokens: Ids) -> None:

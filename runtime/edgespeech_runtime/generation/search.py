@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..errors import EngineError
 from .decoder import Ids, Logits
 from .filters import Filters
+from .hooks import NONE, Hooks
 from .limits import Lengths
 from .options import GenerationOptions
 from .results import Hypothesis
@@ -28,6 +29,7 @@ class Rules:
     filters: Filters
     warpers: Warpers
     draw: Draw
+    hooks: Hooks = NONE
 
     @property
     def feed(self) -> int:
@@ -57,6 +59,7 @@ class Histories:
         room = min(lengths.maximum, self.length + 64)
         self._tokens = np.zeros((len(prompt), room), np.int64)
         self._logprobs = np.zeros((len(prompt), room), np.float32)
+        self._parents = np.zeros((len(prompt), room), np.int64)
         self._tokens[:, : self.length] = prompt
 
     @property
@@ -75,11 +78,14 @@ class Histories:
         if parents is not None:
             self._tokens[:, :end] = self._tokens[parents, :end]
             self._logprobs[:, :end] = self._logprobs[parents, :end]
+            self._parents[:, :end] = self._parents[parents, :end]
         if end == self._tokens.shape[1]:
             self._tokens = np.concatenate([self._tokens, np.zeros_like(self._tokens)], axis=1)
             self._logprobs = np.concatenate([self._logprobs, np.zeros_like(self._logprobs)], axis=1)
+            self._parents = np.concatenate([self._parents, np.zeros_like(self._parents)], axis=1)
         self._tokens[:, end] = tokens
         self._logprobs[:, end] = logprobs
+        self._parents[:, end] = np.arange(len(self._parents)) if parents is None else parents
         self.length += 1
 
     def row(self, index: int, count: int | None = None) -> tuple[tuple[int, ...], tuple[float, ...]]:
@@ -87,6 +93,10 @@ class Histories:
         end = self.length if count is None else self.prompt + count
         part = slice(self.prompt, end)
         return tuple(self._tokens[index, part].tolist()), tuple(self._logprobs[index, part].tolist())
+
+    def parents(self, index: int) -> tuple[int, ...]:
+        """For each token of a row without the prompt, the row that it extended."""
+        return tuple(self._parents[index, self.prompt : self.length].tolist())
 
 
 def refuse_nan(values: npt.NDArray[np.floating] | np.floating) -> None:
