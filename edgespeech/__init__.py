@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from edgespeech.generation_config import GenerationConfig
     from edgespeech.models.auto import (
+        AutoConfig,
+        AutoModel,
         AutoModelForAudioClassification,
         AutoModelForAudioFrameClassification,
         AutoModelForAudioXVector,
         AutoModelForCTC,
         AutoModelForPreTraining,
+        AutoModelForSpeechSeq2Seq,
     )
     from edgespeech.models.decoders.bart import BartConfig, BartForCausalLM
     from edgespeech.models.decoders.bert import BertConfig, BertLMHeadModel
@@ -101,12 +104,15 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "AutoConfig",
     "AutoFeatureExtractor",
+    "AutoModel",
     "AutoModelForAudioClassification",
     "AutoModelForAudioFrameClassification",
     "AutoModelForAudioXVector",
     "AutoModelForCTC",
     "AutoModelForPreTraining",
+    "AutoModelForSpeechSeq2Seq",
     "AutoProcessor",
     "AutoTokenizer",
     "BartConfig",
@@ -187,6 +193,7 @@ _HOMES = {
     "edgespeech.models.auto": (
         *("AutoModelForAudioClassification", "AutoModelForAudioFrameClassification"),
         *("AutoModelForAudioXVector", "AutoModelForCTC", "AutoModelForPreTraining"),
+        *("AutoConfig", "AutoModel", "AutoModelForSpeechSeq2Seq"),
     ),
     "edgespeech.models.decoders.bart": ("BartConfig", "BartForCausalLM"),
     "edgespeech.models.decoders.bert": ("BertConfig", "BertLMHeadModel"),
@@ -237,9 +244,18 @@ _HOMES = {
     ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
+# Prefixes of the reference library's classes of other frameworks, and the files of their weights.
+_FRAMEWORKS = {"Flax": ("Flax", "flax_model.msgpack"), "TF": ("TensorFlow", "tf_model.h5")}
 
 
 def __getattr__(name: str) -> Any:
+    for prefix, (framework, file) in _FRAMEWORKS.items():
+        own = name.removeprefix(prefix)
+        if own != name and own in _HOME_OF:  # no AttributeError, whose message `from ... import` would not show
+            raise ImportError(
+                f"{name}: models are in torch here; {own}.from_pretrained reads the weights of {framework} as well "
+                f"({file}; pip install 'edgespeech[convert]')"
+            )
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)

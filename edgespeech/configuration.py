@@ -1,28 +1,14 @@
-"""Configurations: dataclasses that read and write `config.json`, and are checked whenever a field changes.
+"""The configuration that all families of speech encoders share."""
 
-What a file holds beyond the fields of its class is kept in `extra` and written back; it is read and assigned like a
-field, unchecked.
-"""
-
-import os
-from collections.abc import Mapping
 from dataclasses import InitVar, dataclass, field, fields
-from difflib import get_close_matches
-from inspect import signature
-from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from edgespeech.activations import NAMES
-from edgespeech.checkpoint.folder import read_json, write_json
-from edgespeech.checkpoint.resolving import resolve
-from edgespeech.choices import CONFIG as CONFIG
+from edgespeech.base.config import CONFIG, Config, hints_of
 from edgespeech.class_names import NumLabels, default_names, numbered
-from edgespeech.errors import CheckpointError, ConfigError
+from edgespeech.errors import ConfigError
 
-ConfigT = TypeVar("ConfigT", bound="Config")
-SLIP = 0.93  # likeness, as difflib measures it, from which an unknown name is taken for a misspelt field
-HINTS: dict[Any, dict[str, Any]] = {}  # of the classes met so far; they take long to work out
+__all__ = ["CONFIG", "Config", "SpeechEncoderConfig"]
 
 LEAST = {
     "vocab_size": 1,
@@ -45,149 +31,6 @@ LEAST = {
     "xvector_output_dim": 1,
 }
 RATES = ("hidden_dropout", "activation_dropout", "attention_dropout", "feat_proj_dropout", "final_dropout", "layerdrop")
-
-
-@dataclass(kw_only=True)
-class Config:
-    """What all configurations share: the way from and to a file.
-
-    Subclasses set `model_type`, the name by which `config.json` says which class it belongs to.
-    """
-
-    model_type: ClassVar[str]
-    unread: ClassVar[frozenset[str]] = frozenset()  # fields that a file may hold, and that no model of the family reads
-
-    extra: Mapping[str, Any] = field(default_factory=dict, repr=False)
-
-    def __post_init__(self) -> None:
-        for entry in fields(self):
-            object.__setattr__(self, entry.name, self._checked(entry.name, getattr(self, entry.name)))
-        self.validate()
-        object.__setattr__(self, "_complete", True)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        """Assign a field, checked as on construction; any other name goes to `extra`.
-
-        Raises:
-            ConfigError: the value has the wrong type or contradicts the other fields, which then stay as they were, or
-                the name is a field's but for a slip.
-        """
-        if name not in _hints(type(self)):
-            self._assign_other(name, value)
-        elif "_complete" not in self.__dict__:  # the generated constructor is at work; all is checked at its end
-            object.__setattr__(self, name, value)
-        else:
-            before = getattr(self, name)
-            object.__setattr__(self, name, self._checked(name, value))
-            try:
-                self.validate()
-            except ConfigError:
-                object.__setattr__(self, name, before)
-                raise
-
-    if not TYPE_CHECKING:  # a type checker shall still know a slip
-
-        def __getattr__(self, name: str) -> Any:
-            extra = self.__dict__.get("extra", {})
-            if name not in extra:
-                raise AttributeError(f"{type(self).__name__} has no {name}")
-            return extra[name]
-
-    def _assign_other(self, name: str, value: Any) -> None:
-        if name.startswith("_") or hasattr(type(self), name):  # a property says itself whether it can be set
-            object.__setattr__(self, name, value)
-            return
-        slips = [] if name in self.extra else get_close_matches(name, _hints(type(self)), 1, SLIP)
-        if slips:
-            raise ConfigError(f"{type(self).__name__} has no {name}; did you mean {slips[0]}?")
-        object.__setattr__(self, "extra", {**self.extra, name: value})
-
-    def _checked(self, name: str, value: Any) -> Any:
-        hint = _hints(type(self))[name]
-        if isinstance(value, list) and not _fits(value, hint):  # JSON has lists where fixed tuples are wanted
-            value = tuple(value)
-        if not _fits(value, hint):
-            raise ConfigError(f"{name} must be {_spelled(hint)}, got {value!r}")
-        return value
-
-    def validate(self) -> None:
-        """Check that the fields fit each other; subclasses say how.
-
-        Raises:
-            ConfigError: names the fields that contradict each other.
-        """
-
-    @classmethod
-    def from_dict(cls: type[ConfigT], values: Mapping[str, Any], **overrides: Any) -> ConfigT:
-        """Build a configuration from the content of a `config.json`; `overrides` replace fields.
-
-        Raises:
-            ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
-            CheckpointError: `model_type` is another family's.
-        """
-        known = signature(cls).parameters.keys() - {"extra"} - cls.unread
-        unknown = sorted(overrides.keys() - known - {"model_type"})
-        if unknown:
-            raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
-        values = {**values, **overrides}
-        found = values.pop("model_type", cls.model_type)
-        if found != cls.model_type:
-            raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {found!r}")
-        extra = {name: value for name, value in values.items() if name not in known}
-        return cls(**{name: value for name, value in values.items() if name in known}, extra=extra)
-
-    @classmethod
-    def from_pretrained(cls: type[ConfigT], checkpoint: str | os.PathLike[str], **overrides: Any) -> ConfigT:
-        """Read `config.json` of a checkpoint folder or hub id; `overrides` replace fields.
-
-        Raises:
-            MissingFileError: no such folder, or it holds no `config.json`.
-            CheckpointError: the file is damaged or of another family.
-            ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
-        """
-        return cls.from_dict(read_json(resolve(checkpoint) / CONFIG), **overrides)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the content of a `config.json`, `model_type` and unknown keys included."""
-        names = (entry.name for entry in fields(self) if entry.name not in {"extra", *self.unread})
-        own = {name: getattr(self, name) for name in names}
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in own.items()}
-        return {**self.extra, **plain, "model_type": self.model_type}
-
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
-        """Write `config.json` into a folder, which is made where needed."""
-        path = Path(folder)
-        path.mkdir(parents=True, exist_ok=True)
-        write_json(path / CONFIG, self.to_dict())
-
-
-def _hints(kind: type) -> dict[str, Any]:
-    """Return the types of a configuration class's fields by their names."""
-    if kind not in HINTS:
-        hints = get_type_hints(kind)
-        HINTS[kind] = {entry.name: hints[entry.name] for entry in fields(kind)}
-    return HINTS[kind]
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from JSON is of an annotated type; a whole number will do as a float, a bool as nothing else."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, choice) for choice in arguments)
-    if origin is Literal:
-        return value in arguments
-    if origin is tuple and isinstance(value, tuple):
-        return all(_fits(item, arguments[0]) for item in value)
-    if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else origin or hint)
-
-
-def _spelled(hint: Any) -> str:
-    """Return a type as an error message names it."""
-    return hint.__name__ if get_origin(hint) is None else str(hint).replace("typing.", "")
 
 
 @dataclass(kw_only=True)
@@ -351,7 +194,7 @@ class SpeechEncoderConfig(Config):
                 f"{len(self.conv_dim)}, {len(self.conv_kernel)} and {len(self.conv_stride)}"
             )
         for name, least in LEAST.items():
-            value = getattr(self, name) if name in _hints(type(self)) else None
+            value = getattr(self, name) if name in hints_of(type(self)) else None
             if value is not None and min(value if isinstance(value, tuple) else (value,)) < least:
                 raise ConfigError(f"{name} must be at least {least}, got {value}")
         for name in RATES:

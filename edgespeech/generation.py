@@ -10,21 +10,30 @@ import numpy as np
 import torch
 from edgespeech_runtime import generation
 from edgespeech_runtime.errors import ArgumentError
-from edgespeech_runtime.generation import GenerationOptions, Hypothesis, Ids, Logits, OnTokens
+from edgespeech_runtime.generation import GenerationOptions, Hypothesis, Ids, Logits
 from edgespeech_runtime.generation.cache.columns import Ancestry
 from torch import Tensor
 
-from edgespeech.base.outputs import GenerateOutput
-from edgespeech.decoder import Cache, TextDecoder
+from edgespeech.decoder import Cache, PastKeyValues, TextDecoder
 from edgespeech.decoder.names import part
 from edgespeech.decoder.sequences import mask_value, padding_bias
 from edgespeech.encoder.lengths import real
 from edgespeech.errors import ConfigError, InputError
+from edgespeech.generation_config import FOREIGN
+from edgespeech.models.encoder_decoder.callbacks import Callbacks, Streamed
+from edgespeech.models.encoder_decoder.record import Record
 
 Found = list[list[Hypothesis]]  # of each utterance
 
 ROOM = 64  # calls of the loop for which the cache is made longer at a time
-NEUTRAL = ("use_cache", "output_scores", "output_logits", "output_attentions", "output_hidden_states")
+# Options of the reference library's `generate` alone, and the values that ask for nothing.
+ELSEWHERE: dict[str, tuple[Any, ...]] = {
+    **dict.fromkeys(("synced_gpus", "low_memory", "is_assistant", "disable_compile"), (None, False)),
+    **dict.fromkeys(("assistant_model", "assistant_tokenizer", "custom_generate", "use_model_defaults"), (None,)),
+    **dict.fromkeys(("negative_prompt_ids", "negative_prompt_attention_mask", "trust_remote_code"), (None,)),
+    **dict.fromkeys(("cache_implementation", "cache_config", "max_cache_len", "compile_config"), (None,)),
+    **dict.fromkeys(("use_mtp", "speculation_type", "num_assistant_tokens", "prefill_chunk_size"), (None,)),
+}
 
 
 class CachedSteps:
@@ -34,8 +43,11 @@ class CachedSteps:
     a mask says which of them a hypothesis descends from.
     """
 
-    def __init__(self, decoder: TextDecoder, states: Tensor, frames: Tensor | None) -> None:
-        """`states` (batch, frames, size), real `frames` (batch,) of each or None for all."""
+    def __init__(
+        self, decoder: TextDecoder, states: Tensor, frames: Tensor | None, record: Record | None = None
+    ) -> None:
+        """`states` (batch, frames, size), real `frames` (batch,) of each or None for all; `record` notes each step."""
+        self.record = record or Record()
         self.decoder = decoder
         self.cross = decoder.cross(states)
         mask = None if frames is None else real(frames, states.shape[1])
@@ -47,13 +59,24 @@ class CachedSteps:
         """Prompt (batch, length) -> logits after it (batch, vocabulary)."""
         tokens = self._placed(prompt)
         positions = part(self.decoder, self.decoder.names.positions).count(tokens).expand(tokens.shape)
-        return self._logits(tokens, positions, self.ancestry.begin(*prompt.shape))[:, -1]
+        logits = self._logits(tokens, positions, self.ancestry.begin(*prompt.shape))[:, -1]
+        self.record.computed(logits)
+        return logits
 
     def extend(self, tokens: Ids, parents: Ids) -> Logits:
         """Tokens and the rows that they extend (batch, beams) -> (batch, beams, vocabulary)."""
         known = self._placed(tokens)
         positions = torch.full_like(known, self.ancestry.depth)
-        return self._logits(known, positions, self.ancestry.extend(parents))
+        logits = self._logits(known, positions, self.ancestry.extend(parents))
+        self.record.computed(logits)
+        return logits
+
+    @property
+    def past(self) -> PastKeyValues:
+        """What is kept, of the tokens that the decoder has read."""
+        used = self.ancestry.used
+        own = tuple((key[:, :, :used], value[:, :, :used]) for key, value in self.cache)
+        return PastKeyValues(own, self.cross)
 
     def _placed(self, tokens: Ids) -> Tensor:
         return torch.from_numpy(np.array(tokens)).to(self.decoder.device)
@@ -68,6 +91,7 @@ class CachedSteps:
             tuple((key[:, :, :before], value[:, :, :before]) for key, value in self.cache) if before else (),
             self.cross,
             self.cross_bias,
+            self.record.trace(),
         )
         self._reserve(new)
         for kept, columns in zip(self.cache, new, strict=True):
@@ -97,10 +121,16 @@ def settled(defaults: Mapping[str, Any], options: Mapping[str, Any]) -> Generati
     """Return the caller's options over the model's defaults, without those that change no token.
 
     Raises:
-        ArgumentError: an unknown option, or options that contradict each other.
+        ArgumentError: an unknown option, one that is not implemented, or options that contradict each other.
     """
+    for name, neutral in (FOREIGN | ELSEWHERE).items():
+        value = options.get(name)
+        if value not in neutral:
+            said = repr(value) if isinstance(value, (bool, int, float, str)) else f"a {type(value).__name__}"
+            raise ArgumentError(f"{name}={said} is not implemented; leave it out")
     return GenerationOptions.from_defaults(
-        defaults, **{name: value for name, value in options.items() if name not in NEUTRAL}
+        defaults,
+        **{name: value for name, value in options.items() if name not in FOREIGN and name not in ELSEWHERE},
     )
 
 
@@ -110,31 +140,31 @@ def decode(
     frames: Tensor | None,
     settings: GenerationOptions,
     prompt: Tensor | None,
-    streamer: OnTokens | None,
-) -> tuple[Found, Ids]:
-    """Continue a prompt over an encoder's states (batch, frames, size): hypotheses, and the prompt as it was used.
+    callbacks: Callbacks,
+    record: Record,
+    streamer: Any = None,
+) -> tuple[Found, Ids, PastKeyValues | None]:
+    """Continue a prompt over an encoder's states (batch, frames, size).
 
-    Arguments and errors as for `SpeechEncoderDecoderModel.generate`.
+    Returns hypotheses, the prompt as it was used, and with one row an utterance what the decoder keeps. Arguments and
+    errors as for `SpeechEncoderDecoderModel.generate`. Sampling without a seed begins with torch's generator.
     """
     if decoder.training and decoder.architecture.layerdrop:
         raise ConfigError("layers that are dropped leave nothing in the cache; call model.eval() before generate")
     begun = _prompt(settings, prompt, len(states), decoder.vocab_size)
     generation.check_vocabulary(settings, decoder.vocab_size)
-    steps = CachedSteps(decoder, states, frames)
-    return generation.generate(steps, begun, settings, limit=decoder.max_length, on_tokens=streamer), begun
-
-
-def collected(found: Found, prompt: Ids, padding: int, device: torch.device, in_full: bool) -> Tensor | GenerateOutput:
-    """Return hypotheses as one padded tensor, or with their scores."""
-    sequences = torch.from_numpy(generation.sequences(found, prompt, padding)).to(device)
-    if not in_full:
-        return sequences
-    hypotheses = [hypothesis for several in found for hypothesis in several]
-    return GenerateOutput(
-        sequences,
-        torch.tensor([hypothesis.score for hypothesis in hypotheses], device=device),
-        [torch.tensor(hypothesis.logprobs, device=device) for hypothesis in hypotheses],
-    )
+    steps = CachedSteps(decoder, states, frames, record)
+    is_drawn = settings.do_sample and settings.seed is None
+    entropy = int(torch.randint(2**62, ())) if is_drawn else None
+    hooks = callbacks.hooks(states.device, record.look if record.output_scores else None, entropy)
+    streamed = Streamed(streamer, begun)
+    try:
+        found = generation.generate(
+            steps, begun, settings, limit=decoder.max_length, on_tokens=streamed.on_tokens, hooks=hooks
+        )
+    finally:
+        streamed.end()
+    return found, begun, steps.past if record.rows == 1 else None
 
 
 def _prompt(settings: GenerationOptions, given: Tensor | None, batch: int, vocabulary: int) -> Ids:

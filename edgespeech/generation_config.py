@@ -24,6 +24,7 @@ NAMES = frozenset(
         *("suppress_tokens", "begin_suppress_tokens", "sequence_bias", "num_return_sequences"),
         *("return_dict_in_generate", "output_scores", "output_logits", "output_attentions", "output_hidden_states"),
         *("pad_token_id", "bos_token_id", "eos_token_id", "decoder_start_token_id", "use_cache"),
+        *("max_time", "stop_strings"),
     )
 )
 # Strategies that change the tokens and that nothing here implements, with the values that ask for none of them.
@@ -36,11 +37,9 @@ FOREIGN: dict[str, tuple[Any, ...]] = {
     "encoder_repetition_penalty": (None, 1, 1.0),
     "force_words_ids": (None,),
     "guidance_scale": (None, 1, 1.0),
-    "max_time": (None,),
     "num_beam_groups": (None, 1),
     "penalty_alpha": (None, 0, 0.0),
     "prompt_lookup_num_tokens": (None,),
-    "stop_strings": (None,),
     "token_healing": (None, False),
     "top_h": (None,),
     "watermarking_config": (None,),
@@ -69,14 +68,16 @@ class GenerationConfig:
         return config
 
     @classmethod
-    def from_pretrained(cls: type[GenerationConfigT], checkpoint: str | os.PathLike[str]) -> GenerationConfigT:
+    def from_pretrained(
+        cls: type[GenerationConfigT], pretrained_model_name: str | os.PathLike[str]
+    ) -> GenerationConfigT:
         """Read `generation_config.json` of a checkpoint folder or hub id.
 
         Raises:
             MissingFileError: no such folder, or it holds no `generation_config.json`.
             CheckpointError: the file is damaged.
         """
-        return cls.from_dict(read_json(resolve(checkpoint) / GENERATION_CONFIG))
+        return cls.from_dict(read_json(resolve(pretrained_model_name) / GENERATION_CONFIG))
 
     @classmethod
     def from_model_config(cls: type[GenerationConfigT], values: Mapping[str, Any]) -> GenerationConfigT:

@@ -1,28 +1,61 @@
 """What models return: dataclasses whose fields can also be reached by position or name, None left out."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from torch import Tensor
 
+if TYPE_CHECKING:
+    from edgespeech.decoder.past import PastKeyValues
 
-@dataclass
-class ModelOutput:
-    """A result with named fields; `output[0]`, `output["logits"]` and unpacking skip the fields that are None."""
+OutputT = TypeVar("OutputT", bound="ModelOutput")
+
+
+@dataclass(eq=False)
+class ModelOutput(Mapping[str, Any]):
+    """A result with named fields, which is a mapping of those that are not None, and can be indexed like a tuple.
+
+    `output.logits`, `output["logits"]`, `output[0]`, `output[:2]`, `"loss" in output`, `output.get("loss")`. As in the
+    reference library, iteration is over names: unpack `output.to_tuple()`.
+    """
 
     def to_tuple(self) -> tuple[Any, ...]:
         """Return the fields that are not None, in order."""
-        values = (getattr(self, entry.name) for entry in fields(self))
-        return tuple(value for value in values if value is not None)
+        return tuple(self._shown().values())
+
+    def _shown(self) -> dict[str, Any]:
+        named = ((entry.name, getattr(self, entry.name)) for entry in fields(self))
+        return {name: value for name, value in named if value is not None}
 
     def __getitem__(self, key: int | slice | str) -> Any:
-        return getattr(self, key) if isinstance(key, str) else self.to_tuple()[key]
+        return self._shown()[key] if isinstance(key, str) else self.to_tuple()[key]
 
-    def __iter__(self) -> Any:
-        return iter(self.to_tuple())
+    def __setitem__(self, key: str, value: Any) -> None:
+        if key not in {entry.name for entry in fields(self)}:
+            raise KeyError(f"{type(self).__name__} has no field {key}")
+        setattr(self, key, value)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._shown()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._shown())
+
+    def __len__(self) -> int:
+        return len(self._shown())
 
 
-@dataclass
+def answered(output: OutputT, config: Any, return_dict: bool | None) -> OutputT:
+    """Return an output as the caller wants it: itself, or with `return_dict=False` its tuple.
+
+    None leaves it to the configuration's `return_dict`.
+    """
+    as_output = config.return_dict is not False if return_dict is None else return_dict
+    return output if as_output else output.to_tuple()  # type: ignore[return-value]
+
+
+@dataclass(eq=False)
 class BaseModelOutput(ModelOutput):
     """Of an encoder.
 
@@ -37,7 +70,7 @@ class BaseModelOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class CTCOutput(ModelOutput):
     """Of a CTC head: `loss` (a scalar, with labels) and `logits` (batch, frames, vocabulary); the rest as above."""
 
@@ -47,7 +80,7 @@ class CTCOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class SequenceClassifierOutput(ModelOutput):
     """Of a classifier of utterances: `loss` (a scalar, with labels), `logits` (batch, labels); the rest as above."""
 
@@ -57,7 +90,7 @@ class SequenceClassifierOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class TokenClassifierOutput(ModelOutput):
     """Of a classifier of frames: `loss` (a scalar, with labels), `logits` (batch, frames, labels); more as above."""
 
@@ -67,7 +100,7 @@ class TokenClassifierOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class XVectorOutput(ModelOutput):
     """Of an x-vector head: `loss` (a scalar, with labels), `logits` and `embeddings` (batch, dimensions).
 
@@ -82,7 +115,7 @@ class XVectorOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class PreTrainingOutput(ModelOutput):
     """Of pre-training: what is said of each frame, and what its quantized features are, in the same space.
 
@@ -101,7 +134,7 @@ class PreTrainingOutput(ModelOutput):
     diversity_loss: Tensor | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class FeaturePreTrainingOutput(ModelOutput):
     """Of UniSpeech-SAT's pre-training, which has no loss here.
 
@@ -116,34 +149,37 @@ class FeaturePreTrainingOutput(ModelOutput):
     attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class CausalLMOutput(ModelOutput):
     """Of a text decoder: `loss` (a scalar, with labels) and `logits` (batch, length, vocabulary).
 
-    `hidden_states`: the embeddings and each layer's output (batch, length, size), the last one after the final norm;
+    `past_key_values`: keys and values of the tokens, to go on from; `hidden_states`: the embeddings and each layer's
+    output (batch, length, size), the last one after the final norm;
     `attentions` and `cross_attentions`: each layer's weights over tokens (batch, heads, length, length) and over an
     encoder's frames (batch, heads, length, frames).
     """
 
     loss: Tensor | None
     logits: Tensor
+    past_key_values: "PastKeyValues | None" = None
     hidden_states: tuple[Tensor, ...] | None = None
     attentions: tuple[Tensor, ...] | None = None
     cross_attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class Seq2SeqLMOutput(ModelOutput):
     """Of a speech encoder-decoder.
 
-    `loss` (a scalar, with labels); `logits` (batch, tokens, vocabulary); of the decoder each layer's states (batch,
-    tokens, hidden), self-attention (batch, heads, tokens, tokens) and cross-attention (batch, heads, tokens, frames);
-    `encoder_last_hidden_state` (batch, frames, size) as the decoder sees it, projected where sizes differ; the
-    encoder's states and attentions as in `BaseModelOutput`.
+    `loss` (a scalar, with labels); `logits` (batch, tokens, vocabulary); of the decoder `past_key_values`, to go on
+    from, and each layer's states (batch, tokens, hidden), self-attention (batch, heads, tokens, tokens) and
+    cross-attention (batch, heads, tokens, frames); `encoder_last_hidden_state` (batch, frames, size) as the decoder
+    sees it, projected where sizes differ; the encoder's states and attentions as in `BaseModelOutput`.
     """
 
     loss: Tensor | None
     logits: Tensor
+    past_key_values: "PastKeyValues | None" = None
     decoder_hidden_states: tuple[Tensor, ...] | None = None
     decoder_attentions: tuple[Tensor, ...] | None = None
     cross_attentions: tuple[Tensor, ...] | None = None
@@ -152,15 +188,27 @@ class Seq2SeqLMOutput(ModelOutput):
     encoder_attentions: tuple[Tensor, ...] | None = None
 
 
-@dataclass
+@dataclass(eq=False)
 class GenerateOutput(ModelOutput):
     """Of `generate` with `return_dict_in_generate`.
 
     `sequences` (batch * num_return_sequences, length): start token, tokens, padding. `sequences_scores` (batch *
-    num_return_sequences,): the scores by which hypotheses were ranked. `token_logprobs`: for each sequence the
-    log-probabilities of its generated tokens.
+    num_return_sequences,): the scores by which hypotheses were ranked. Where asked for, of each step: `scores` (batch *
+    beams, vocabulary), after all filters, and `logits` as the decoder gave them; `beam_indices` (batch *
+    num_return_sequences, tokens), the row of `scores` that each token was chosen from, -1 behind the end; the encoder's
+    states and attention weights, and of the decoder those of each step, each layer. `past_key_values`: what the decoder
+    keeps, with one beam. `token_logprobs`: for each sequence the log-probabilities of its generated tokens.
     """
 
     sequences: Tensor
     sequences_scores: Tensor | None = None
+    scores: tuple[Tensor, ...] | None = None
+    logits: tuple[Tensor, ...] | None = None
+    beam_indices: Tensor | None = None
+    encoder_attentions: tuple[Tensor, ...] | None = None
+    encoder_hidden_states: tuple[Tensor, ...] | None = None
+    decoder_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    cross_attentions: tuple[tuple[Tensor, ...], ...] | None = None
+    decoder_hidden_states: tuple[tuple[Tensor, ...], ...] | None = None
+    past_key_values: "PastKeyValues | None" = None
     token_logprobs: list[Tensor] | None = None

@@ -9,8 +9,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from edgespeech.base import fresh
 from edgespeech.base.leftovers import without_leftovers
-from edgespeech.checkpoint import load_into, read_weights, resolve, staged, write_json, write_weights
+from edgespeech.base.loading_options import LoadingOptions
+from edgespeech.base.model import Model
+from edgespeech.checkpoint import load_into, staged, write_json, write_weights
 from edgespeech.configuration import CONFIG, Config, SpeechEncoderConfig
 from edgespeech.encoder.features import FeatureProjection
 from edgespeech.encoder.positions import PositionalConv
@@ -25,7 +28,7 @@ RENAMED = {
 }
 
 
-class PreTrainedModel(nn.Module):
+class PreTrainedModel(Model):
     """A model with a configuration and a checkpoint folder.
 
     `base_model_prefix` is the name under which checkpoints with a head hold the encoder's weights.
@@ -39,20 +42,36 @@ class PreTrainedModel(nn.Module):
 
     @classmethod
     def from_pretrained(
-        cls: type[ModelT], checkpoint: str | os.PathLike[str], *, config: Config | None = None, **overrides: Any
+        cls: type[ModelT],
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: Config | None = None,
+        **options: Any,
     ) -> ModelT:
         """Load a checkpoint folder or hub id; the model is in evaluation mode and its weights are float32.
 
-        `overrides` replace fields of the checkpoint's configuration, `config` replaces it whole.
+        A head, or an adapter, of which the checkpoint has no weight is drawn and named in one warning.
+
+        Args:
+            pretrained_model_name_or_path: the folder or hub id.
+            config: in place of the checkpoint's configuration.
+            options: fields of the configuration that replace the checkpoint's, and options of loading: `dtype`
+                ("float16", `torch.bfloat16`, "auto" for the checkpoint's own), `device_map` (one device),
+                `ignore_mismatched_sizes` (weights of another shape are drawn), `require_all_weights` (none are),
+                `output_loading_info` (return the model and a dictionary), `state_dict` (in place of the weight files),
+                `subfolder`, and for hub ids `revision`, `token`, `cache_dir`, `local_files_only` and `force_download`.
 
         Raises:
             MissingFileError: no such folder, or a file that it must hold is not there.
             WeightsError: a weight is missing, superfluous, misshapen or unreadable.
             CheckpointError: another family's checkpoint.
-            ConfigError: a field of the configuration is wrong, or an override is no field of it.
+            ConfigError: a field of the configuration is wrong, an option is neither a field nor known, or asks for
+                what is not done here.
         """
-        folder = resolve(checkpoint)
-        return cls._load(checkpoint, cls._configured(folder, config, overrides), read_weights(folder))
+        loading, overrides = LoadingOptions.parted(options)
+        folder = loading.folder(pretrained_model_name_or_path)
+        config = cls._configured(folder, config, overrides)
+        return cls._load(pretrained_model_name_or_path, config, loading.weights(folder), loading)
 
     @classmethod
     def _configured(cls, folder: Path, config: Config | None, overrides: dict[str, Any]) -> Config:
@@ -68,15 +87,29 @@ class PreTrainedModel(nn.Module):
 
     @classmethod
     def _load(
-        cls: type[ModelT], checkpoint: str | os.PathLike[str], config: Config, weights: dict[str, Tensor]
+        cls: type[ModelT],
+        checkpoint: str | os.PathLike[str],
+        config: Config,
+        weights: dict[str, Tensor],
+        loading: LoadingOptions,
     ) -> ModelT:
+        """Return the model, or with `output_loading_info` the model and what there is to say of it."""
         with Undrawn():
             model = cls(config)
         source = os.fspath(checkpoint)
-        load_into(model, model.completed(model.adopted(renamed(weights)), source), source)
+        own = model.completed(model.adopted(renamed(weights)), source)
+        full, info = fresh.completed(
+            own, model.state_dict(), model.optional_weights(), lambda: cls(config).state_dict(), source, loading
+        )
+        load_into(model, full, source)
         path = Path(checkpoint).expanduser()
         model.name_or_path = path.absolute() if path.is_dir() else os.fspath(checkpoint)
-        return model.eval()
+        loading.placed(model, config, weights)
+        return (model.eval(), info) if loading.output_loading_info else model.eval()  # type: ignore[return-value]
+
+    def optional_weights(self) -> list[list[str]]:
+        """Return the names of weights of which a checkpoint may have none, in groups that go together."""
+        return []
 
     def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
         """Write `config.json` and `model.safetensors` into a folder, which is made where needed.

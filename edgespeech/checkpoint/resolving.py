@@ -2,7 +2,10 @@
 
 import os
 import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from edgespeech.checkpoint.folder import first_line
 from edgespeech.errors import CheckpointError, MissingFileError
@@ -14,11 +17,39 @@ WANTED = ("*.json", "*.txt", "*.model", "language_model/*")
 WANTED_WEIGHTS = ("model*.safetensors", "pytorch_model*.bin", "flax_model*.msgpack", "tf_model*.h5")
 
 
-def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
+@dataclass(frozen=True, kw_only=True)
+class HubOptions:
+    """From where on the hub a checkpoint comes: which version, by whose token, into which cache.
+
+    With `local_files_only` nothing is downloaded, with `force_download` all of it again.
+    """
+
+    revision: str | None = None
+    token: str | bool | None = None
+    cache_dir: str | os.PathLike[str] | None = None
+    local_files_only: bool = False
+    force_download: bool = False
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """What the caller said, for the hub's client."""
+        usual = {entry.name: entry.default for entry in fields(self)}
+        return {name: value for name, value in asdict(self).items() if value != usual[name]}
+
+    @classmethod
+    def parted(cls, options: Mapping[str, Any]) -> tuple["HubOptions", dict[str, Any]]:
+        """Part these options from others."""
+        own = {entry.name for entry in fields(cls)}
+        rest = {name: value for name, value in options.items() if name not in own}
+        return cls(**{name: value for name, value in options.items() if name in own}), rest
+
+
+def resolve(checkpoint: str | os.PathLike[str], *more: str, hub: HubOptions | None = None) -> Path:
     """Return the folder of a checkpoint: a folder as it is, a hub id downloaded into the hub's cache.
 
     A file of fairseq (`.pt`), or a folder with nothing else in it but its dictionary, is written as such a folder among
-    the temporary files. `more` are patterns of files to download beside the configuration, vocabulary and weights.
+    the temporary files. `more` are patterns of files to download beside the configuration, vocabulary and weights;
+    `hub` says from where.
 
     Raises:
         MissingFileError: there is no such folder, and it is no hub id either or the download failed.
@@ -39,8 +70,9 @@ def resolve(checkpoint: str | os.PathLike[str], *more: str) -> Path:
     name = os.fspath(checkpoint)
     if not HUB_ID.fullmatch(name) or name.startswith("."):
         raise MissingFileError(f"no checkpoint folder at {path}; check the path")
+    options = hub or HubOptions()
     for pattern in WANTED_WEIGHTS:
-        folder = _download(name, [*WANTED, *more, pattern])
+        folder = _download(name, [*WANTED, *more, pattern], options)
         if any(folder.glob(pattern)):
             break
     return folder
@@ -52,7 +84,7 @@ def _of_fairseq(path: Path) -> Path:
     return fairseq_folder(path)
 
 
-def _download(name: str, patterns: list[str]) -> Path:
+def _download(name: str, patterns: list[str], hub: HubOptions) -> Path:
     try:
         import huggingface_hub
     except ImportError:
@@ -60,7 +92,7 @@ def _download(name: str, patterns: list[str]) -> Path:
             f"no checkpoint folder at {name}; if it is a hub id, run: pip install 'edgespeech[hub]'"
         ) from None
     try:
-        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns))
+        return Path(huggingface_hub.snapshot_download(name, allow_patterns=patterns, **hub.given))
     except Exception as error:  # the hub's client raises errors of many libraries; each is one line for the user
         raise MissingFileError(
             f"no checkpoint folder at {name}, and the hub gave none of that id: {first_line(error)}"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeVar
 
 from edgespeech.activations import NAMES
-from edgespeech.configuration import Config
+from edgespeech.base.config import Alias, Config
 from edgespeech.errors import ConfigError
 
 ConfigT = TypeVar("ConfigT", bound="TextDecoderConfig")
@@ -49,25 +49,12 @@ class Architecture:
         return self.size // self.heads
 
 
-class Alias:
-    """Another name of a field: reading and assigning go to the field."""
-
-    def __init__(self, field: str) -> None:
-        self.field = field
-
-    def __get__(self, config: Any, owner: type) -> Any:
-        return self if config is None else getattr(config, self.field)
-
-    def __set__(self, config: Any, value: Any) -> None:
-        setattr(config, self.field, value)
-
-
 @dataclass(kw_only=True)
 class TextDecoderConfig(Config):
     """Fields that all decoders have, with the reference library's names and defaults.
 
-    `use_cache` is kept for other libraries only: nothing here depends on it. Aliases (`hidden_size` of a BART) are
-    taken from files and as overrides too.
+    `use_cache` says whether `forward` returns keys and values; generation always keeps them. Aliases (`hidden_size` of
+    a BART) are taken from files and as overrides too.
     """
 
     sizes: ClassVar[tuple[str, ...]]  # fields that must be at least 1

@@ -4,7 +4,6 @@ What was computed for earlier tokens goes in and comes out as a value; nothing i
 next is the caller's choice.
 """
 
-from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
 import torch
@@ -12,19 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgespeech.activations import activation
-from edgespeech.base.outputs import CausalLMOutput
-from edgespeech.base.pretrained import PreTrainedModel
+from edgespeech.base.outputs import CausalLMOutput, answered
 from edgespeech.decoder import loading
-from edgespeech.decoder.attention import KeyValues
 from edgespeech.decoder.configuration import Architecture, TextDecoderConfig
 from edgespeech.decoder.drawing import draw
 from edgespeech.decoder.layer import DecoderLayer, Trace
-from edgespeech.decoder.names import DecoderNames, part, place
+from edgespeech.decoder.names import part, place
+from edgespeech.decoder.past import Cache, PastKeyValues
 from edgespeech.decoder.positions import LearnedPositions, SinusoidalPositions
-from edgespeech.decoder.sequences import causal_bias, check_sequences, check_states, padding_bias, traced
-from edgespeech.errors import ConfigError
-
-Cache = tuple[KeyValues, ...]  # one per layer
+from edgespeech.decoder.sequences import causal_bias, check_sequences, check_states, padding_bias, traced, unnamed
+from edgespeech.decoder.vocabulary import WithVocabulary
+from edgespeech.errors import ConfigError, InputError
 
 
 class Geometry(NamedTuple):
@@ -35,10 +32,9 @@ class Geometry(NamedTuple):
     head_dim: int
 
 
-class TextDecoder(PreTrainedModel):
+class TextDecoder(WithVocabulary):
     """A causal decoder with a head. The families' classes set their configuration and names."""
 
-    names: ClassVar[DecoderNames]
     shifts_labels: ClassVar[bool]  # whether `forward` compares each position with the label after it
 
     config: Any
@@ -87,10 +83,7 @@ class TextDecoder(PreTrainedModel):
             place(self, names.transform_norm, self._norm(architecture))
         head = nn.Linear(size, architecture.vocab_size, bias=names.head_bias is not None)
         place(self, names.head, head)
-        if architecture.tied:
-            head.weight = part(self, names.tokens).weight
-            if names.head_bias is not None:
-                head.bias = part(self, names.head_bias)
+        self.tie_weights()
 
     @staticmethod
     def _norm(architecture: Architecture) -> nn.LayerNorm:
@@ -108,24 +101,10 @@ class TextDecoder(PreTrainedModel):
         """
         return loading.completed(self, weights, source)
 
-    def untie(self) -> None:
-        """Give the head weights of its own, which begin as the token table's; the configuration says so too."""
-        self.config.tie_word_embeddings = False
-        self.architecture = replace(self.architecture, tied=False)
-        head = self.get_output_embeddings()
-        head.weight = nn.Parameter(head.weight.detach().clone())
-        if self.names.head_bias is not None:
-            head.bias = nn.Parameter(head.bias.detach().clone())
-
     @property
     def hidden_size(self) -> int:
         """Channels of the decoder, and of the encoder's states that `cross` takes."""
         return self.architecture.size
-
-    @property
-    def vocab_size(self) -> int:
-        """Rows of the token table, and logits of each position."""
-        return self.architecture.vocab_size
 
     @property
     def max_length(self) -> int | None:
@@ -141,14 +120,6 @@ class TextDecoder(PreTrainedModel):
     def layers(self) -> Any:
         """The layers, first to last."""
         return part(self, self.names.layers)
-
-    def get_input_embeddings(self) -> nn.Embedding:
-        """Return the token table."""
-        return part(self, self.names.tokens)
-
-    def get_output_embeddings(self) -> nn.Linear:
-        """Return the last linear layer, whose weight is the token table's where they are tied."""
-        return part(self, self.names.head)
 
     def cross(self, states: Tensor) -> Cache:
         """Compute what all layers attend to: (batch, frames, size) -> keys and values (batch, heads, frames, head_dim).
@@ -171,6 +142,7 @@ class TextDecoder(PreTrainedModel):
         cache: Cache,
         cross: Cache,
         cross_bias: Tensor | None = None,
+        trace: Trace | None = None,
     ) -> tuple[Tensor, Cache]:
         """Read new tokens: (batch, new) -> logits (batch, new, vocabulary) and the new columns of the cache.
 
@@ -185,12 +157,16 @@ class TextDecoder(PreTrainedModel):
                 them; `()` is one without slots.
             cross: what `cross` gave, or `()` for a decoder on its own.
             cross_bias: (batch, 1, 1, frames), largely negative on padded frames.
+            trace: notes states and attention weights, as `forward` returns them.
 
         Returns:
             logits, and per layer key and value (batch, heads, new, head_dim) of the new tokens alone. While layers are
             dropped in training, these columns are those of the layers that ran.
         """
-        x, new = self._decode(tokens, positions, bias, cache, cross, cross_bias, Trace())
+        trace = trace or Trace()
+        x, new = self._decode(tokens, positions, bias, cache, cross, cross_bias, trace)
+        if trace.hidden_states is not None:
+            trace.hidden_states[-1] = x.view(*tokens.shape, -1)
         return self._logits(x).view(*tokens.shape, -1), new
 
     def _decode(
@@ -202,13 +178,14 @@ class TextDecoder(PreTrainedModel):
         cross: Cache,
         cross_bias: Tensor | None,
         trace: Trace,
+        embedded: Tensor | None = None,
     ) -> tuple[Tensor, Cache]:
         """Return the last states (batch * new, size) and the new columns.
 
         Rows of one matrix, not (batch, new, size): so each linear layer is one Gemm with its bias in an exported graph,
         which engines run faster than a product and a sum.
         """
-        x = self._embed(tokens, positions)
+        x = self._embed(tokens, positions, embedded)
         trace.saw(x)
         x, shape = x.flatten(0, 1), x.shape
         columns = []
@@ -216,17 +193,17 @@ class TextDecoder(PreTrainedModel):
             if self.training and self.architecture.layerdrop and torch.rand([]) < self.architecture.layerdrop:
                 continue  # https://arxiv.org/abs/1909.11556
             before, crossed = (cache[index] if cache else None), (cross[index] if cross else None)
-            x, new = layer(x, shape[0], bias, before, crossed, cross_bias, trace)
+            x, new = self.run(layer, x, shape[0], bias, before, crossed, cross_bias, trace)
             trace.saw(x.view(shape))
             columns.append(new)
         if self.names.final_norm is not None:
             x = part(self, self.names.final_norm)(x)
         return x, tuple(columns)
 
-    def _embed(self, tokens: Tensor, positions: Tensor) -> Tensor:
+    def _embed(self, tokens: Tensor, positions: Tensor, embedded: Tensor | None) -> Tensor:
         names = self.names
-        x = part(self, names.tokens)(tokens)
-        if self.architecture.embedding_scale != 1.0:
+        x = part(self, names.tokens)(tokens) if embedded is None else embedded
+        if self.architecture.embedding_scale != 1.0 and embedded is None:
             x = x * self.architecture.embedding_scale
         if names.types is not None:
             x = x + part(self, names.types).weight[0]
@@ -245,58 +222,98 @@ class TextDecoder(PreTrainedModel):
 
     def forward(
         self,
-        input_ids: Tensor,
+        input_ids: Tensor | None = None,
         attention_mask: Tensor | None = None,
         encoder_hidden_states: Tensor | None = None,
         encoder_attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
         position_ids: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        inputs_embeds: Tensor | None = None,
+        past_key_values: Any = None,
+        use_cache: bool | None = None,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> CausalLMOutput:
-        """Read whole sequences: (batch, length) -> logits (batch, length, vocabulary); tokens see those before them.
+        """Read sequences: (batch, length) -> logits (batch, length, vocabulary); tokens see those before them.
 
         Args:
             input_ids: ids below `vocab_size`.
-            attention_mask: (batch, length), 1 on real tokens; padding may be on either side. It does not move
+            attention_mask: (batch, past + length), 1 on real tokens; padding may be on either side. It does not move
                 positions.
             encoder_hidden_states: (batch, frames, size).
             encoder_attention_mask: (batch, frames), 1 on real frames.
             labels: (batch, length), -100 where there is none. The families of BART compare each position with the
                 label at the same place, BERT and GPT-2 with the one after it; the loss is the mean cross-entropy.
             position_ids: (batch, length) in place of 0, 1, 2...
+            inputs_embeds: (batch, length, size) in place of `input_ids`, scaled where the model scales its table.
+            past_key_values: of the tokens before and the encoder's states, as an earlier call returned them.
+            use_cache: whether to return `past_key_values`, as the configuration says otherwise.
             output_hidden_states: return the embeddings and each layer's output, the last one after the final norm.
             output_attentions: return the weights of self- and cross-attention.
+            return_dict: False returns a tuple of what is not None.
 
         Raises:
             InputError: a wrong shape or type, an id beyond the vocabulary, or more tokens than the position table has.
-            ConfigError: encoder states for a decoder without cross-attention.
+            ConfigError: encoder states for a decoder without cross-attention, or `use_cache` while layers are dropped.
         """
-        check_sequences(self.architecture, input_ids, attention_mask, position_ids, labels)
-        dtype = self.dtype
+        tokens = self._tokens(input_ids, inputs_embeds)
+        past = PastKeyValues(()) if past_key_values is None else PastKeyValues.of(past_key_values, len(self.layers))
+        before = past.get_seq_length()
+        check_sequences(self.architecture, tokens, attention_mask, position_ids, labels, before)
         if position_ids is None:
-            position_ids = part(self, self.names.positions).count(input_ids)
-        cross: Cache = ()
-        cross_bias = None
-        if encoder_hidden_states is not None:
-            check_states(self.architecture, encoder_hidden_states, len(input_ids))
-            cross = self.cross(encoder_hidden_states)
-            cross_bias = padding_bias(encoder_attention_mask, encoder_hidden_states)
-        trace = Trace(
-            [] if output_hidden_states else None,
-            [] if output_attentions else None,
-            [] if output_attentions and cross else None,
-        )
-        bias = causal_bias(input_ids, attention_mask, dtype)
-        x, _ = self._decode(input_ids, position_ids, bias, (), cross, cross_bias, trace)
+            position_ids = part(self, self.names.positions).count(tokens, before)
+        cross, cross_bias = self._crossed(past, encoder_hidden_states, encoder_attention_mask, len(tokens))
+        trace = self._trace(output_hidden_states, output_attentions, bool(cross))
+        bias = causal_bias(tokens, attention_mask, self.dtype, before)
+        x, new = self._decode(tokens, position_ids, bias, past.tokens, cross, cross_bias, trace, inputs_embeds)
         if trace.hidden_states is not None:
-            trace.hidden_states[-1] = x.view(*input_ids.shape, -1)
-        logits = self._logits(x).view(*input_ids.shape, -1)
-        loss = None if labels is None else self._loss(logits, labels)
-        return CausalLMOutput(
-            loss, logits, traced(trace.hidden_states), traced(trace.attentions), traced(trace.cross_attentions)
+            trace.hidden_states[-1] = x.view(*tokens.shape, -1)
+        logits = self._logits(x).view(*tokens.shape, -1)
+        output = CausalLMOutput(
+            None if labels is None else self._loss(logits, labels),
+            logits,
+            PastKeyValues(past.tokens, cross).extended(new) if self._keeps(use_cache) else None,
+            traced(trace.hidden_states),
+            traced(trace.attentions),
+            traced(trace.cross_attentions),
         )
+        return answered(output, self.config, return_dict)
+
+    def _tokens(self, input_ids: Tensor | None, embedded: Tensor | None) -> Tensor:
+        """Return the tokens, or ids without a meaning in the shape of embeddings."""
+        if (input_ids is None) == (embedded is None):
+            raise InputError("give input_ids or inputs_embeds, one of them")
+        return unnamed(self.architecture, embedded) if input_ids is None else input_ids  # type: ignore[arg-type]
+
+    def _crossed(
+        self, past: PastKeyValues, states: Tensor | None, mask: Tensor | None, batch: int
+    ) -> tuple[Cache, Tensor | None]:
+        """Return keys and values of an encoder's states, those that are known or new ones, and the bias of its mask."""
+        if states is None:
+            return past.cross, None
+        check_states(self.architecture, states, batch)
+        return past.cross or self.cross(states), padding_bias(mask, states)
+
+    def _trace(self, hidden_states: bool | None, attentions: bool | None, crossed: bool) -> Trace:
+        hidden_states = self.config.output_hidden_states if hidden_states is None else hidden_states
+        attentions = self.config.output_attentions if attentions is None else attentions
+        return Trace([] if hidden_states else None, [] if attentions else None, [] if attentions and crossed else None)
+
+    def _keeps(self, use_cache: bool | None) -> bool:
+        """Whether to return keys and values: those of all layers, and not of layers that are computed twice."""
+        if self.training and self.gradient_checkpointing:
+            if use_cache:
+                raise ConfigError("gradient checkpointing keeps no keys and values; set use_cache=False")
+            return False
+        if self.training and self.architecture.layerdrop:
+            if use_cache:
+                raise ConfigError(
+                    "layers that are dropped leave nothing to keep; call model.eval(), or set use_cache=False"
+                )
+            return False
+        return bool(self.config.use_cache if use_cache is None else use_cache)
 
     def _loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         if self.shifts_labels:

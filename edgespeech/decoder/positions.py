@@ -15,19 +15,18 @@ class LearnedPositions(nn.Embedding):
         super().__init__(max_positions + offset, size)
         self.offset = offset
 
-    def count(self, tokens: Tensor) -> Tensor:
-        """Return the positions (1, length) of whole sequences (batch, length).
+    def count(self, tokens: Tensor, before: int = 0) -> Tensor:
+        """Return the positions (1, length) of tokens (batch, length), `before` others having been read.
 
         Raises:
             InputError: they are longer than the table.
         """
-        max_positions = self.num_embeddings - self.offset
-        if tokens.shape[1] > max_positions:
+        max_positions, end = self.num_embeddings - self.offset, before + tokens.shape[1]
+        if end > max_positions:
             raise InputError(
-                f"input_ids have {tokens.shape[1]} tokens, the position table of the model has {max_positions} "
-                "positions"
+                f"input_ids have {end} tokens, the position table of the model has {max_positions} positions"
             )
-        return torch.arange(tokens.shape[1], device=tokens.device)[None]
+        return torch.arange(before, end, device=tokens.device)[None]
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:  # type: ignore[override]
         """Tokens and positions (batch, new) -> (batch, new, size)."""
@@ -50,13 +49,16 @@ class SinusoidalPositions(nn.Module):
         self.register_buffer("weights", sinusoids(max_positions + 1 + padding, size, padding))
         self.register_buffer("longer", None, persistent=False)
 
-    def count(self, tokens: Tensor) -> Tensor:
-        """Return the positions (batch, length) of whole sequences (batch, length), in which padding takes none."""
-        rows = tokens.shape[1] + 1 + self.padding
+    def count(self, tokens: Tensor, before: int = 0) -> Tensor:
+        """Return the positions (batch, length) of tokens (batch, length), in which padding takes none.
+
+        `before` others have been read; as in the reference library, padding among them took positions.
+        """
+        rows = before + tokens.shape[1] + 1 + self.padding
         table = self.weights if self.longer is None else self.longer
         if rows > len(table):
             self.longer = sinusoids(rows, table.shape[1], self.padding).to(table)
-        return tokens.ne(self.padding).long().cumsum(1) - 1
+        return tokens.ne(self.padding).long().cumsum(1) - 1 + before
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:
         """Tokens and positions (batch, new) -> (batch, new, size)."""

@@ -16,10 +16,13 @@ def mask_value(dtype: torch.dtype) -> float:
     return torch.finfo(dtype).min / 2
 
 
-def causal_bias(tokens: Tensor, attention_mask: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Return the bias (batch or 1, 1, length, length) by which each token sees itself and the real ones before it."""
+def causal_bias(tokens: Tensor, attention_mask: Tensor | None, dtype: torch.dtype, before: int = 0) -> Tensor:
+    """Return the bias by which each token sees itself and the real ones before it, `before` of them read earlier.
+
+    Tokens (batch, length), mask (batch, before + length) -> (batch or 1, 1, length, before + length).
+    """
     length = tokens.shape[1]
-    seen = torch.ones(length, length, dtype=torch.bool, device=tokens.device).tril()[None, None]
+    seen = torch.ones(length, before + length, dtype=torch.bool, device=tokens.device).tril(before)[None, None]
     if attention_mask is not None:
         seen = seen & (attention_mask != 0)[:, None, None].to(tokens.device)
     return (~seen).to(dtype) * mask_value(dtype)
@@ -46,6 +49,7 @@ def check_sequences(
     attention_mask: Tensor | None,
     positions: Tensor | None,
     labels: Tensor | None,
+    before: int = 0,
 ) -> None:
     """Check what `TextDecoder.forward` was given.
 
@@ -61,11 +65,26 @@ def check_sequences(
         raise InputError(
             f"position_ids must be below {max_positions}, got {int(positions.min())} to {int(positions.max())}"
         )
-    for name, given in (("attention_mask", attention_mask), ("labels", labels)):
-        if given is not None and given.shape != tokens.shape:
-            raise InputError(f"{name} must have the shape of input_ids {list(tokens.shape)}, got {list(given.shape)}")
+    for name, given, known in (("attention_mask", attention_mask, before), ("labels", labels, 0)):
+        shape = [len(tokens), known + tokens.shape[1]]
+        if given is not None and list(given.shape) != shape:
+            more = f" and the {known} before" if known else ""
+            raise InputError(f"{name} must have the shape of input_ids{more} {shape}, got {list(given.shape)}")
     if labels is not None and int(labels.max()) >= size:
         raise InputError(f"labels must be below vocab_size {size}, got {int(labels.max())}")
+
+
+def unnamed(architecture: Architecture, embedded: Tensor) -> Tensor:
+    """Return ids (batch, length) of no meaning, none of them padding, for embeddings (batch, length, size).
+
+    Raises:
+        InputError: embeddings of another shape.
+    """
+    if embedded.ndim != 3 or embedded.shape[2] != architecture.size or not embedded.is_floating_point():
+        raise InputError(
+            f"inputs_embeds must be (batch, length, {architecture.size}), got {embedded.dtype} {list(embedded.shape)}"
+        )
+    return torch.full(embedded.shape[:2], int(architecture.padding == 0), device=embedded.device)
 
 
 def check_states(architecture: Architecture, states: Tensor, batch: int) -> None:

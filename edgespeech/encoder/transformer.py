@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgespeech.activations import activation
+from edgespeech.base.recomputing import Layers
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.lengths import real
 from edgespeech.encoder.positions import RelativePositions, positional
@@ -144,7 +145,7 @@ class Trace:
             self.attentions.append(weights)
 
 
-class Transformer(nn.Module):
+class Transformer(Layers):
     """Positional convolution and layers. Its layer norm stands before the layers, or with pre-norm after them."""
 
     def __init__(self, config: SpeechEncoderConfig) -> None:
@@ -175,7 +176,7 @@ class Transformer(nn.Module):
             if is_droppable and torch.rand(()) < self.layerdrop:  # https://arxiv.org/abs/1909.11556
                 trace.saw(x)  # one state for each layer, which a weighted sum of them needs
                 continue
-            x, weights = layer(x, bias, positions)
+            x, weights = self.run(layer, x, bias, positions)
             if positions is not None and trace.attentions is not None:  # as the reference library shows them
                 weights = weights.mean(1, keepdim=True).expand_as(weights)
             trace.saw(x, weights)

@@ -1,8 +1,12 @@
 """The public face of the speech encoder: `attention_mask` in, an output with the reference library's names out."""
 
+from typing import Any, ClassVar
+
+import torch
 from torch import Tensor
 
-from edgespeech.base.outputs import BaseModelOutput
+from edgespeech.base.fresh import grouped
+from edgespeech.base.outputs import BaseModelOutput, answered
 from edgespeech.base.pretrained import PreTrainedModel, draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder import EncoderOutput, SpeechEncoder
@@ -33,6 +37,8 @@ HEADS = frozenset(
 class SpeechModel(PreTrainedModel, SpeechEncoder):
     """A speech encoder without a head. The families' classes set their configuration and prefix."""
 
+    shows_features: ClassVar[bool] = True  # whether the output has `extract_features`
+
     def __init__(self, config: SpeechEncoderConfig) -> None:
         super().__init__(config)
         draw(self, config)
@@ -42,9 +48,9 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
         input_values: Tensor,
         attention_mask: Tensor | None = None,
         mask_time_indices: Tensor | None = None,
-        *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        return_dict: bool | None = None,
     ) -> BaseModelOutput:
         """Encode waveforms (batch, samples), normalised as the checkpoint's feature extractor does it.
 
@@ -53,8 +59,9 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
             attention_mask: (batch, samples), 1 on real samples. With it, each utterance gets what it gets alone, for
                 group norm too (where the reference library lets the padding into the statistics).
             mask_time_indices: (batch, frames), true on frames to hide, for pre-training.
-            output_hidden_states: return the transformer's input and each layer's output.
-            output_attentions: return each layer's attention weights.
+            output_attentions: return each layer's attention weights; where it is not said, the configuration does.
+            output_hidden_states: return the transformer's input and each layer's output, likewise.
+            return_dict: False returns a tuple of what is not None, likewise.
 
         NaN in a waveform is passed through: that utterance's output is NaN, the others' is not.
 
@@ -62,11 +69,11 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
             InputError: a wrong shape or type, no utterance at all, an utterance shorter than one frame, or a mask with
                 padding elsewhere than at the end.
         """
-        trace = Trace([] if output_hidden_states else None, [] if output_attentions else None)
+        trace = trace_for(self.config, output_hidden_states, output_attentions)
         result = self.encode_masked(input_values, attention_mask, mask_time_indices, trace)
-        return BaseModelOutput(
-            result.last_hidden_state, result.extract_features, result.hidden_states, result.attentions
-        )
+        features = result.extract_features if self.shows_features else None
+        output = BaseModelOutput(result.last_hidden_state, features, result.hidden_states, result.attentions)
+        return answered(output, self.config, return_dict)
 
     def encode_masked(
         self,
@@ -106,9 +113,31 @@ class SpeechModel(PreTrainedModel, SpeechEncoder):
             weights = inner | foreign
         return super().adopted(weights)
 
+    def optional_weights(self) -> list[list[str]]:
+        """See `PreTrainedModel.optional_weights`; adapters behind the encoder, and those of languages in its layers."""
+        return grouped(self.state_dict(), _adapter)
+
+    def _get_feat_extract_output_lengths(self, input_lengths: Tensor | int) -> Tensor:
+        """Return `frames`, under the name by which the reference library's samples of pre-training ask for it."""
+        return self.frames(torch.as_tensor(input_lengths))
+
     def freeze_feature_encoder(self) -> None:
         """Take the conv stack out of training."""
         self.feature_extractor.requires_grad_(False)
+
+
+def _adapter(name: str) -> str | None:
+    """Return which adapter a weight of an encoder belongs to."""
+    if name.startswith("adapter."):
+        return "adapter"
+    return "adapter_layer" if ".adapter_layer." in name else None
+
+
+def trace_for(config: Any, hidden_states: bool | None, attentions: bool | None) -> Trace:
+    """Return a trace of what the caller asks to see; what he does not say, the configuration does."""
+    hidden_states = config.output_hidden_states if hidden_states is None else hidden_states
+    attentions = config.output_attentions if attentions is None else attentions
+    return Trace([] if hidden_states else None, [] if attentions else None)
 
 
 def sample_lengths(

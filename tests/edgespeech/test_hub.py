@@ -23,9 +23,11 @@ class Hub:
 
     def __init__(self, folder: Path) -> None:
         self.repository, self.cache = folder / "repository", folder / "cache"
+        self.options: dict[str, Any] = {}
 
-    def snapshot_download(self, name: str, *, allow_patterns: list[str]) -> str:
+    def snapshot_download(self, name: str, *, allow_patterns: list[str], **options: Any) -> str:
         assert name == HUB_ID
+        self.options = options
         self.cache.mkdir(exist_ok=True)
         for path in self.repository.iterdir():
             if any(fnmatch(path.name, pattern) for pattern in allow_patterns):
@@ -59,6 +61,18 @@ def test_weights_are_downloaded_once_and_adapters_not_at_all(hub: Hub) -> None:
     model = AutoModelForCTC.from_pretrained(HUB_ID)
     assert hub.downloaded == PROCESSOR | {"config.json", "model.safetensors"}
     assert model.name_or_path == HUB_ID
+
+
+def test_what_the_client_is_asked_for(hub: Hub, tmp_path: Path) -> None:
+    asked = {"revision": "v2", "token": "t", "cache_dir": tmp_path, "local_files_only": True, "force_download": True}
+    model = AutoModelForCTC.from_pretrained(HUB_ID, **asked)
+    assert hub.options == asked
+    AutoModelForCTC.from_pretrained(HUB_ID, revision=None, token=None)
+    assert hub.options == {}
+    Wav2Vec2ForCTC.config_class.from_pretrained(HUB_ID, revision="v3")
+    assert hub.options == {"revision": "v3"}
+    model.load_adapter("fra", revision="v4")
+    assert hub.options == {"revision": "v4"}
 
 
 def test_pickled_weights_are_downloaded_where_there_are_no_others(hub: Hub) -> None:

@@ -115,8 +115,8 @@ def test_models_without_adapters(tmp_path: Path) -> None:
         edgespeech.Wav2Vec2ForCTC.from_pretrained(folder, target_lang="eng")
     with pytest.raises(ConfigError, match="adapter_attn_dim"):
         edgespeech.Wav2Vec2ForCTC.from_pretrained(folder).load_adapter("eng")
-    with pytest.raises(ConfigError, match="ignore_mismatched_sizes needs a target_lang"):
-        edgespeech.Wav2Vec2ForCTC.from_pretrained(folder, ignore_mismatched_sizes=True)
+    with pytest.raises(ConfigError, match="adapter_attn_dim"):
+        edgespeech.Wav2Vec2ForCTC.from_pretrained(folder).init_adapter_layers()
     fresh = edgespeech.Wav2Vec2ForCTC(edgespeech.Wav2Vec2Config.from_pretrained(folder, adapter_attn_dim=4))
     with pytest.raises(CheckpointError, match="call from_pretrained first"):
         fresh.load_adapter("eng")

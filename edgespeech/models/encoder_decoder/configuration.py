@@ -73,6 +73,10 @@ class SpeechEncoderDecoderConfig(Config):
         parts = {name: getattr(self, name).to_dict() for name in TABLES}
         return super().to_dict() | parts
 
+    def to_diff_dict(self) -> dict[str, Any]:
+        """See `Config.to_diff_dict`; so are the parts."""
+        return super().to_diff_dict() | {name: getattr(self, name).to_diff_dict() for name in TABLES}
+
     def _checked(self, name: str, value: Any) -> Any:
         return super()._checked(name, _part(name, value) if name in TABLES else value)
 
@@ -85,7 +89,8 @@ def _part(name: str, value: Any) -> Config:
         kind = chosen(TABLES[name], value.get("model_type"), name).config_class
         return kind.from_dict({**AS_DECODER, **value} if name == "decoder" else value)
     if not isinstance(value, Config):
-        raise ConfigError(f"{name} must be a configuration or the content of one, got {type(value).__name__}")
+        kind = "type" if isinstance(value, type) else type(value).__name__
+        raise ConfigError(f"{name} must be a configuration or the content of one, got {kind}")
     chosen(TABLES[name], value.model_type, name)
     if name == "decoder":
         for option, wanted in AS_DECODER.items():

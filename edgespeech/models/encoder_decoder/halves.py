@@ -4,7 +4,8 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from edgespeech.checkpoint import read_json, resolve
+from edgespeech.base.loading_options import LoadingOptions
+from edgespeech.checkpoint import read_json
 from edgespeech.configuration import CONFIG
 from edgespeech.decoder import TextDecoder
 from edgespeech.errors import ConfigError, UnknownModelError
@@ -55,7 +56,7 @@ def _loaded(half: str, table: Mapping[str, Any], checkpoint: Path | None, model:
         return model
     if checkpoint is None:
         raise ConfigError(f"give a checkpoint of the {half}, or the {half} itself as {half}_model")
-    content = read_json(resolve(checkpoint) / CONFIG)
+    content = read_json(LoadingOptions.parted(options)[0].folder(checkpoint) / CONFIG)
     return chosen(table, content.get("model_type"), f"{half} {os.fspath(checkpoint)}").from_pretrained(
         checkpoint, **options
     )

@@ -8,33 +8,32 @@ from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import torch
-from edgespeech_runtime.generation import OnTokens
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from edgespeech.base.labels import IGNORED, check_labels, shifted_right
-from edgespeech.base.outputs import BaseModelOutput, GenerateOutput, ModelOutput, Seq2SeqLMOutput
-from edgespeech.base.pretrained import PreTrainedModel
-from edgespeech.checkpoint import read_json, resolve
+from edgespeech.base.labels import check_labels, shifted_right
+from edgespeech.base.loading_options import LoadingOptions
+from edgespeech.base.outputs import Seq2SeqLMOutput, answered
+from edgespeech.checkpoint import read_json
 from edgespeech.configuration import CONFIG, Config
 from edgespeech.decoder import TextDecoder
 from edgespeech.encoder.lengths import real
 from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import ConfigError, InputError
-from edgespeech.generation import collected, decode, settled
 from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig
 from edgespeech.models.decoders.table import DECODER_CLASSES
 from edgespeech.models.encoder_decoder.configuration import SpeechEncoderDecoderConfig
+from edgespeech.models.encoder_decoder.generating import GeneratingModel
 from edgespeech.models.encoder_decoder.halves import check_halves, load_decoder, load_encoder, parted
+from edgespeech.models.encoder_decoder.inputs import given_states, joined, waveforms
 from edgespeech.models.encoders.table import ENCODER_CLASSES
-from edgespeech.models.speech import SpeechModel, sample_lengths
+from edgespeech.models.speech import SpeechModel, sample_lengths, trace_for
 
 ModelT = TypeVar("ModelT", bound="SpeechEncoderDecoderModel")
 
 DEVIATION = 0.02  # of fresh weights of the projection
 
 
-class SpeechEncoderDecoderModel(PreTrainedModel):
+class SpeechEncoderDecoderModel(GeneratingModel):
     """A speech encoder whose states a text decoder attends to.
 
     Built from a configuration, with fresh weights, or from two models, which it holds and whose configurations it
@@ -44,8 +43,6 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
 
     config_class = SpeechEncoderDecoderConfig
     base_model_prefix = "speech_encoder_decoder"
-
-    generation_config: GenerationConfig
 
     def __init__(
         self,
@@ -98,15 +95,6 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
             projection.bias.zero_()
         return projection
 
-    def _adopt_generation(self, values: Mapping[str, Any]) -> None:
-        """Derive `generation_config` from the content of a `config.json`."""
-        self.generation_config = GenerationConfig.from_model_config(values)
-        self._ids_then = self._ids()
-
-    def _ids(self) -> dict[str, Any]:
-        names = ("decoder_start_token_id", "pad_token_id", "eos_token_id", "bos_token_id")
-        return {name: getattr(self.config, name) for name in names}
-
     @classmethod
     def from_encoder_decoder_pretrained(
         cls: type[ModelT],
@@ -135,19 +123,26 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
 
     @classmethod
     def from_pretrained(
-        cls: type[ModelT], checkpoint: str | os.PathLike[str], *, config: Config | None = None, **overrides: Any
+        cls: type[ModelT],
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        config: Config | None = None,
+        **options: Any,
     ) -> ModelT:
         """Load a checkpoint; see `PreTrainedModel.from_pretrained`.
 
         `generation_config` comes from `generation_config.json`, in older checkpoints from `config.json`.
         """
-        model = super().from_pretrained(checkpoint, config=config, **overrides)
-        folder = resolve(checkpoint)
+        loading, overrides = LoadingOptions.parted(options)
+        folder = loading.folder(pretrained_model_name_or_path)
+        whole = cls._configured(folder, config, overrides)
+        loaded = cls._load(pretrained_model_name_or_path, whole, loading.weights(folder), loading)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
         if (folder / GENERATION_CONFIG).is_file():
             model.generation_config = GenerationConfig.from_pretrained(folder)
         elif config is None and not overrides:
             model._adopt_generation(read_json(folder / CONFIG))
-        return model
+        return loaded
 
     def extra_files(self) -> dict[str, dict[str, Any]]:
         """See `PreTrainedModel.extra_files`."""
@@ -170,75 +165,90 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
 
     def forward(
         self,
-        input_values: Tensor | None = None,
+        inputs: Tensor | None = None,
         attention_mask: Tensor | None = None,
         decoder_input_ids: Tensor | None = None,
         decoder_attention_mask: Tensor | None = None,
-        encoder_outputs: ModelOutput | tuple[Tensor, ...] | None = None,
-        *,
+        encoder_outputs: Mapping[str, Any] | tuple[Tensor, ...] | None = None,
+        past_key_values: Any = None,
+        decoder_inputs_embeds: Tensor | None = None,
         labels: Tensor | None = None,
-        inputs: Tensor | None = None,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        use_cache: bool | None = None,
+        output_attentions: bool | None = None,
+        output_hidden_states: bool | None = None,
+        input_values: Tensor | None = None,
+        input_features: Tensor | None = None,
+        return_dict: bool | None = None,
+        *,
+        mask_time_indices: Tensor | None = None,
+        decoder_position_ids: Tensor | None = None,
     ) -> Seq2SeqLMOutput:
-        """Compute logits (batch, tokens, vocabulary), and with labels the loss.
-
-        The loss is the mean cross-entropy over all labels but -100, each label against the logits at its place.
+        """Compute logits (batch, tokens, vocabulary), and with labels the mean cross-entropy at the labels' places.
 
         Args:
-            input_values: waveforms (batch, samples), also under the name `inputs`; see `SpeechModel.forward`.
+            inputs: waveforms (batch, samples), also under the name `input_values`; see `SpeechModel.forward`.
             attention_mask: (batch, samples), 1 on real samples; frames of padding are hidden from the decoder too.
-            decoder_input_ids: (batch, tokens); without them the labels, shifted right behind `decoder_start_token_id`,
-                with `pad_token_id` in place of -100.
-            decoder_attention_mask: (batch, tokens), 1 on tokens that later ones see; without it all are seen.
+            decoder_input_ids: (batch, tokens); without them the labels, shifted right behind `decoder_start_token_id`.
+            decoder_attention_mask: (batch, tokens), 1 on tokens that later ones see; those of the past before them.
             encoder_outputs: what the encoder gave, in place of waveforms; the last hidden state stands first.
-            labels: (batch, tokens), ids below the decoder's `vocab_size`, or -100.
-            inputs: another name of `input_values`.
-            output_hidden_states: return the states of each layer of encoder and decoder.
-            output_attentions: return the attention weights of each layer.
+            past_key_values: of the tokens before, as an earlier call with `use_cache` (the default) returned them.
+            decoder_inputs_embeds: (batch, tokens, size) in place of `decoder_input_ids`.
+            labels: (batch, tokens), ids below the decoder's `vocab_size`, or -100 for none.
+            output_attentions: as `output_hidden_states` and `return_dict`; see `SpeechModel.forward`.
 
         Raises:
-            InputError: waveforms, tokens or labels of a wrong shape or type, or outside the vocabulary; more tokens
-                than the decoder has positions.
+            InputError: waveforms, tokens or labels of a wrong shape or type, outside the vocabulary, or too many.
             ConfigError: labels, but no `decoder_start_token_id` or `pad_token_id` in the configuration.
         """
-        tokens = self._tokens(decoder_input_ids, labels)
-        encoded, frames = self._encoded(
-            _either(input_values, inputs, encoder_outputs),
-            attention_mask,
-            encoder_outputs,
-            Trace([] if output_hidden_states else None, [] if output_attentions else None),
-        )
+        tokens = self._tokens(decoder_input_ids, decoder_inputs_embeds, labels)
+        source = waveforms(input_values, inputs, encoder_outputs, input_features)
+        shown = self._shown("output_hidden_states", output_hidden_states, "encoder")
+        trace = trace_for(self.encoder.config, shown, self._shown("output_attentions", output_attentions, "encoder"))
+        encoded, frames = self._encoded(source, attention_mask, encoder_outputs, trace, mask_time_indices)
         states = self._projected(encoded.last_hidden_state)
-        if len(states) != len(tokens):
-            raise InputError(f"got {len(states)} utterances, but {len(tokens)} sequences of tokens")
+        count = len(tokens if decoder_inputs_embeds is None else decoder_inputs_embeds)  # type: ignore[arg-type]
+        if len(states) != count:
+            raise InputError(f"got {len(states)} utterances, but {count} sequences of tokens")
         decoded = self.decoder(
             tokens,
             decoder_attention_mask,
             states,
             None if frames is None else real(frames, states.shape[1]),
-            output_hidden_states=output_hidden_states,
-            output_attentions=output_attentions,
+            position_ids=decoder_position_ids,
+            inputs_embeds=decoder_inputs_embeds,
+            past_key_values=past_key_values,
+            use_cache=use_cache,
+            output_hidden_states=self._shown("output_hidden_states", output_hidden_states, "decoder"),
+            output_attentions=self._shown("output_attentions", output_attentions, "decoder"),
+            return_dict=True,
         )
-        loss = None
-        if labels is not None:
-            loss = F.cross_entropy(decoded.logits.flatten(0, 1), labels.flatten(), ignore_index=IGNORED)
-        traced = decoded.hidden_states, decoded.attentions, decoded.cross_attentions
-        return Seq2SeqLMOutput(loss, decoded.logits, *traced, states, encoded.hidden_states, encoded.attentions)
+        return answered(joined(encoded, states, decoded, labels), self.config, return_dict)
 
-    def _tokens(self, given: Tensor | None, labels: Tensor | None) -> Tensor:
-        """Return what the decoder reads: what the caller gave, or what follows from the labels."""
+    def _shown(self, name: str, asked: bool | None, half: str) -> bool | None:
+        """Whether to return states or attention weights of a half: as asked, or as either configuration says."""
+        return (
+            asked
+            if asked is not None
+            else bool(getattr(self.config, name) or getattr(getattr(self.config, half), name))
+        )
+
+    def _tokens(self, given: Tensor | None, embedded: Tensor | None, labels: Tensor | None) -> Tensor | None:
+        """Return the tokens that the decoder reads, None for embeddings: as given, or those that labels say."""
+        if given is not None and embedded is not None:
+            raise InputError("give decoder_input_ids or decoder_inputs_embeds, not both")
         if labels is None:
-            if given is None:
+            if given is None and embedded is None:
                 raise InputError("give decoder_input_ids, or labels from which they follow")
             return given
         check_labels(labels, self.decoder.vocab_size)
-        tokens = self.prepare_decoder_input_ids_from_labels(labels) if given is None else given
-        if labels.shape != tokens.shape:
+        if given is None and embedded is None:
+            return self.prepare_decoder_input_ids_from_labels(labels)
+        read = given if embedded is None else embedded[..., 0]
+        if labels.shape != read.shape:  # type: ignore[union-attr]
             raise InputError(
-                f"labels and decoder_input_ids must have one shape, got {list(labels.shape)} and {list(tokens.shape)}"
+                f"labels and decoder_input_ids must have one shape, got {list(labels.shape)} and {list(read.shape)}"  # type: ignore[union-attr]
             )
-        return tokens
+        return given
 
     def encode(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
         """Compute what the decoder attends to; graphs are exported from it.
@@ -248,90 +258,23 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
         result = self.encoder.encode(waveform, lengths)
         return self._projected(result.last_hidden_state), result.lengths
 
-    def generate(
-        self,
-        input_values: Tensor | None = None,
-        attention_mask: Tensor | None = None,
-        *,
-        inputs: Tensor | None = None,
-        encoder_outputs: ModelOutput | tuple[Tensor, ...] | None = None,
-        decoder_input_ids: Tensor | None = None,
-        generation_config: GenerationConfig | None = None,
-        streamer: OnTokens | None = None,
-        return_dict_in_generate: bool | None = None,
-        **options: Any,
-    ) -> Tensor | GenerateOutput:
-        """Generate tokens: (batch * num_return_sequences, length), start token first, padded behind the end.
-
-        What `options` do not say, `generation_config` does, given here or the model's own; the token ids that neither
-        has are those that were set in `config`. Runs in inference mode, on the model's device, and leaves the model in
-        the mode it is in: in training mode its dropout stays on.
-
-        Args:
-            input_values: as for `forward`, as are `attention_mask`, `inputs` and `encoder_outputs`.
-            attention_mask: with it, each utterance of a padded batch gets what it gets alone.
-            inputs: another name of `input_values`.
-            encoder_outputs: in place of waveforms.
-            decoder_input_ids: a prompt (batch, tokens); the start token is put before it where no row begins with it.
-            generation_config: in place of the model's own.
-            streamer: called with an utterance's index and the tokens that have become certain.
-            return_dict_in_generate: return a `GenerateOutput` with scores and log-probabilities.
-            options: see `edgespeech_runtime.generation.GenerationOptions`.
-
-        Raises:
-            ArgumentError: an unknown option, options that contradict each other or the model.
-            InputError: what `forward` refuses.
-            ConfigError: a generation config that asks for something that is not implemented.
-        """
-        source = _either(input_values, inputs, encoder_outputs)
-        defaults = self._generation_defaults(generation_config)
-        settings = settled(defaults, options)
-        if return_dict_in_generate is None:
-            return_dict_in_generate = bool(defaults.get("return_dict_in_generate"))
-        with torch.inference_mode():
-            encoded, frames = self._encoded(source, attention_mask, encoder_outputs, Trace())
-            states = self._projected(encoded.last_hidden_state)
-            found, prompt = decode(self.decoder, states, frames, settings, decoder_input_ids, streamer)
-        return collected(found, prompt, settings.padding, states.device, return_dict_in_generate)
-
-    def _generation_defaults(self, given: GenerationConfig | None) -> dict[str, Any]:
-        """Return what the generation config says, with token ids that it lacks and that were set in `config` since."""
-        chosen = self.generation_config if given is None else given
-        chosen.require_known_strategies()
-        values = dict(self.generation_config.to_dict()) | chosen.to_dict()
-        changed = {name: value for name, value in self._ids().items() if value != self._ids_then[name]}
-        return {name: value for name, value in changed.items() if value is not None} | values
-
     def _encoded(
         self,
         source: Tensor | None,
         attention_mask: Tensor | None,
-        given: ModelOutput | tuple[Tensor, ...] | None,
+        given: Mapping[str, Any] | tuple[Tensor, ...] | None,
         trace: Trace,
+        mask_time_indices: Tensor | None = None,
     ) -> tuple[Any, Tensor | None]:
         """Return the encoder's output, and the real frames (batch,) of each utterance or None."""
         if source is not None:
-            result = self.encoder.encode_masked(source, attention_mask, trace=trace)
+            result = self.encoder.encode_masked(source, attention_mask, mask_time_indices, trace)
             return result, result.lengths
-        if isinstance(given, tuple):
-            given = BaseModelOutput(given[0])
-        self._check_states(given[0], attention_mask)  # type: ignore[index]
+        output = given_states(given, self.encoder, attention_mask)
         if attention_mask is None:
-            return given, None
+            return output, None
         lengths = sample_lengths(attention_mask, attention_mask, self.encoder.shortest)
-        return given, self.encoder.frames(lengths)  # type: ignore[arg-type]
-
-    def _check_states(self, states: Tensor, attention_mask: Tensor | None) -> None:
-        size = self.encoder.config.output_size
-        if states.ndim != 3 or states.shape[2] != size:
-            raise InputError(f"encoder_outputs must be (batch, frames, {size}), got {list(states.shape)}")
-        if attention_mask is not None:
-            frames = int(self.encoder.frames(torch.tensor(attention_mask.shape[-1])))
-            if states.shape[:2] != (len(attention_mask), frames):
-                raise InputError(
-                    f"attention_mask {list(attention_mask.shape)} belongs to encoder_outputs of {frames} frames, "
-                    f"got {list(states.shape)}"
-                )
+        return output, self.encoder.frames(lengths)  # type: ignore[arg-type]
 
     def _projected(self, states: Tensor) -> Tensor:
         return states if self.enc_to_dec_proj is None else self.enc_to_dec_proj(states)
@@ -360,18 +303,26 @@ class SpeechEncoderDecoderModel(PreTrainedModel):
         """Return the decoder's last linear layer."""
         return self.decoder.get_output_embeddings()
 
+    def set_output_embeddings(self, new_embeddings: nn.Module) -> None:
+        """Replace the decoder's last linear layer."""
+        self.decoder.set_output_embeddings(new_embeddings)
+
+    def tie_weights(self) -> None:
+        """See `TextDecoder.tie_weights`."""
+        self.decoder.tie_weights()
+
+    def resize_token_embeddings(
+        self, new_num_tokens: int | None = None, pad_to_multiple_of: int | None = None, mean_resizing: bool = True
+    ) -> nn.Embedding:
+        """Refuse, as the reference library does.
+
+        Raises:
+            ConfigError: always; the decoder has the token table.
+        """
+        raise ConfigError(
+            "an encoder-decoder has its tokens in the decoder; call model.decoder.resize_token_embeddings"
+        )
+
     def freeze_feature_encoder(self) -> None:
         """Take the encoder's conv stack out of training."""
         self.encoder.freeze_feature_encoder()
-
-
-def _either(input_values: Tensor | None, inputs: Tensor | None, encoder_outputs: Any) -> Tensor | None:
-    """Return the waveforms under whichever name they came; None for an encoder's output in their place.
-
-    Raises:
-        InputError: nothing, or more than one of the three.
-    """
-    given = [value for value in (input_values, inputs, encoder_outputs) if value is not None]
-    if len(given) != 1:
-        raise InputError(f"give input_values or encoder_outputs, one of them, got {len(given)}")
-    return input_values if input_values is not None else inputs

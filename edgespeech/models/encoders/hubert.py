@@ -21,6 +21,7 @@ class HubertModel(SpeechModel):
 
     config_class = HubertConfig
     base_model_prefix = "hubert"
+    shows_features = False
 
 
 class HubertForCTC(SpeechForCTC, encoder=HubertModel):

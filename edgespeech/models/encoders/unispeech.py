@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from edgespeech.base.outputs import PreTrainingOutput
+from edgespeech.base.outputs import PreTrainingOutput, answered
 from edgespeech.base.pretrained import draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.models.heads.classification import SpeechForSequenceClassification
@@ -61,17 +61,22 @@ class UniSpeechForPreTraining(SpeechWithQuantizer, encoder=UniSpeechModel):
         input_values: Tensor,
         attention_mask: Tensor | None = None,
         mask_time_indices: Tensor | None = None,
+        sampled_negative_indices: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> PreTrainingOutput:
         """Compute states and quantized features (batch, frames, hidden), and the perplexity over the real frames.
 
-        For the arguments and errors see `SpeechModel.forward`.
+        For the arguments and errors see `SpeechModel.forward`. `sampled_negative_indices` are refused, as there is no
+        loss for them.
         """
+        self.refuse_negatives(sampled_negative_indices)
         output = self.encoded(input_values, attention_mask, mask_time_indices, output_hidden_states, output_attentions)
         quantized, perplexity = self.quantized(output, None)
         projected = self.project_hid(self.project_q(quantized))
-        return PreTrainingOutput(
+        answer = PreTrainingOutput(
             None, output.last_hidden_state, projected, perplexity, output.hidden_states, output.attentions
         )
+        return answered(answer, self.config, return_dict)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from edgespeech.base.outputs import FeaturePreTrainingOutput
+from edgespeech.base.outputs import FeaturePreTrainingOutput, answered
 from edgespeech.base.pretrained import draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.models.heads.classification import SpeechForAudioFrameClassification, SpeechForSequenceClassification
@@ -78,16 +78,21 @@ class UniSpeechSatForPreTraining(SpeechWithQuantizer, encoder=UniSpeechSatModel)
         input_values: Tensor,
         attention_mask: Tensor | None = None,
         mask_time_indices: Tensor | None = None,
+        sampled_negative_indices: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> FeaturePreTrainingOutput:
         """Compute states (batch, frames, hidden) and the features (batch, frames, conv_dim) below them.
 
-        For the arguments and errors see `SpeechModel.forward`.
+        For the arguments and errors see `SpeechModel.forward`. `sampled_negative_indices` are refused, as there is no
+        loss for them.
         """
+        self.refuse_negatives(sampled_negative_indices)
         output = self.encoded(input_values, attention_mask, mask_time_indices, output_hidden_states, output_attentions)
         features = self.dropout_features(output.extract_features)
-        return FeaturePreTrainingOutput(
+        answer = FeaturePreTrainingOutput(
             None, features, output.last_hidden_state, output.hidden_states, output.attentions
         )
+        return answered(answer, self.config, return_dict)

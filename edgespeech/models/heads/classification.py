@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgespeech.base.labels import IGNORED
-from edgespeech.base.outputs import SequenceClassifierOutput, TokenClassifierOutput
+from edgespeech.base.outputs import SequenceClassifierOutput, TokenClassifierOutput, answered
 from edgespeech.base.pretrained import draw
 from edgespeech.class_names import in_order
 from edgespeech.configuration import SpeechEncoderConfig
@@ -59,8 +59,9 @@ class SpeechForSequenceClassification(SpeechClassifier):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> SequenceClassifierOutput:
         """Compute logits (batch, labels), and with labels (batch,) the cross-entropy, a mean over utterances.
 
@@ -75,7 +76,8 @@ class SpeechForSequenceClassification(SpeechClassifier):
         found = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
         logits = self.head(found.states, float_mask(found.lengths, found.states))
         loss = None if labels is None else F.cross_entropy(logits, labels, ignore_index=IGNORED)
-        return SequenceClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        output = SequenceClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        return answered(output, self.config, return_dict)
 
 
 class SpeechForAudioFrameClassification(SpeechClassifier):
@@ -96,8 +98,9 @@ class SpeechForAudioFrameClassification(SpeechClassifier):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> TokenClassifierOutput:
         """Compute logits (batch, frames, labels), and with labels of that shape the cross-entropy.
 
@@ -122,7 +125,8 @@ class SpeechForAudioFrameClassification(SpeechClassifier):
             if mask is not None:
                 classes = classes.masked_fill(mask == 0, IGNORED)
             loss = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), ignore_index=IGNORED)
-        return TokenClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        output = TokenClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        return answered(output, self.config, return_dict)
 
 
 def checked_classes(labels: Tensor, batch: int, count: int, ignored: int | None = None) -> Tensor:

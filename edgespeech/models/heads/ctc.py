@@ -4,13 +4,17 @@ import os
 from dataclasses import replace
 from typing import Any, TypeVar
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgespeech.base.outputs import CTCOutput
+from edgespeech.base.loading_options import LoadingOptions
+from edgespeech.base.outputs import CTCOutput, answered
 from edgespeech.base.pretrained import draw
-from edgespeech.checkpoint import load_into, read_adapter, read_weights, resolve
+from edgespeech.checkpoint import load_into, read_adapter, resolve
+from edgespeech.checkpoint.resolving import HubOptions
 from edgespeech.configuration import Config, SpeechEncoderConfig
+from edgespeech.encoder.transformer import LanguageAdapter
 from edgespeech.errors import CheckpointError, ConfigError, InputError
 from edgespeech.models.heads.head import SpeechWithHead
 from edgespeech.models.speech import sample_lengths
@@ -31,33 +35,32 @@ class SpeechForCTC(SpeechWithHead):
     @classmethod
     def from_pretrained(
         cls: type[CTCT],
-        checkpoint: str | os.PathLike[str],
+        pretrained_model_name_or_path: str | os.PathLike[str],
         *,
         config: Config | None = None,
         target_lang: str | None = None,
-        ignore_mismatched_sizes: bool = False,
-        **overrides: Any,
+        **options: Any,
     ) -> CTCT:
         """Load a checkpoint; `target_lang` picks the language adapter `adapter.{target_lang}.safetensors` in it.
 
-        The vocabulary's size then follows the adapter: `ignore_mismatched_sizes`, by which other people's snippets ask
-        for that, changes nothing and is refused without a `target_lang`. For the rest, and the errors raised, see
-        `PreTrainedModel.from_pretrained` and `load_adapter`.
+        The vocabulary's size then follows the adapter, and all weights must be there. For the rest, and the errors
+        raised, see `PreTrainedModel.from_pretrained` and `load_adapter`.
         """
-        if ignore_mismatched_sizes and target_lang is None:
-            raise ConfigError("ignore_mismatched_sizes needs a target_lang; without one, weights must fit")
-        folder = resolve(checkpoint, *_adapter_files(target_lang))
+        loading, overrides = LoadingOptions.parted(options)
+        folder = loading.folder(pretrained_model_name_or_path, *_adapter_files(target_lang))
         config = cls._configured(folder, config, overrides)
-        weights = read_weights(folder)
+        weights = loading.weights(folder)
         if target_lang is not None:
             _require_adapters(config)
             adapter = read_adapter(folder, target_lang)
             weights = {name: tensor for name, tensor in weights.items() if not _is_adapter(name)} | adapter
             if "lm_head.weight" in adapter:
                 config = replace(config, vocab_size=len(adapter["lm_head.weight"]))  # type: ignore[call-arg]
-        model = cls._load(checkpoint, config, weights)
+            loading = replace(loading, require_all_weights=True, ignore_mismatched_sizes=False)
+        loaded = cls._load(pretrained_model_name_or_path, config, weights, loading)
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
         model.target_lang = target_lang
-        return model
+        return loaded
 
     def forward(
         self,
@@ -65,8 +68,9 @@ class SpeechForCTC(SpeechWithHead):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> CTCOutput:
         """Compute logits (batch, frames, vocabulary), and with labels (batch, tokens) the CTC loss.
 
@@ -86,6 +90,7 @@ class SpeechForCTC(SpeechWithHead):
             attention_mask,
             output_hidden_states=output_hidden_states,
             output_attentions=output_attentions,
+            return_dict=True,
         )
         logits = self.lm_head(self.dropout(output.last_hidden_state))
         loss = None
@@ -94,7 +99,7 @@ class SpeechForCTC(SpeechWithHead):
             if lengths is None:
                 lengths = labels.new_full((len(input_values),), input_values.shape[1])
             loss = self._loss(logits, labels, self.base_model.frames(lengths))
-        return CTCOutput(loss, logits, output.hidden_states, output.attentions)
+        return answered(CTCOutput(loss, logits, output.hidden_states, output.attentions), self.config, return_dict)
 
     def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
         """See `SpeechWithHead.head`: each frame by itself, (batch, frames, vocabulary)."""
@@ -127,26 +132,48 @@ class SpeechForCTC(SpeechWithHead):
             zero_infinity=self.config.ctc_zero_infinity,
         )
 
-    def load_adapter(self, target_lang: str) -> None:
+    def load_adapter(self, target_lang: str, force_load: bool = True, **options: Any) -> None:
         """Replace the language adapters and the head by those of `adapter.{target_lang}.safetensors` (or `.bin`).
 
+        Without `force_load`, a language that is loaded already is not read again. `options` say from where on the hub,
+        as in `from_pretrained`.
+
         Raises:
-            ConfigError: the configuration has no `adapter_attn_dim`.
+            ConfigError: the configuration has no `adapter_attn_dim`, or an option is unknown.
             CheckpointError: the model was not loaded from a checkpoint.
             MissingFileError: no adapter for this language; the message lists those there are.
             WeightsError: the file lacks a weight, has one too many or one of another shape.
         """
         _require_adapters(self.config)
+        hub, unknown = HubOptions.parted(options)
+        if unknown:
+            raise ConfigError(f"load_adapter has no option {', '.join(unknown)}; leave it out")
+        if not force_load and target_lang == self.target_lang:
+            return
         if self.name_or_path is None:
             raise CheckpointError("load_adapter needs a model that came from a checkpoint; call from_pretrained first")
-        adapter = read_adapter(resolve(self.name_or_path, *_adapter_files(target_lang)), target_lang)
+        adapter = read_adapter(resolve(self.name_or_path, *_adapter_files(target_lang), hub=hub), target_lang)
         head = self._head_for(adapter)
         parts = nn.ModuleDict({"lm_head": head, self.base_model_prefix: self.base_model})
         kept = {name: tensor for name, tensor in parts.state_dict().items() if not _is_adapter(name)}
         load_into(parts, kept | adapter, f"adapter.{target_lang} of {self.name_or_path}")
         self.lm_head = head
-        self.config = replace(self.config, vocab_size=head.out_features)
+        self.config.vocab_size = head.out_features
         self.target_lang = target_lang
+
+    @torch.no_grad()
+    def init_adapter_layers(self) -> None:
+        """Draw the language adapters and the head anew, to train them for a language that the checkpoint lacks.
+
+        Raises:
+            ConfigError: the configuration has no `adapter_attn_dim`.
+        """
+        _require_adapters(self.config)
+        for module in self.base_model.modules():
+            if isinstance(module, LanguageAdapter):
+                module.norm.reset_parameters()
+                draw(module, self.config)
+        draw(self.lm_head, self.config)
 
     def _head_for(self, adapter: dict[str, Tensor]) -> nn.Linear:
         """Return the head, a new one where the adapter's vocabulary has another size."""

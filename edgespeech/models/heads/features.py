@@ -52,7 +52,7 @@ class SpeechFeatures(PreTrainedModel):
             ConfigError: see the constructor.
         """
         kind = encoder_class(read_json(folder / CONFIG).get("model_type"))
-        return cls(kind.from_pretrained(folder), layers).eval()
+        return cls(kind.from_pretrained(folder, require_all_weights=True), layers).eval()
 
     @property
     def base_model(self) -> SpeechModel:

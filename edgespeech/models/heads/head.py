@@ -7,12 +7,13 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from edgespeech.base.fresh import grouped
 from edgespeech.base.pretrained import PreTrainedModel
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.lengths import conv_length, real, samples_for
 from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import ConfigError, InputError
-from edgespeech.models.speech import SpeechModel
+from edgespeech.models.speech import HEADS, SpeechModel, trace_for
 
 
 class SpeechWithHead(PreTrainedModel):
@@ -37,12 +38,24 @@ class SpeechWithHead(PreTrainedModel):
         self.add_module(self.base_model_prefix, self.base_model_class(config))
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
-        """See `PreTrainedModel.adopted`; the weights of a checkpoint without a head stand under no prefix."""
-        prefix = self.base_model_prefix + "."
-        if not any(name.startswith(prefix) for name in weights):
-            own = self.state_dict()
+        """See `PreTrainedModel.adopted`; the weights of a checkpoint without a head stand under no prefix.
+
+        Those of another head are left out.
+        """
+        prefix, own = self.base_model_prefix + ".", self.state_dict()
+        if any(name.startswith(prefix) for name in weights):
+            others = HEADS - {_first(name) for name in own}
+            weights = {name: tensor for name, tensor in weights.items() if _first(name) not in others}
+        else:
             weights = {prefix + name if prefix + name in own else name: tensor for name, tensor in weights.items()}
         return super().adopted(weights)
+
+    def optional_weights(self) -> list[list[str]]:
+        """See `PreTrainedModel.optional_weights`; parts of the head, and the encoder's adapters."""
+        prefix = self.base_model_prefix + "."
+        inner = [[prefix + name for name in group] for group in self.base_model.optional_weights()]
+        head = grouped(self.state_dict(), lambda name: None if name.startswith(prefix) else _first(name))
+        return head + inner
 
     @property
     def base_model(self) -> SpeechModel:
@@ -56,6 +69,10 @@ class SpeechWithHead(PreTrainedModel):
     def head(self, states: Tensor, mask: Tensor | None) -> Tensor:
         """Return the output for states (batch, frames, size); `mask` (batch, frames) is 1.0 on real frames."""
         raise NotImplementedError
+
+    def _get_feat_extract_output_lengths(self, input_lengths: Tensor | int) -> Tensor:
+        """See `SpeechModel._get_feat_extract_output_lengths`."""
+        return self.base_model._get_feat_extract_output_lengths(input_lengths)
 
     def freeze_feature_encoder(self) -> None:
         """Take the conv stack out of training."""
@@ -153,7 +170,11 @@ class StatesHead(SpeechWithHead):
         return States(states, frames, shown, output.attentions)
 
     def read_masked(
-        self, input_values: Tensor, attention_mask: Tensor | None, hidden_states: bool, attentions: bool
+        self,
+        input_values: Tensor,
+        attention_mask: Tensor | None,
+        hidden_states: bool | None,
+        attentions: bool | None,
     ) -> States:
         """Encode what `forward` is given, after checking it.
 
@@ -161,7 +182,11 @@ class StatesHead(SpeechWithHead):
             InputError: as `SpeechModel.forward`, and audio that is shorter than `shortest`.
         """
         lengths = self.base_model.checked_lengths(input_values, attention_mask, self.shortest, self.least_frames[1])
-        return self.read(input_values, lengths, Trace([] if hidden_states else None, [] if attentions else None))
+        return self.read(input_values, lengths, trace_for(self.config, hidden_states, attentions))
+
+
+def _first(name: str) -> str:
+    return name.partition(".")[0]
 
 
 def float_mask(lengths: Tensor | None, like: Tensor) -> Tensor | None:

@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgespeech.base.outputs import PreTrainingOutput
+from edgespeech.base.outputs import PreTrainingOutput, answered
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder import EncoderOutput
 from edgespeech.encoder.lengths import real
-from edgespeech.encoder.transformer import Trace
 from edgespeech.errors import ConfigError, InputError
 from edgespeech.models.heads.head import SpeechWithHead
+from edgespeech.models.speech import trace_for
 
 
 class GumbelVectorQuantizer(nn.Module):
@@ -80,11 +80,11 @@ class SpeechWithQuantizer(SpeechWithHead):
         input_values: Tensor,
         attention_mask: Tensor | None,
         mask_time_indices: Tensor | None,
-        hidden_states: bool,
-        attentions: bool,
+        hidden_states: bool | None,
+        attentions: bool | None,
     ) -> EncoderOutput:
         """Encode what `forward` is given, after checking it; see `SpeechModel.forward`."""
-        trace = Trace([] if hidden_states else None, [] if attentions else None)
+        trace = trace_for(self.config, hidden_states, attentions)
         output = self.base_model.encode_masked(input_values, attention_mask, mask_time_indices, trace)
         if mask_time_indices is not None and mask_time_indices.shape != output.last_hidden_state.shape[:2]:
             raise InputError(
@@ -92,6 +92,18 @@ class SpeechWithQuantizer(SpeechWithHead):
                 f"got {list(mask_time_indices.shape)}"
             )
         return output
+
+    def refuse_negatives(self, sampled_negative_indices: Tensor | None) -> None:
+        """Check that no distractors are given to a family that has no loss for them.
+
+        Raises:
+            InputError: there are some.
+        """
+        if sampled_negative_indices is not None:
+            raise InputError(
+                f"a {type(self).__name__} has no contrastive loss, as in the reference library; leave "
+                "sampled_negative_indices out, or train with Wav2Vec2ForPreTraining"
+            )
 
     def quantized(self, output: EncoderOutput, counted: Tensor | None) -> tuple[Tensor, Tensor]:
         """Return the quantized features (batch, frames, codevector_dim) and the perplexity of the `counted` frames.
@@ -118,8 +130,9 @@ class SpeechForPreTraining(SpeechWithQuantizer):
         mask_time_indices: Tensor | None = None,
         sampled_negative_indices: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> PreTrainingOutput:
         """Compute states and quantized features (batch, frames, proj_codevector_dim), and with negatives the loss.
 
@@ -132,6 +145,7 @@ class SpeechForPreTraining(SpeechWithQuantizer):
                 places in all utterances' frames, one utterance after the other; see `sample_negatives`.
             output_hidden_states: see `SpeechModel.forward`.
             output_attentions: see there.
+            return_dict: see there.
 
         The loss is a sum over hidden frames: the contrastive loss (equation 3; a distractor equal to the right answer
         is left out), and the codebooks' diversity (equation 4) times `diversity_loss_weight`.
@@ -156,9 +170,10 @@ class SpeechForPreTraining(SpeechWithQuantizer):
             entries = self.quantizer.groups * self.quantizer.entries
             diversity = (entries - perplexity) / entries * hidden.sum()
             loss = contrastive + self.config.diversity_loss_weight * diversity
-        return PreTrainingOutput(
+        answer = PreTrainingOutput(
             loss, states, quantized, perplexity, output.hidden_states, output.attentions, contrastive, diversity
         )
+        return answered(answer, self.config, return_dict)
 
     def _contrastive_loss(self, states: Tensor, quantized: Tensor, hidden: Tensor, negatives: Tensor) -> Tensor:
         """(batch, frames, size) twice, (batch, frames), (batch, frames, negatives) -> a scalar."""

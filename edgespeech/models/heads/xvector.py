@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgespeech.base.outputs import XVectorOutput
+from edgespeech.base.outputs import XVectorOutput, answered
 from edgespeech.base.pretrained import draw
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.errors import ConfigError
@@ -82,8 +82,10 @@ class SpeechForXVector(StatesHead):
 
     def adopted(self, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         """See `PreTrainedModel.adopted`; the vectors of speakers, which only training uses, are drawn where missing."""
-        fresh = {} if OBJECTIVE in weights else {OBJECTIVE: torch.randn_like(self.objective.weight.detach())}
-        return super().adopted(weights) | fresh
+        adopted = super().adopted(weights)
+        if OBJECTIVE not in adopted and any(name.startswith("tdnn.") for name in adopted):
+            adopted[OBJECTIVE] = torch.randn_like(self.objective.weight.detach())
+        return adopted
 
     @property
     def tdnn_windows(self) -> tuple[int, ...]:
@@ -128,8 +130,9 @@ class SpeechForXVector(StatesHead):
         attention_mask: Tensor | None = None,
         labels: Tensor | None = None,
         *,
-        output_hidden_states: bool = False,
-        output_attentions: bool = False,
+        output_hidden_states: bool | None = None,
+        output_attentions: bool | None = None,
+        return_dict: bool | None = None,
     ) -> XVectorOutput:
         """Compute embeddings and logits (batch, dimensions), and with labels (batch,) the additive margin loss.
 
@@ -146,7 +149,8 @@ class SpeechForXVector(StatesHead):
         embeddings = self._embedded(found.states, found.lengths)
         logits = self.classifier(embeddings)
         loss = None if labels is None else self.objective(logits, labels)
-        return XVectorOutput(loss, logits, embeddings, found.hidden_states, found.attentions)
+        output = XVectorOutput(loss, logits, embeddings, found.hidden_states, found.attentions)
+        return answered(output, self.config, return_dict)
 
     def _embedded(self, states: Tensor, lengths: Tensor | None) -> Tensor:
         """(batch, frames, hidden), real frames (batch,) -> (batch, dimensions)."""

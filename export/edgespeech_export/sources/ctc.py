@@ -47,7 +47,8 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     Raises:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
-    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang).requires_grad_(False)
+    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang, require_all_weights=True)
+    model.requires_grad_(False)
     audio, frames = audio_facts(folder, model.base_model)
     language = {} if target_lang is None else {"target_lang": target_lang}
     tokenizer = ctc_tokenizer(folder, **language)

@@ -56,7 +56,7 @@ def read(folder: Path) -> EncoderDecoderSource:
         CheckpointError: a file is missing, damaged or of an unknown family.
         ExportError: its configuration does not say how generation begins, or contradicts itself.
     """
-    model = SpeechEncoderDecoderModel.from_pretrained(folder).requires_grad_(False)
+    model = SpeechEncoderDecoderModel.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
     audio, frames = audio_facts(folder, model.encoder)
     size = model.decoder.vocab_size
     detokenizer = AutoTokenizer.from_pretrained(folder).detokenizer_facts(size)

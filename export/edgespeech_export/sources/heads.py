@@ -63,7 +63,7 @@ def read_classifier(folder: Path) -> HeadSource:
     Raises:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
-    model = AutoModelForAudioClassification.from_pretrained(folder).requires_grad_(False)
+    model = AutoModelForAudioClassification.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
     own = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
     return _source("audio-classification", folder, model, own, len(model.labels))
 
@@ -76,13 +76,13 @@ def _problem_type(folder: Path, given: Any) -> Any:
 
 def read_frame_classifier(folder: Path) -> HeadSource:
     """Load a checkpoint that names the classes of each frame; errors as `read_classifier`."""
-    model = AutoModelForAudioFrameClassification.from_pretrained(folder).requires_grad_(False)
+    model = AutoModelForAudioFrameClassification.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
     return _source("audio-frame-classification", folder, model, {"labels": model.labels}, len(model.labels))
 
 
 def read_xvector(folder: Path) -> HeadSource:
     """Load a checkpoint that tells speakers apart by a vector; errors as `read_classifier`."""
-    model = AutoModelForAudioXVector.from_pretrained(folder).requires_grad_(False)
+    model = AutoModelForAudioXVector.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
     size = model.config.xvector_output_dim
     return _source("audio-xvector", folder, model, {"dimensions": size}, size)
 
