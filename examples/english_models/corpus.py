@@ -65,7 +65,7 @@ def normalised(waveform: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 class PartWriter:
-    """Writes a part utterance by utterance; what was written when a run is interrupted can be read."""
+    """Writes a part utterance by utterance; it can be read while it grows and when a run is interrupted."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,9 @@ class PartWriter:
         """Append one utterance (samples,)."""
         scaled = waveform * (PEAK * (2**15 - 1) / max(1e-6, float(np.abs(waveform).max())))
         self._audio.write(scaled.astype(np.int16).tobytes())
+        self._audio.flush()
         self._rows.writerow(asdict(Utterance(self.samples, len(waveform), name, letters, dictated)))
+        self._index.flush()
         self.samples += len(waveform)
 
     def close(self) -> None:

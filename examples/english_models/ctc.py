@@ -1,8 +1,9 @@
 """Stage 2 of ctc-en: letters. `python ctc.py TEACHER CORPUS SPEECH FRONT OUT --minutes 60`.
 
-The front end of stage 1 gets Whisper's encoder layers and positions. They learn by a CTC loss on the last layer,
-and a smaller one half way up through a head that is thrown away (https://arxiv.org/abs/2102.03216). OUT is a checkpoint
-folder in the Hugging Face format.
+The front end of stage 1 gets Whisper's encoder layers and positions, and two more layers behind them. These learn
+first, over Whisper's states as they are, then Whisper's layers with them; the front end stays as it is. The loss is
+CTC's on the last layer, and a smaller one behind Whisper's layers through a head that is thrown away
+(https://arxiv.org/abs/2102.03216). OUT is a checkpoint folder in the Hugging Face format.
 """
 
 import argparse
@@ -14,40 +15,44 @@ from corpus import Utterance
 from labelled import Batch, Labelled, masked
 from letters import BLANK, IDS, decode, encode
 from scoring import Wave, report
-from student import SIZE, encoder_settings, features, new_encoder, transform, write_positions
+from student import LAYERS, SIZE, encoder_settings, features, new_encoder, transform, write_positions
 from teacher import whisper
 from torch import Tensor, nn
 from torch.nn import functional as F
-from training import Losses, Trainer, command_line, feature_means, front_parameters, stages, weights_file
+from training import Losses, Trainer, command_line, feature_means, stages, weights_file
 from transformers import WhisperForConditionalGeneration
 
 from edgespeech import Wav2Vec2Config, Wav2Vec2ForCTC
 
-SHARES = {"librispeech": 0.30, "hibari": 0.40, "speechocean762": 0.14, "coffee": 0.05, "keywords": 0.05, "fsdd": 0.02,
-          "dc_tts": 0.02, "ljspeech": 0.005, "noise": 0.015}  # fmt: skip
+SHARES = {"librispeech": 0.13, "hibari": 0.52, "kokoro": 0.04, "flite": 0.03, "speechocean762": 0.13, "coffee": 0.04,
+          "keywords": 0.04, "fsdd": 0.02, "dc_tts": 0.02, "ljspeech": 0.005, "noise": 0.02}  # fmt: skip
 SECONDS = 32.0  # of a batch
-RATES = {"head": 2e-3, "encoder": 1.5e-4, "front": 5e-5}  # peak learning rates
+RATES = {"new": 5e-4, "encoder": 5e-5}  # peak learning rates: of the new layers and the heads, of Whisper's layers
 MASKED = 0.06  # share of the frames that SpecAugment hides, at first
-HALF_WAY, HALF_WEIGHT = 2, 0.3  # the layer whose output has a loss of its own
+NEW_LAYERS = 2
+ALONE = 0.15  # share of the time in which the new layers learn alone
+HALF_WEIGHT = 0.3  # of the loss behind Whisper's layers
 
 
 class Letters(nn.Module):
     """The model and the head that helps in training."""
 
-    def __init__(self, model: Wav2Vec2ForCTC, positions: Tensor) -> None:
+    def __init__(self, model: Wav2Vec2ForCTC, positions: Tensor, alone: float) -> None:
         super().__init__()
-        self.model, self.helper = model, nn.Linear(model.config.hidden_size, len(IDS))
-        self.positions = positions
+        self.alone = alone  # share of the time in which the new layers learn alone
+        self.model, self.positions = model, positions
+        self.helper = nn.Sequential(nn.LayerNorm(SIZE), nn.Linear(SIZE, len(IDS)))
 
     def loss(self, batch: Batch, labelled: Labelled, progress: float) -> Tensor:
         """CTC loss per letter; masks become rarer as training goes on."""
         encoder, frames = self.model.wav2vec2, batch.frames
         with torch.autocast("cpu", torch.bfloat16):
-            given = masked(features(encoder, batch.waveform).float(), labelled.rng, MASKED * (1 - progress))
-            states = transform(encoder, given, frames, self.positions)
+            with torch.no_grad():
+                given = masked(features(encoder, batch.waveform).float(), labelled.rng, MASKED * (1 - progress))
+            states = transform(encoder, given, frames, self.positions, frozen=LAYERS if progress < self.alone else 0)
         labels = [encode(text) for text in batch.texts]
         last = ctc_loss(self.model.lm_head(states[-1].float()), frames, labels)
-        half = ctc_loss(self.helper(states[HALF_WAY].float()), frames, labels)
+        half = ctc_loss(self.helper(states[LAYERS].float()), frames, labels)
         return (1 - HALF_WEIGHT) * last + HALF_WEIGHT * half
 
 
@@ -64,13 +69,13 @@ def settings(taps: int = 128, groups: int = 16) -> Wav2Vec2Config:
     """The configuration, with the positional convolution's shape."""
     ids = {"pad_token_id": BLANK, "bos_token_id": IDS["<s>"], "eos_token_id": IDS["</s>"]}
     ctc = {"ctc_zero_infinity": True, "ctc_loss_reduction": "mean", "apply_spec_augment": False}
-    return Wav2Vec2Config(vocab_size=len(IDS), **encoder_settings(taps, groups), **ids, **ctc)
+    return Wav2Vec2Config(vocab_size=len(IDS), **encoder_settings(taps, groups, LAYERS + NEW_LAYERS), **ids, **ctc)
 
 
 def start(teacher: WhisperForConditionalGeneration, options: argparse.Namespace) -> Wav2Vec2ForCTC:
     """The front end of the stage before with Whisper's layers, or the weights of an interrupted run."""
     model = Wav2Vec2ForCTC(settings())
-    model.wav2vec2.load_state_dict(stages(new_encoder(teacher), options.front).state_dict())
+    model.wav2vec2.load_state_dict(stages(new_encoder(teacher, LAYERS + NEW_LAYERS), options.front).state_dict())
     nn.init.normal_(model.lm_head.weight, std=0.02)
     nn.init.zeros_(model.lm_head.bias)
     if options.resume:
@@ -92,14 +97,15 @@ def main() -> None:
     options = command_line(__doc__, "teacher", "corpus", "speech", "front", "out")
     teacher = whisper(options.teacher)
     positions = teacher.model.encoder.embed_positions.weight
-    letters = Letters(start(teacher, options), positions)
+    letters = Letters(start(teacher, options), positions, 0.0 if options.resume else ALONE)
     model, encoder = letters.model, letters.model.wav2vec2
+    old, new = encoder.encoder.layers[:LAYERS], encoder.encoder.layers[LAYERS:]
+    heads = [encoder.encoder.layer_norm, model.lm_head, letters.helper]
     groups = {
-        "head": [*model.lm_head.parameters(), *letters.helper.parameters()],
-        "encoder": list(encoder.encoder.parameters()),
-        "front": front_parameters(encoder),
+        "new": [parameter for part in (*new, *heads) for parameter in part.parameters()],
+        "encoder": list(old.parameters()),
     }
-    trainer = Trainer(model, groups, RATES | ({"head": RATES["encoder"]} if options.resume else {}))
+    trainer = Trainer(model, groups, RATES)
     labelled = Labelled(options.corpus, SHARES, spelled, SECONDS, seed=2)
 
     def loss(batch: Batch, progress: float) -> tuple[Tensor, Losses]:

@@ -39,7 +39,7 @@ class Labelled:
         self, folder: Path, shares: dict[str, float], text_of: Callable[[Utterance], str], seconds: float, seed: int
     ) -> None:
         self._text_of, self._seconds, self.rng = text_of, seconds, np.random.default_rng(seed)
-        self._recordings = Recordings(folder, shares, seed)
+        self._recordings = Recordings(folder, shares, seed, lambda name, one: name == NOISE or bool(text_of(one)))
         self._noise = Recordings(folder, {NOISE: 1.0}, seed)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -63,10 +63,7 @@ class Labelled:
             length = int(RATE * rng.uniform(0.4, 12))
             sound = self._noise.crop(length) if rng.random() < 0.3 else nonspeech(length, rng)
             return normalised(sound), "", name
-        text = self._text_of(utterance)
-        if not text:
-            return self._utterance()
-        waveform = part.waveform(utterance)
+        text, waveform = self._text_of(utterance), part.waveform(utterance)
         if name in STRINGS and rng.random() < 0.5:
             waveform, text = self._string(waveform, text)
         return normalised(self._recorded(self._faster(waveform))), text, name

