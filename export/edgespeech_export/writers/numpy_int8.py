@@ -69,7 +69,7 @@ def find_weights(programs: Iterable[Path]) -> dict[str, Weight]:
             if step["op"] in WEIGHTS and step["inputs"][index] in program["weights"]:
                 is_turned = step["op"] == "Gemm" and step["attributes"].get("transB", 0)
                 name = program["weights"][step["inputs"][index]]
-                if name.removesuffix(TRANSPOSED).endswith(".weight"):  # not what was worked out of weights
+                if name.removesuffix(TRANSPOSED).endswith((".weight", ".weights")):  # not what is derived
                     weights[name] = Weight(step["op"], 0 if is_turned else axis)
     return weights
 
