@@ -7,6 +7,7 @@ are too few to be true: measure them on another set.
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from edgespeech_runtime import CtcModel, load
 
@@ -63,9 +64,10 @@ def tune(
         EvaluationError: the bundle is not one of a CTC model, or there is no language model.
         DataError: the set has no transcripts, or none of its recordings can be used.
     """
-    with load(bundle, options.device, options.threads) as model:
-        if not isinstance(model, CtcModel):
-            raise EvaluationError(f"{bundle} is for {model.manifest.task}; a language model is weighed for CTC models")
+    with load(bundle, options.device, options.threads) as opened:
+        if opened.manifest.task != "ctc":
+            raise EvaluationError(f"{bundle} is for {opened.manifest.task}; a language model is weighed for CTC models")
+        model = cast(CtcModel, opened)
         chosen = WordErrors(normalisation).labelled(data).sample(samples, seed)
         facts = model.manifest.audio
         model.check_options(**{"alpha": 0.0, **options.search})
