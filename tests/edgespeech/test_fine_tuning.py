@@ -1,0 +1,139 @@
+"""The example that fine-tunes: each kind of checkpoint learns made-up recordings, and the result is exported."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import edgespeech_runtime
+import numpy as np
+import pytest
+import soundfile
+import torch
+from checkpoints import make_checkpoint
+from edgespeech_calib import open_set, score
+from edgespeech_export import ExportOptions, export
+from encoder_decoders import make_encoder_decoder
+from places import ROOT, embedded, real_speech
+from safetensors.torch import load_file
+
+SCRIPT = ROOT / "examples" / "fine_tune" / "fine_tune.py"
+RATE = 16000
+WORDS = ("ON", "UP")  # no letter twice in a row, which the tokenizer of the tests would write once
+PITCHES = (300.0, 2000.0)
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Twelve tones, high and low, by three speakers, with texts and labels."""
+    folder = tmp_path_factory.mktemp("tones")
+    rows = []
+    for index in range(12):
+        times = np.arange(int(RATE * (0.5 + 0.02 * index))) / RATE
+        tone = 0.3 * np.sin(2 * np.pi * (PITCHES[index % 2] + 10 * index) * times)
+        soundfile.write(folder / f"{index}.wav", tone, RATE)
+        word = WORDS[index % 2]
+        rows.append({"path": f"{index}.wav", "text": word, "label": word.lower(), "speaker": f"s{index // 4}"})
+    path = folder / "tones.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], capture_output=True, text=True, check=False)
+
+
+def rows(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+
+
+def exported(checkpoint: Path, folder: Path, engine: str = "numpy"):
+    export(checkpoint, folder, ExportOptions(engine=engine))  # type: ignore[arg-type]
+    return edgespeech_runtime.load(folder)
+
+
+def test_a_classifier_of_two_labels_learns_them(manifest: Path, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", weights="edgespeech", mask_time_prob=0.0)
+    out = tmp_path / "tuned"
+    options = ("--task", "classification", "--steps", 40, "--rate", 1e-3, "--held-out", manifest)
+    done = run(checkpoint, manifest, out, *options)
+    assert done.returncode == 0, done.stderr
+    assert "held out: accuracy 100.0% (12 of 12)" in done.stdout
+    held_out = rows(out / "held-out.jsonl")
+    with exported(out, tmp_path / "bundle") as model:
+        assert [model.classify(row["path"]).label for row in held_out] == [row["label"] for row in held_out]
+
+
+def test_a_ctc_checkpoint_keeps_its_vocabulary_and_frozen_layers(manifest: Path, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", "hubert", weights="edgespeech", mask_time_prob=0.0)
+    out = tmp_path / "tuned"
+    done = run(checkpoint, manifest, out, "--steps", 5, "--freeze-encoder-layers", 1, "--held-out", 3)
+    assert done.returncode == 0, done.stderr
+    assert "4 recordings held out: word error rate" in done.stdout
+    assert {row["speaker"] for row in rows(out / "held-out.jsonl")} == {"s0"}  # every third speaker
+    assert {row["speaker"] for row in rows(out / "train.jsonl")} == {"s1", "s2"}
+    assert json.loads((out / "vocab.json").read_text()) == json.loads((checkpoint / "vocab.json").read_text())
+    before, after = (load_file(folder / "model.safetensors") for folder in (checkpoint, out))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed and all("layers.1." in name or "lm_head" in name for name in changed)
+    with exported(out, tmp_path / "bundle") as model:
+        assert isinstance(model.transcribe(str(manifest.parent / "0.wav")).text, str)
+
+
+def test_a_bare_encoder_gets_a_vocabulary_of_the_texts(manifest: Path, tmp_path: Path) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", head="Model", weights="edgespeech", mask_time_prob=0.0)
+    for name in ("vocab.json", "tokenizer_config.json", "special_tokens_map.json"):
+        (checkpoint / name).unlink()
+    out = tmp_path / "tuned"
+    done = run(checkpoint, manifest, out, "--task", "ctc", "--steps", 30, "--rate", 3e-3, "--held-out", manifest)
+    assert done.returncode == 0, done.stderr
+    assert sorted(json.loads((out / "vocab.json").read_text())) == sorted(
+        ["<pad>", "<s>", "</s>", "<unk>", "|", *"NOPU"]
+    )
+    with exported(out, tmp_path / "bundle") as model:
+        answers = [model.transcribe(row["path"]).text for row in rows(out / "held-out.jsonl")]
+    errors = score([WORDS[index % 2] for index in range(12)], answers).errors
+    assert f"({errors} errors in 12 words)" in done.stdout
+
+
+def test_an_encoder_decoder_learns_two_words(manifest: Path, tmp_path: Path) -> None:
+    checkpoint = make_encoder_decoder(tmp_path / "tiny", "bart", weights="edgespeech", encoder={"mask_time_prob": 0.0})
+    out = tmp_path / "tuned"
+    done = run(checkpoint, manifest, out, "--steps", 60, "--rate", 3e-3, "--held-out", manifest)
+    assert done.returncode == 0, done.stderr
+    assert "word error rate 0.0% (0 errors in 12 words)" in done.stdout
+    with exported(out, tmp_path / "bundle") as model:
+        assert [model.transcribe(str(manifest.parent / f"{index}.wav")).text for index in range(2)] == list(WORDS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--freeze-encoder-layers", 3), "--freeze-encoder-layers 3: the encoder has 2 layers"),
+        (("--held-out", 1), "expected two parts"),
+    ],
+)
+def test_bad_options_are_named(manifest: Path, tmp_path: Path, arguments: tuple, message: str) -> None:
+    checkpoint = make_checkpoint(tmp_path / "tiny", weights="edgespeech")
+    done = run(checkpoint, manifest, tmp_path / "tuned", *arguments)
+    assert done.returncode and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "tuned").exists()
+
+
+@pytest.mark.slow
+def test_wake_words_are_told_apart_in_int8_too(tmp_path: Path) -> None:
+    wake_words = real_speech("keywords") / "train.tsv"
+    options = ("--task", "classification", "--freeze-encoder-layers", 4, "--held-out", 20, "--minutes", 5)
+    done = run(embedded("ctc-en"), wake_words, tmp_path / "tuned", *options)
+    assert done.returncode == 0, done.stderr
+    data = open_set(tmp_path / "tuned" / "held-out.jsonl")
+    assert len(data) == 92
+    export(tmp_path / "tuned", tmp_path / "float32", ExportOptions(engine="onnx"))
+    quantize = ("quantize", tmp_path / "float32", tmp_path / "int8", "--calib", tmp_path / "tuned" / "train.jsonl")
+    command = [sys.executable, "-m", "edgespeech.cli", *map(str, quantize)]
+    subprocess.run(command, check=True, capture_output=True)
+    for name in ("float32", "int8"):
+        with edgespeech_runtime.load(tmp_path / name) as model:
+            answers = [model.classify(one.audio.read(RATE)).label for one in data]
+        right = sum(answer == one.label for answer, one in zip(answers, data, strict=True))
+        assert right >= 0.95 * len(data)
