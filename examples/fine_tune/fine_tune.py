@@ -97,12 +97,12 @@ def fine_tune(options: argparse.Namespace) -> None:
     kind = TASKS[options.task or head_of(options.checkpoint) or by_manifest]
     part = [one for one in given if kind.target(one)]
     print(f"{kind.__name__}: {len(given) - len(part)} of {len(given)} recordings have no {kind.column}")
-    if options.held_out.isdecimal():
-        part, held_out = split(part, int(options.held_out))
-    else:
-        held_out = [one for one in opened(options.held_out) if kind.target(one)]
+    by_number = options.held_out.isdecimal()
+    held_out = part if by_number else [one for one in opened(options.held_out) if kind.target(one)]
     if not part or not held_out:
         raise DataError(f"no {kind.column} for recordings to train on, or held out; give them, or another --task")
+    if by_number:
+        part, held_out = split(part, int(options.held_out))
     task = kind(options.checkpoint, [*part, *held_out])
     encoder = getattr(task.model, "encoder", task.model.base_model)
     freeze(encoder, options.freeze_encoder_layers)
