@@ -1,4 +1,4 @@
-"""INT8 in ONNX Runtime of checkpoints with the outliers of trained ones: sound, with most of the work in integers."""
+"""INT8 of checkpoints with the outliers of trained ones: sound, with most of the work in integers."""
 
 from pathlib import Path
 
@@ -27,14 +27,17 @@ def logits(bundle: Path) -> np.ndarray:
         return np.concatenate([model.logits(audio(seed)) for seed in range(100, 104)])
 
 
+@pytest.mark.parametrize("engine", ["onnx", "openvino"])
 @pytest.mark.parametrize("kind", ["constant"])
-def test_a_model_with_outliers_is_sound_in_integers(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_with_outliers_is_sound_in_integers(
+    kind: str, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(timing, "RUNS", 1)
     (tmp_path / "noise").mkdir()
     for seed in range(6):
         soundfile.write(tmp_path / "noise" / f"{seed}.wav", audio(seed), RATE, subtype="FLOAT")
     make_twin(tmp_path / "twin", kind, weights="edgespeech")
-    export(tmp_path / "twin", tmp_path / "float", ExportOptions(engine="onnx"))
+    export(tmp_path / "twin", tmp_path / "float", ExportOptions(engine=engine))
     found = quantize(tmp_path / "float", tmp_path / "int8", open_set(tmp_path / "noise"))
     assert found.judgement.passed
     assert found.manifest.report["quantization"]["integer_share"] > MOST
