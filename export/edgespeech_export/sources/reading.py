@@ -61,7 +61,7 @@ def read(checkpoint: Path, target_lang: str | None, layers: Layers | None = None
         made = "model for features" if head in BARE else f"model for {head}"
         raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is exported as a {made}, leave it out")
     if head in BARE:
-        return head_source.read_features(folder, layers or "last")
+        return head_source.read_features(folder, "last" if layers is None else layers)
     return HEADS[head](folder)
 
 
