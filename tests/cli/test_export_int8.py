@@ -283,4 +283,5 @@ def test_options_reach_the_quantizer(refused, data, monkeypatch):
         "QuantizationOptions(samples=7, seed=3, scheme='dynamic', ranges='entropy', decoder_weights='int4', "
         "target='arm', max_wer_increase=0.5, max_changed_words=1.5, revert=False)"
     )
-    assert line == f"mms out 3 3 {options} [('engine', 'openvino'), ('force', True), ('target_lang', 'deu')]"
+    rest = "('language_model', None), ('layers', None), ('target_lang', 'deu')"
+    assert line == f"mms out 3 3 {options} [('engine', 'openvino'), ('force', True), {rest}]"

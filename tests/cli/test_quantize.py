@@ -68,7 +68,8 @@ def test_the_help_of_export_fits_on_a_screen_and_points_to_quantize(run):
     lines = run("export", "--help").stdout.splitlines()
     assert len(lines) <= 50
     headings = [line for line in lines if line and not line.startswith(" ") and line.endswith(":")]
-    assert headings == ["Options:", f"{int8.IN_EXPORT}:", "Fixed shapes (--static, or --target npu):"]
+    groups = ["Language model (CTC):", f"{int8.IN_EXPORT}:", "Fixed shapes (--static, or --target npu):"]
+    assert headings == ["Options:", *groups]
     shown = run("quantize", "--help").stdout
     assert all(spec.flag in shown for spec in (*int8.SPECS.values(), int8.REPORT))
 

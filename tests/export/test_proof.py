@@ -160,10 +160,10 @@ def test_other_tokens_are_refused_where_the_model_is_sure(written: WrittenRefere
     rows = own_texts(written, beams)
     assert written.agrees(Writes(rows), beams)  # type: ignore[arg-type]
     rows[1] = [*rows[1][:-1], (rows[1][-1] + 1) % 50]
-    with pytest.raises(ProofError, match="where the reference model is sure of"):
+    with pytest.raises(ProofError, match="where the reference model is certain of"):
         written.agrees(Writes(rows), beams)  # type: ignore[arg-type]
     rows[1] = rows[1][:-2]
-    with pytest.raises(ProofError, match="where the reference model is sure of"):
+    with pytest.raises(ProofError, match="where the reference model is certain of"):
         written.agrees(Writes(rows), beams)  # type: ignore[arg-type]
 
 

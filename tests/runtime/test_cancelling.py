@@ -103,12 +103,12 @@ def test_the_program_ends_with_its_own_code(slow_bundle, tmp_path):
     code = (
         "import os, signal, sys, threading\n"
         "from edgespeech.cli import main\n"
-        "import edgespeech_runtime.tasks.ctc as ctc\n"
-        "run = ctc.CtcModel._run\n"
+        "from edgespeech_runtime.tasks.batches import HeadRunner\n"
+        "run = HeadRunner.run\n"
         "def and_signal(self, *arguments):\n"
         "    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGTERM)).start()\n"
         "    return run(self, *arguments)\n"
-        "ctc.CtcModel._run = and_signal\n"
+        "HeadRunner.run = and_signal\n"
         "main()"
     )
     command = [sys.executable, "-c", code, "transcribe", slow_bundle("onnx"), tmp_path / "x.wav", "--threads", "1"]

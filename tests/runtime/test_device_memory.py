@@ -106,7 +106,7 @@ def test_logits_after_a_prompt_and_with_beams_that_come_and_go(host, apart, say,
         steps.append((rng.integers(0, SIZE, (2, count)), rng.integers(0, rows, (2, count))))
         rows = count
     for model in (host, apart):
-        decoder = model._heard(*model._padded([say("ABC"), say("A|BCA")]))
+        decoder = model._encoded(*model._padded([say("ABC"), say("A|BCA")]))
         found.append([decoder.start(prompt), *(decoder.extend(*step) for step in steps)])
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -152,7 +152,7 @@ def test_memories_are_called_what_onnxruntime_calls_them(memory):
 
 
 def test_a_host_keeps_it_in_arrays(host, say):
-    decoder = host._heard(*host._padded([say("ABC")]))
+    decoder = host._encoded(*host._padded([say("ABC")]))
     assert isinstance(decoder, CachedDecoder)
     assert isinstance(decoder._slots, Slots)
 
@@ -167,7 +167,7 @@ def test_no_room_on_the_device_is_one_line(open_apart, pristine, say):
 
 
 def test_a_decoder_that_fails_on_the_device_is_one_line(apart, say):
-    decoder = apart._heard(*apart._padded([say("ABC")]))
+    decoder = apart._encoded(*apart._padded([say("ABC")]))
     decoder.start(np.array([[START]]))
     with pytest.raises(EngineError, match=r"onnxruntime failed in decoder.onnx: .") as caught:
         decoder.extend(np.array([[SIZE + 5]]), np.array([[0]]))

@@ -70,7 +70,8 @@ class Call:
                 with _watched(self):
                     result = work()
                 self.require()
-                return result
+                if not self._is_interrupted:  # what was stopped at its end may not be whole
+                    return result
             except Exception:
                 self.require()
                 if not self._is_interrupted:
