@@ -154,19 +154,37 @@ class Graph:
         try:
             request = self._idle.pop()
         except IndexError:
-            request = self._compiled.create_infer_request()
-        _compute(self._name, request, lambda: request.start_async(given))  # if it fails, the request is not used again
+            request = self._request()
+        self.compute(request, lambda: request.start_async(given))
         outputs = {name: np.array(request.get_tensor(name).data) for name in self._outputs}
         self._idle.append(request)
         return outputs
 
     def bind(self) -> "Binding":
         """Prepare a series of calls."""
-        return Binding(self._name, self._compiled.create_infer_request(), self._outputs)
+        return Binding(self, self._request(), self._outputs)
+
+    def compute(self, request: Any, start: Callable[[], None]) -> None:
+        """Start an infer request and wait for its end. Raises EngineError, and CancelledError.
+
+        A run that was stopped leaves shapes behind in the compiled model, at which other requests fail (2026.4): after
+        a run that did not end well the model is compiled again.
+        """
+        try:
+            _compute(self._name, request, start)
+        except BaseException:
+            self._compiled, self._idle = None, []
+            raise
+
+    def _request(self) -> Any:
+        if self._compiled is None:
+            self._compiled = self._engine.compile(self._model, self._file)
+        return self._compiled.create_infer_request()
 
     def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by device, in the second of two runs of a model compiled with counters."""
-        request = self._engine.compile(self._model, self._file, PERF_COUNT=True).create_infer_request()
+        compiled = self._engine.compile(self._model, self._file, PERF_COUNT=True)
+        request = compiled.create_infer_request()
         try:
             for _ in range(2):
                 request.infer(dict(inputs))
@@ -174,14 +192,14 @@ class Graph:
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in {self._name}: {one_line(error)}") from error
         seconds = sum(node.real_time.total_seconds() for node in nodes)
-        return [ProviderUsage(",".join(self._compiled.get_property("EXECUTION_DEVICES")), len(nodes), seconds)]
+        return [ProviderUsage(",".join(compiled.get_property("EXECUTION_DEVICES")), len(nodes), seconds)]
 
 
 class Binding:
     """An infer request of its own, whose input tensors are the caller's memory."""
 
-    def __init__(self, name: str, request: Any, outputs: list[str]) -> None:
-        self._name, self._request, self._outputs = name, request, outputs
+    def __init__(self, graph: Graph, request: Any, outputs: list[str]) -> None:
+        self._graph, self._request, self._outputs = graph, request, outputs
         self._kept: dict[str, Any] = {}  # a request holds an address, but does not keep what lies there alive
 
     def set(self, inputs: Arrays) -> None:
@@ -192,7 +210,7 @@ class Binding:
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, as views of the request's own memory."""
-        _compute(self._name, self._request, self._request.start_async)
+        self._graph.compute(self._request, self._request.start_async)
         return {name: self._request.get_tensor(name).data for name in self._outputs}
 
 
