@@ -102,8 +102,9 @@ def test_ten_utterances_are_transcribed_as_in_float_with_every_node_on_the_npu(t
 
 def test_a_text_decoder_runs_there_with_every_node(tmp_path):
     tiny, bundle = make_encoder_decoder(tmp_path / "tiny", "gpt2", weights="edgespeech"), tmp_path / "npu"
-    export_npu(tiny, bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(2.0,), samples=4))
-    require_all_nodes_there(bundle, answer(run_on_device(bundle)))
+    export_npu(tiny, bundle, open_set(str(SENTENCES)), NpuOptions(buckets=(SECONDS,), samples=4))
+    files, _, _ = embedded_digits(tmp_path, 1)
+    require_all_nodes_there(bundle, answer(run_on_device(bundle, files)))
 
 
 @pytest.mark.slow  # the emulator takes half an hour
