@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from edgespeech_runtime.bundle.manifest import Manifest
 
 Given: TypeAlias = Mapping[str, Any]  # values of a command's options
-LOOKING = "looking at sound"
+LOOKING = "checking recordings"
 
 
 @contextmanager

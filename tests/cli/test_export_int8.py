@@ -84,7 +84,7 @@ def test_people_read_what_was_done(export, data, place, run):
 
 def test_progress_is_plain_lines_where_nobody_watches(export, data):
     lines = export("--calib", data).stderr.splitlines()
-    assert lines[0] == "  looking at sound"
+    assert lines[0] == "  checking recordings"
     assert "  float32: reading the checkpoint" in lines
     assert lines.count("  calibrating, the only pass") == 1  # however many utterances
     assert lines[-1] == "  timing"

@@ -75,7 +75,7 @@ def draw(data: str, target: Path, name: str | None, force: bool, as_json: bool, 
     from edgespeech_calib.speech import lists
 
     with Bar(quiet) as bar:
-        whole = open_set(data, progress=lambda done: bar("looking at sound", done, None))
+        whole = open_set(data, progress=lambda done: bar("checking recordings", done, None))
     if whole.skipped:
         complain(f"left out {number(len(whole.skipped), 'utterance')}: {few([s.id for s in whole.skipped])}")
     chosen = whole.sample(options["samples"], options["seed"])

@@ -110,7 +110,7 @@ def _run(systems: list[Path], data: str, root: str | None, options: dict[str, An
         announce()
     names = ("device", "threads", "language", "num_beams", "max_new_tokens")
     with Bar(options["quiet"]) as bar:
-        recordings = open_set(data, root, progress=lambda done: bar("looking at sound", done, None))
+        recordings = open_set(data, root, progress=lambda done: bar("checking recordings", done, None))
         return evaluation.evaluate(
             systems,
             recordings,
@@ -139,7 +139,7 @@ def _tune(
         if options[name] is not None:
             raise CommandError(f"--tune-lm and --{name} exclude each other; it looks for {name}")
     with Bar(options["quiet"]) as bar:
-        recordings = open_set(data, root, progress=lambda done: bar("looking at sound", done, None))
+        recordings = open_set(data, root, progress=lambda done: bar("checking recordings", done, None))
         tuning = tune(
             systems[0],
             recordings,

@@ -117,7 +117,7 @@ def planned(audio: Sequence[Path], form: Form, options: Mapping[str, Any]) -> Wo
 
 def left_out(folder: Path, names: Sequence[str]) -> None:
     """Say what of a folder is not taken."""
-    complain(f"{folder}: left out, as no sound files by their names: {few(names)}")
+    complain(f"{folder}: left out, since their names are not those of sound files: {few(names)}")
 
 
 def listen(

@@ -58,12 +58,18 @@ class StaticShapes:
 
 
 @dataclass(frozen=True)
-class StaticHeadSource(HeadSource):
-    """A checkpoint of an encoder with a head, for graphs of fixed shapes; other runtimes open none of its files."""
+class StaticSource(Source):
+    """What both kinds of sources for graphs of fixed shapes say of their shapes.
+
+    Attributes:
+        static: the shapes.
+        form: how convolutions are written.
+        chosen: how the buckets were chosen, if they were; empty otherwise.
+    """
 
     static: Static
     form: Form
-    chosen: dict[str, Any]  # how the buckets were, if they were
+    chosen: dict[str, Any]
 
     @property
     def origins(self) -> dict[str, Any]:
@@ -73,7 +79,12 @@ class StaticHeadSource(HeadSource):
     @property
     def facts(self) -> dict[str, Any]:
         """See `Source.facts`."""
-        return {**super().facts, "static": self.static}
+        return {**super().facts, "static": self.static}  # type: ignore[safe-super]  # that of the other base
+
+
+@dataclass(frozen=True)
+class StaticHeadSource(StaticSource, HeadSource):
+    """A checkpoint of an encoder with a head, for graphs of fixed shapes; other runtimes open none of its files."""
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
@@ -82,22 +93,8 @@ class StaticHeadSource(HeadSource):
 
 
 @dataclass(frozen=True)
-class StaticEncoderDecoderSource(EncoderDecoderSource):
+class StaticEncoderDecoderSource(StaticSource, EncoderDecoderSource):
     """A speech encoder-decoder checkpoint for graphs of fixed shapes."""
-
-    static: Static
-    form: Form
-    chosen: dict[str, Any]  # how the buckets were, if they were
-
-    @property
-    def origins(self) -> dict[str, Any]:
-        """See `Source.origins`."""
-        return self.chosen
-
-    @property
-    def facts(self) -> dict[str, Any]:
-        """See `Source.facts`."""
-        return {**super().facts, "static": self.static}
 
     def graphs(self, engine: EngineName) -> list[GraphSource]:
         """See `Source.graphs`."""
