@@ -27,7 +27,7 @@ def test_buckets_follow_from_recordings(run, checkpoint, tmp_path, speech_set):
     result = run("export", checkpoint, tmp_path / "bundle", *options)
     assert result.exit_code == 0, result.output
     assert "buckets: left out 1 recording: bad" in result.stderr
-    assert "looking at sound" in result.stderr
+    assert "checking recordings" in result.stderr
     manifest = Manifest.from_json((tmp_path / "bundle" / "edgespeech.json").read_text(encoding="utf-8"))
     assert manifest.static.buckets == tuple(-(-int(s * RATE) // HOP) * HOP for s in (0.501, 1.2, 3.0))
     chosen = manifest.provenance["buckets"]

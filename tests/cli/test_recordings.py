@@ -89,7 +89,8 @@ def test_a_folder_takes_all_formats_and_names_what_it_leaves_out(run, bundle, re
         *map(str, recordings),
         str(folder / "d.m4a"),
     ]
-    assert result.stderr == f"edgespeech: {folder}: left out, since their names are not those of sound files: notes.txt, older/\n"
+    reason = "left out, since their names are not those of sound files"
+    assert result.stderr == f"edgespeech: {folder}: {reason}: notes.txt, older/\n"
     assert run("transcribe", bundle, folder, "--quiet").stderr == ""
     assert {".m4a", ".mp4", ".webm", ".wma", ".amr", ".w64", ".caf"} <= set(SUFFIXES)
 
