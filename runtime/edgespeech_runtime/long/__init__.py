@@ -1,0 +1,1 @@
+"""Recordings of any length: where speech is, what to run of it, and statistics of the whole."""
