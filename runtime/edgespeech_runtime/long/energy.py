@@ -3,7 +3,6 @@
 Stationary noise (fans, hum, hiss) is learnt within seconds; music and clatter are sound. It needs no model.
 """
 
-from collections import deque
 from itertools import pairwise
 
 import numpy as np
@@ -12,50 +11,51 @@ import numpy.typing as npt
 from .activity import Frames, Waveform
 
 STEP = 0.01  # seconds of a frame
-GROUP = 5  # frames that are computed together, whatever the sizes of blocks: results are the same to the last bit
-SMOOTHED = 5  # frames over which power is averaged
+GROUP = 5  # frames that share a noise floor; also those over which power is averaged
+AT_ONCE = 200  # groups that are computed together
 EDGES = (80.0, 400.0, 1000.0, 2500.0, 5000.0, 8000.0)  # Hz, of the bands
-SILENT = -100.0  # dB of full scale, below the rounding noise of 16 bits
+SILENT = 1e-12  # power of full scale, -120 dB, that nothing is below
 MEMORY = 6.0  # seconds whose quietest moments are the noise floor of a band
-ABOVE_NOISE = 8.0  # dB over the floor, in any band; averages over noise stay within 5 dB of their minimum
-BELOW_PEAK = 45.0  # dB under the loudest of the last seconds, which is less than the weakest sounds of a voice
+ABOVE_NOISE = 10**0.8  # 8 dB over the floor, in any band; averages over noise stay within 5 dB of their minimum
+BELOW_PEAK = 10**-4.5  # 45 dB under the loudest of the last seconds: the weakest sounds of a voice are above
 PEAK_MEMORY = 15.0  # seconds
 
-Levels = npt.NDArray[np.float64]
+Powers = npt.NDArray[np.float64]
 
 
 class EnergyActivity:
     """See `activity.Activity`. Sound is what is above the noise floor in one of the bands, and not far below the peak.
 
-    The floor of a band is its least level within the last seconds. Before those have passed, all sound counts, so that
-    a recording may begin in the middle of a word.
+    The floor of a band is its least power within the last seconds. Before those have passed, all sound counts, so that
+    a recording may begin in the middle of a word. Digital silence says nothing about noise.
+
+    Frames are on a fixed grid, and each is computed alone but for sums and minima in a fixed order, so that the sizes
+    of blocks change no bit of the result.
     """
 
     def __init__(self, rate: int) -> None:
         self.step = max(1, round(rate * STEP))
         self._size = 2 * self.step
         frequencies = np.fft.rfftfreq(self._size, 1 / rate)
-        self._bands = [(frequencies >= low) & (frequencies < high) for low, high in pairwise(EDGES)]
-        self._bands = [band for band in self._bands if band.any()] or [np.ones(len(frequencies), bool)]
+        bands = [np.flatnonzero((frequencies >= low) & (frequencies < high)) for low, high in pairwise(EDGES)]
+        self._bands = [slice(band[0], band[-1] + 1) for band in bands if len(band)] or [slice(None)]
         window = np.hanning(self._size + 1)[:-1]
         self._window, self._scale = window, 2 / (self._size * float(np.square(window).sum()))
         self._waiting = np.zeros(0, np.float32)
-        self._powers = np.zeros((SMOOTHED - 1, len(self._bands)))
-        groups = round(MEMORY / (STEP * GROUP))
-        quiet = np.full(len(self._bands), SILENT)
-        self._lows: deque[Levels] = deque([quiet] * groups, groups)
-        self._peaks: deque[float] = deque(maxlen=round(PEAK_MEMORY / (STEP * GROUP)))
+        self._powers = np.zeros((GROUP - 1, len(self._bands)))
+        self._lows = np.full((round(MEMORY / (STEP * GROUP)), len(self._bands)), SILENT)
+        self._peaks = np.full(round(PEAK_MEMORY / (STEP * GROUP)), SILENT)
 
     def feed(self, samples: Waveform) -> Frames:
         """See `Activity.feed`."""
         self._waiting = np.concatenate((self._waiting, samples))
         size = self.step * GROUP
-        found = []
-        at = 0
-        while len(self._waiting) - at >= size + self.step:
-            found.append(self._group(self._waiting[at : at + size + self.step]))
-            at += size
-        self._waiting = self._waiting[at:].copy()
+        groups = max(0, len(self._waiting) - self.step) // size
+        found = [
+            self._groups(self._waiting[at * size : min(at + AT_ONCE, groups) * size + self.step])
+            for at in range(0, groups, AT_ONCE)
+        ]
+        self._waiting = self._waiting[groups * size :].copy()
         return Frames.joined(found)
 
     def finish(self) -> Frames:
@@ -64,22 +64,43 @@ class EnergyActivity:
         found = self.feed(np.zeros(size + self.step, np.float32)) if count else Frames.joined([])
         return Frames(found.is_speech[:count], found.levels[:count])
 
-    def _group(self, samples: Waveform) -> Frames:
-        """The frames of a group, from its samples and a frame more."""
+    def _groups(self, samples: Waveform) -> Frames:
+        """The frames of whole groups, from their samples and a frame more."""
+        powers = np.concatenate((self._powers, self._band_powers(samples)))
+        count = len(powers) - GROUP + 1
+        self._powers = powers[count:].copy()
+        smooth = powers[:count]
+        for at in range(1, GROUP):
+            smooth = smooth + powers[at : at + count]
+        smooth = np.maximum(smooth / GROUP, SILENT)
+        whole = smooth[:, 0].copy()
+        for band in smooth.T[1:]:
+            whole += band
+        floors, peaks = self._floors(smooth), self._recent_peaks(whole)
+        is_above = (smooth > np.repeat(floors, GROUP, axis=0) * ABOVE_NOISE).any(axis=1)
+        is_speech = is_above & (whole > np.repeat(peaks, GROUP) * BELOW_PEAK)
+        return Frames(is_speech, np.asarray(10 * np.log10(whole)))
+
+    def _band_powers(self, samples: Waveform) -> Powers:
+        """[frames, bands], mean squares of the samples."""
         frames = np.lib.stride_tricks.sliding_window_view(samples.astype(np.float64), self._size)[:: self.step]
-        spectra = np.square(np.abs(np.fft.rfft(frames * self._window))) * self._scale
-        powers = np.stack([spectra[:, band].sum(axis=1) for band in self._bands], axis=1)
-        powers = np.concatenate((self._powers, powers))
-        self._powers = powers[GROUP:].copy()
-        smooth = np.mean([powers[at : at + GROUP] for at in range(SMOOTHED)], axis=0)
-        levels, whole = _decibel(smooth), _decibel(smooth.sum(axis=1))
-        if whole.max() > SILENT:
-            self._lows.append(levels.min(axis=0))
-        self._peaks.append(float(whole.max()))
-        is_above = (levels > np.min(self._lows, axis=0) + ABOVE_NOISE).any(axis=1)
-        is_speech = is_above & (whole > max(self._peaks) - BELOW_PEAK) & (whole > SILENT)
-        return Frames(is_speech, whole)
+        spectra = np.fft.rfft(frames * self._window)
+        squares = np.square(spectra.real) + np.square(spectra.imag)
+        return np.stack([squares[:, band].sum(axis=1) for band in self._bands], axis=1) * self._scale
 
+    def _floors(self, smooth: Powers) -> Powers:
+        """The noise floor of each group, [groups, bands]: the least power of the last groups with any sound."""
+        lows = smooth.reshape(-1, GROUP, smooth.shape[1]).min(axis=1)
+        has_sound = (lows > SILENT).any(axis=1)
+        memory = len(self._lows)
+        all_lows = np.concatenate((self._lows, lows[has_sound]))
+        self._lows = all_lows[-memory:].copy()
+        windows = np.lib.stride_tricks.sliding_window_view(all_lows, memory, axis=0).min(axis=-1)
+        return np.asarray(windows[np.cumsum(has_sound)])
 
-def _decibel(power: Levels) -> Levels:
-    return np.asarray(10 * np.log10(np.maximum(power, 10 ** (SILENT / 10))))
+    def _recent_peaks(self, whole: Powers) -> Powers:
+        """The largest power of the last groups, for each group."""
+        peaks = np.concatenate((self._peaks, whole.reshape(-1, GROUP).max(axis=1)))
+        memory = len(self._peaks)
+        self._peaks = peaks[-memory:].copy()
+        return np.asarray(np.lib.stride_tricks.sliding_window_view(peaks, memory).max(axis=-1)[1:])
