@@ -4,8 +4,9 @@ Plain WAVE files and arrays need numpy alone. Other formats need soundfile, anot
 extra `audio`); m4a, mp4, webm and their like need PyAV (the extra `media`).
 """
 
-from .files import read_audio
-from .inputs import AudioInput, is_single, to_waveforms
+from .blocks import AudioBlocks
+from .inputs import read_audio, to_waveforms
+from .items import AudioInput, is_single
 from .samples import AudioWarning
 
-__all__ = ["AudioInput", "AudioWarning", "is_single", "read_audio", "to_waveforms"]
+__all__ = ["AudioBlocks", "AudioInput", "AudioWarning", "is_single", "read_audio", "to_waveforms"]

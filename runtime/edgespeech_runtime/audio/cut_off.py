@@ -23,6 +23,8 @@ BIT_RATES = {  # kbit/s by version (1; 2 and 2.5) and layer, for the indices 1 t
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
 RATES = {3: (44100, 48000, 32000), 2: (22050, 24000, 16000), 0: (11025, 12000, 8000)}  # Hz by the version's two bits
+HEAD = 256  # bytes in which the Xing header stands
+PIECE = 2**18  # bytes that are read at once
 XING_SLACK = 0.01  # of the bytes that the first frame promises: editors leave it as it was
 
 
@@ -85,19 +87,22 @@ def _ogg(stream: BinaryIO, total: int) -> str | None:
 def _mp3(stream: BinaryIO, total: int) -> str | None:
     start = after_id3(stream)
     stream.seek(start)
-    content = stream.read()
-    if (promised := _xing_bytes(content)) is not None and promised * (1 - XING_SLACK) > len(content):
-        return _promise(promised, len(content))
-    last = max(frame_ends(content), default=0)
-    return "its last frame is not whole" if last > len(content) else None
+    promised = _xing_bytes(stream.read(HEAD))
+    if promised is not None and promised * (1 - XING_SLACK) > total - start:
+        return _promise(promised, total - start)
+    last = max(frame_ends(stream, start), default=0)
+    return "its last frame is not whole" if last > total else None
 
 
-def frame_ends(content: bytes) -> Iterator[int]:
-    """Where each frame ends, of those that follow each other without a gap."""
-    position = 0
-    while position + 4 <= len(content):
-        head = content[position : position + 4]
-        if not is_frame(head) or not (size := _frame_size(head)):
+def frame_ends(stream: BinaryIO, start: int = 0) -> Iterator[int]:
+    """The byte behind each frame from `start` on, of those that follow each other without a gap."""
+    position, piece, at = start, b"", start
+    while True:
+        if position + 4 > at + len(piece):
+            stream.seek(position)
+            piece, at = stream.read(PIECE), position
+        head = piece[position - at : position - at + 4]
+        if len(head) < 4 or not is_frame(head) or not (size := _frame_size(head)):
             return
         position += size
         yield position

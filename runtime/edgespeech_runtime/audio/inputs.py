@@ -1,23 +1,30 @@
 """What a caller may hand over as sound, to waveforms at the model's rate."""
 
-import os
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Sequence
 
 from ..errors import AudioError
-from .files import AudioFile, read_audio
-from .samples import Waveform, from_array, one_channel, resample
+from .blocks import AudioBlocks
+from .items import AudioInput
+from .samples import Waveform
+from .sources import AudioFile, is_file
 
-Array: TypeAlias = npt.NDArray[Any]
-AudioInput: TypeAlias = AudioFile | Array | tuple[float, Array] | Mapping[str, Any]
 
+def read_audio(
+    file: AudioFile, sampling_rate: int, *, channel: int | None = None, allow_truncated: bool = False
+) -> Waveform:
+    """Read a sound file as float32 `[samples]` in [-1, 1] at `sampling_rate` Hz; channels are averaged.
 
-def is_single(audio: Any) -> bool:
-    """Whether something handed over is one recording and no list of them: a pair of rate and array is one."""
-    return not isinstance(audio, list | tuple) or _is_pair(audio)
+    `file` is a path, a file that is open for reading bytes, or the bytes of a whole sound file. Pipes are read once,
+    from front to end. `channel` takes one channel instead of the mean of all, 1 is the first; where all cancel each
+    other, the loudest is taken, with an AudioWarning. `allow_truncated` takes what is there of a file that is cut off.
+
+    Plain WAVE is read here; FLAC, Ogg, MP3, compressed WAVE and whatever else soundfile knows need the extra `audio`,
+    as does another sampling rate; m4a, mp4, webm, wma, amr and their like the extra `media`. Raises AudioError for a
+    file that is empty, damaged, cut off or no sound; AudioFileMissingError; AudioPackageError.
+    """
+    if not is_file(file):
+        raise AudioError(f"expected a path, an open file or the bytes of a sound file, got {type(file).__name__}")
+    return AudioBlocks(file, sampling_rate, channel=channel, allow_truncated=allow_truncated).whole()
 
 
 def to_waveforms(
@@ -37,11 +44,13 @@ def to_waveforms(
     Raises AudioError that names the item, also where one is shorter than `shortest` samples.
     """
     waveforms = []
-    rate = model_rate if sampling_rate is None else sampling_rate
     for index, item in enumerate(audio):
         try:
-            name, samples = _to_waveform(item, rate, model_rate, channel, allow_truncated)
-            _require_length(samples, name, model_rate, shortest)
+            blocks = AudioBlocks(
+                item, model_rate, sampling_rate=sampling_rate, channel=channel, allow_truncated=allow_truncated
+            )
+            samples = blocks.whole()
+            require_length(samples, blocks.file, model_rate, shortest)
             waveforms.append(samples)
         except AudioError as error:
             if len(audio) > 1:
@@ -50,63 +59,9 @@ def to_waveforms(
     return waveforms
 
 
-def _to_waveform(
-    item: Any, sampling_rate: float, model_rate: int, channel: int | None, allow_truncated: bool
-) -> tuple[str | None, Waveform]:
-    """The name of a file, and the samples."""
-    if isinstance(item, Mapping):
-        item = _from_mapping(item)
-    if _is_pair(item):
-        sampling_rate, item = _turned(item)
-    if _is_file(item):
-        name = os.fspath(item) if isinstance(item, str | os.PathLike) else getattr(item, "name", None)
-        return name, read_audio(item, model_rate, channel=channel, allow_truncated=allow_truncated)
-    array = from_array(item)
-    return None, resample(one_channel(array, channel), sampling_rate, model_rate)
-
-
-def _require_length(samples: Waveform, name: str | None, model_rate: int, shortest: int) -> None:
+def require_length(samples: Waveform, name: str | None, model_rate: int, shortest: int) -> None:
+    """Raise AudioError for a recording of fewer than `shortest` samples; `name` is that of its file."""
     if len(samples) < shortest:
         found, least = (f"{n} samples ({1000 * n / model_rate:.1f} ms)" for n in (len(samples), shortest))
         where = "" if name is None else f"{name}: "
         raise AudioError(f"{where}{found} of sound at {model_rate} Hz are too few: this model needs at least {least}")
-
-
-def _is_file(item: Any) -> bool:
-    return isinstance(item, str | os.PathLike | bytes | bytearray | memoryview) or hasattr(item, "read")
-
-
-def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float | np.number) and not isinstance(item, bool)
-
-
-def _is_pair(item: Any) -> bool:
-    """Whether it is (rate, array), or the same the wrong way round."""
-    return isinstance(item, tuple) and len(item) == 2 and _is_number(item[0]) != _is_number(item[1])
-
-
-def _turned(pair: tuple[Any, Any]) -> tuple[Any, Any]:
-    if not _is_number(pair[0]):
-        kind = type(pair[0]).__name__
-        raise AudioError(f"expected a pair (sampling rate, array), got ({kind}, {pair[1]!r}): turn it round")
-    if isinstance(pair[1], str | os.PathLike | bytes):
-        raise AudioError(
-            f"expected a pair (sampling rate, array), got a file in it, {pair[1]!r}: files have their rate"
-        )
-    return pair
-
-
-def _from_mapping(item: Mapping[str, Any]) -> Any:
-    """What stands in {"array", "sampling_rate"}, or in {"bytes", "path"}."""
-    array = item.get("array", item.get("raw"))
-    if array is not None:
-        if item.get("sampling_rate") is None:
-            raise AudioError('expected "sampling_rate" beside "array", got none')
-        return item["sampling_rate"], array
-    for key in ("bytes", "path"):
-        if item.get(key) is not None:
-            return item[key]
-    raise AudioError(
-        'expected a mapping with "array" and "sampling_rate", or with "bytes" or "path", got '
-        f"{', '.join(map(repr, item)) or 'an empty one'}"
-    )

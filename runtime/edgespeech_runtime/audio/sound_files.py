@@ -5,7 +5,7 @@ import io
 import os
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,10 @@ import numpy.typing as npt
 
 from ..errors import AudioError, AudioPackageError
 from .formats import MP3, Format
+from .samples import Decoded
 
-BLOCK = 2**20  # samples that are decoded at a time
+BLOCK = 2**18  # samples that are decoded at a time
+UNKNOWN = 2**62  # samples; streams say 2**63
 STDERR = 2  # the number of its file
 CHATTER = ("Note: ", "Warning: Xing", "Warning: Encountered", "Warning: Big change")  # libmpg123's lines begin so
 
@@ -26,48 +28,59 @@ class UnreadableError(AudioError):
     """soundfile cannot open a file; another library may."""
 
 
-def decode(
-    source: "str | io.BytesIO", name: str, found: Format | None, allow_truncated: bool = False
-) -> tuple[Samples, int]:
-    """What soundfile can decode: float32 `[samples, channels]` and the rate in Hz.
+def open_sound(
+    source: "str | io.BytesIO",
+    name: str,
+    found: Format | None,
+    allow_truncated: bool,
+    files: contextlib.ExitStack,
+) -> Decoded:
+    """What soundfile can decode, block by block; it is closed with `files`.
 
-    Raises AudioPackageError without soundfile, UnreadableError for what it cannot open, AudioError for what it cannot
-    decode to the end; all begin with `name`.
+    Raises AudioPackageError without soundfile, UnreadableError for what it cannot open. Blocks raise AudioError where
+    it cannot decode any further; all begin with `name`.
     """
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: the package is there, the library that it binds is not
         kind = "which is not a plain WAVE file" if found is None else f"which is {found.name},"
         raise AudioPackageError(f"reading {name}, {kind}", "soundfile") from error
-    with _without_chatter() if found in (MP3, None) else contextlib.nullcontext():
+    quiet = _without_chatter if found in (MP3, None) else contextlib.nullcontext
+    with quiet():
         try:
-            sound = soundfile.SoundFile(source)
+            sound = files.enter_context(soundfile.SoundFile(source))
         except (soundfile.SoundFileError, TypeError) as error:  # TypeError: headerless, by the name's ending
             raise UnreadableError(f"{name}: damaged, or no sound that can be read ({_reason(error)})") from error
-        with sound:
-            return _read(sound, name, soundfile.SoundFileError, allow_truncated), sound.samplerate
+    promised = sound.frames if sound.frames < UNKNOWN else None
+    blocks = _blocks(sound, name, soundfile.SoundFileError, allow_truncated, quiet)
+    return Decoded(sound.samplerate, promised, sound.channels, blocks)
 
 
-def _read(sound: Any, name: str, failure: type[Exception], allow_truncated: bool) -> Samples:
-    """All samples, by blocks, because a damaged header may promise any number of them."""
-    promised = sound.frames
-    is_known = promised < 2**62  # streams say 2**63
-    blocks: list[Samples] = []
-    while not blocks or len(blocks[-1]) == BLOCK:
+def _blocks(
+    sound: Any, name: str, failure: type[Exception], allow_truncated: bool, quiet: Callable[[], Any]
+) -> Iterator[Samples]:
+    """All samples, `[n, channels]`, until no more come: a damaged header may promise any number of them."""
+    promised, count = sound.frames, 0
+    is_known = promised < UNKNOWN
+    block = np.zeros(0, np.float32)
+    while not count or len(block) == BLOCK:
         block = np.full((BLOCK, sound.channels), np.nan, np.float32)
         try:
-            blocks.append(sound.read(out=block))
+            with quiet():
+                block = sound.read(out=block)
         except failure as error:
             is_end = not is_known and "seek" in _reason(error)  # of FLAC from a pipe, where soundfile seeks the end
             if not is_end and not allow_truncated:
                 raise AudioError(f"{name}: truncated or damaged ({_reason(error)})") from error
             is_left = np.isnan(block[:, 0])
-            blocks.append(block[: int(is_left.argmax()) if is_left.any() else BLOCK])
+            yield block[: int(is_left.argmax()) if is_left.any() else BLOCK]
+            return
+        count += len(block)
+        yield block
+        if not count:
             break
-    samples = np.concatenate(blocks)
-    if is_known and len(samples) < promised and sound.format != "MP3" and not allow_truncated:  # MP3 may guess
-        raise AudioError(f"{name}: truncated, it promises {promised} samples and has {len(samples)}")
-    return samples
+    if is_known and count < promised and sound.format != "MP3" and not allow_truncated:  # MP3 may guess
+        raise AudioError(f"{name}: truncated, it promises {promised} samples and has {count}")
 
 
 def _reason(error: Exception) -> str:

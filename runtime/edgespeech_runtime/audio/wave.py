@@ -4,6 +4,7 @@ It decompresses nothing and writes nothing. Chunks: "Multimedia Programming Inte
 (1991); sizes beyond 32 bits: EBU Tech 3306.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any, BinaryIO, Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from ..errors import AudioError
 from .formats import after_id3, length
+from .samples import BLOCK, Decoded
 
 PCM, FLOAT, EXTENSIBLE = 0x0001, 0x0003, 0xFFFE
 COMPRESSED = {
@@ -62,6 +64,14 @@ def read_wave(stream: BinaryIO, name: object, allow_truncated: bool = False) -> 
     `stream` can be sought. Raises AudioError, which begins with `name`, for a file that is damaged, or shorter than it
     says unless that is allowed.
     """
+    sound = open_wave(stream, name, allow_truncated)
+    if isinstance(sound, Compressed):
+        return sound
+    return np.concatenate([np.zeros((0, sound.channels), np.float32), *sound.blocks]), int(sound.rate)
+
+
+def open_wave(stream: BinaryIO, name: object, allow_truncated: bool = False) -> Decoded | Compressed:
+    """The same block by block, which are read of the stream as they are asked for."""
     total, start = length(stream), after_id3(stream)
     if not total:
         raise AudioError(f"{name}: the file is empty")
@@ -83,11 +93,10 @@ def read_wave(stream: BinaryIO, name: object, allow_truncated: bool = False) -> 
             is_silent = chunk.size == 0 and _are_chunks(stream, chunk.start, total, order)
             if not is_silent:
                 size = _sound_size(chunk, long_size, total - chunk.start, name, allow_truncated)
-                stream.seek(chunk.start)
-                return stored if isinstance(stored, Compressed) else _decode(stream.read(size), stored)
+                return stored if isinstance(stored, Compressed) else _decoded(stream, chunk.start, size, stored)
         stream.seek(chunk.start + chunk.size + chunk.size % 2)  # chunks start at even positions
     if is_silent and isinstance(stored, Format):
-        return _decode(b"", stored)
+        return _decoded(stream, total, 0, stored)
     raise AudioError(f"{name}: damaged WAVE file, it has no samples (no data chunk in {total} bytes)")
 
 
@@ -144,21 +153,48 @@ def _parse_format(chunk: bytes, order: Order, name: object) -> Format | Compress
     return Format(tag, channels, sampling_rate, bits, width, order)
 
 
-def _decode(data: bytes, stored: Format) -> tuple[Samples, int]:
+def _decoded(stream: BinaryIO, start: int, size: int, stored: Format) -> Decoded:
+    """The sound in `size` bytes from `start` on; a last block of channels that is cut off has no meaning."""
     block = stored.channels * stored.width
-    data = data[: len(data) // block * block]  # a last block that is cut off has no meaning
-    mark = "<" if stored.order == "little" else ">"
+    count = size // block
+    pieces = _Pieces(stream, start, count * block, BLOCK * block)
+    return Decoded(stored.sampling_rate, count, stored.channels, _blocks(pieces, stored))
+
+
+class _Pieces:
+    """`size` bytes of a stream from `start` on, in pieces, as often as it is iterated over."""
+
+    def __init__(self, stream: BinaryIO, start: int, size: int, most: int) -> None:
+        self._stream, self._start, self._end, self._most = stream, start, start + size, most
+
+    def __iter__(self) -> Iterator[bytes]:
+        for position in range(self._start, self._end, self._most):
+            self._stream.seek(position)
+            yield self._stream.read(min(self._most, self._end - position))
+
+
+def _blocks(pieces: Iterable[bytes], stored: Format) -> Iterator[Samples]:
+    shift = _shift(pieces, stored)
+    for piece in pieces:
+        yield _samples(piece, stored, shift)
+
+
+def _samples(data: bytes, stored: Format, shift: int) -> Samples:
+    """`[samples, channels]` of the whole blocks of channels that there are."""
+    block = stored.channels * stored.width
+    data = data[: len(data) // block * block]
     if stored.tag == FLOAT:
         with np.errstate(over="ignore"):  # too large for float32 becomes infinite, which is refused later
-            floats = np.frombuffer(data, f"{mark}f{stored.width}").astype(np.float32)
-        return floats.reshape(-1, stored.channels), stored.sampling_rate
-    integers = _integers(data, stored, mark)
+            floats = np.frombuffer(data, f"{_mark(stored)}f{stored.width}").astype(np.float32)
+        return floats.reshape(-1, stored.channels)
+    integers = _integers(data, stored)
+    integers = integers << shift if shift else integers
     samples: Samples = integers.astype(np.float32) / np.float32(2 ** (8 * integers.itemsize - 1))
-    return samples.reshape(-1, stored.channels), stored.sampling_rate
+    return samples.reshape(-1, stored.channels)
 
 
-def _integers(data: bytes, stored: Format, mark: str) -> npt.NDArray[Any]:
-    """Samples as integers that fill their type."""
+def _integers(data: bytes, stored: Format) -> npt.NDArray[Any]:
+    """Samples as integers of the type that holds them."""
     if stored.width == 1:  # the only unsigned one
         return (np.frombuffer(data, np.uint8) ^ np.uint8(0x80)).view(np.int8)
     if stored.width == 3:
@@ -166,10 +202,26 @@ def _integers(data: bytes, stored: Format, mark: str) -> npt.NDArray[Any]:
         three = np.frombuffer(data, np.uint8).reshape(-1, 3)
         padded[:, 1:] = three if stored.order == "little" else three[:, ::-1]  # the three high bytes of 32 bits
         return padded.view("<i4")[:, 0]
-    integers = np.frombuffer(data, f"{mark}i{stored.width}")
+    return np.frombuffer(data, f"{_mark(stored)}i{stored.width}")
+
+
+def _shift(pieces: Iterable[bytes], stored: Format) -> int:
+    """Bits to shift integers by, so that they fill their type; all of the sound is looked at where that is not clear.
+
+    The standard leaves the low bytes at 0, and some writers leave out the high ones.
+    """
     spare = 8 * stored.width - 8 * ((stored.bits + 7) // 8)
-    if spare and len(integers) and (integers & (2**spare - 1)).any():  # the standard leaves the low bytes at 0 ...
-        edge = 2 ** (8 * stored.width - 1 - spare)
-        if -edge <= integers.min() and integers.max() < edge:  # ... and some writers leave out the high ones
-            return integers << spare
-    return integers
+    if stored.tag == FLOAT or not spare:
+        return 0
+    edge, has_low = 2 ** (8 * stored.width - 1 - spare), False
+    for piece in pieces:
+        integers = _integers(piece[: len(piece) // stored.width * stored.width], stored)
+        if len(integers) and not -edge <= int(integers.min()) <= int(integers.max()) < edge:
+            return 0
+        has_low = has_low or bool((integers & (2**spare - 1)).any())
+    return spare if has_low else 0
+
+
+def _mark(stored: Format) -> str:
+    """numpy's mark of the order of bytes."""
+    return "<" if stored.order == "little" else ">"
