@@ -47,12 +47,12 @@ def checked_array(item: Any) -> npt.NDArray[Any]:
 
 def array_blocks(array: npt.NDArray[Any], rate: float) -> "Decoded":
     """A checked array as a recording at `rate` Hz: floats as they are, integers scaled by their type."""
-    blocks = (_floats(array[start : start + BLOCK]) for start in range(0, len(array) if array.size else 0, BLOCK))
+    blocks = (floats(array[start : start + BLOCK]) for start in range(0, len(array) if array.size else 0, BLOCK))
     return Decoded(rate, len(array), 1 if array.ndim == 1 else array.shape[1], blocks)
 
 
-def _floats(array: npt.NDArray[Any]) -> Waveform:
-    """Float32 in [-1, 1]."""
+def floats(array: npt.NDArray[Any]) -> Waveform:
+    """A checked array as float32 in [-1, 1]."""
     if array.dtype == np.uint8:
         return np.asarray((array.astype(np.float32) - 128) / 128, np.float32)
     if array.dtype.kind == "i":

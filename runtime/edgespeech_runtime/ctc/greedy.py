@@ -42,7 +42,17 @@ class GreedyPath(NamedTuple):
 def decode(logits: npt.NDArray[np.floating], blank: int, special: Collection[int], delimiter: int | None) -> GreedyPath:
     """Decode `[frames, vocabulary]` by the most probable token of each frame; `special` are left out of the text."""
     ids = greedy(logits)
-    probability = emitted_probability(logits, ids)
+    return path(ids, emitted_probability(logits, ids), blank, special, delimiter)
+
+
+def path(
+    ids: npt.NDArray[np.int64],
+    probability: npt.NDArray[np.float32],
+    blank: int,
+    special: Collection[int],
+    delimiter: int | None,
+) -> GreedyPath:
+    """The same of tokens and probabilities by frame, `[frames]` each, as they come piece by piece."""
     spans = collapse(ids, blank, skip=special)
     words = split_words(spans, delimiter)
     return GreedyPath(ids, probability, spans, words, [confidence(probability, ids, word) for word in words])

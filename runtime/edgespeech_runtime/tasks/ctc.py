@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args, overload
+from typing import TYPE_CHECKING, Any, get_args, overload
 
 from ..audio import AudioInput, is_single
 from ..bundle.contracts import LOGITS
@@ -24,6 +24,10 @@ from .aligning import AligningModel
 from .batches import Output
 from .ctc_text import Clock, greedy_transcript, searched_transcript, spell
 from .model import AudioList, OnText, Waveform
+
+if TYPE_CHECKING:
+    from ..live.plan import Latency
+    from ..live.stream import LiveStream
 
 
 class CtcModel(AligningModel):
@@ -112,6 +116,39 @@ class CtcModel(AligningModel):
         if on_text is not None and transcripts[0].text:
             on_text(transcripts[0].text)
         return transcripts[0] if is_single(audio) else transcripts
+
+    def stream(
+        self,
+        *,
+        latency: "Latency" = "balanced",
+        sampling_rate: float | None = None,
+        without_speech: float = 2.4,
+        after_speech: float | None = 1.2,
+        longest: float = 20.0,
+        beams: int | None = None,
+        language_model: LanguageModelInput | None = None,
+        hotwords: Hotwords | None = None,
+        alpha: float | None = None,
+        beta: float | None = None,
+    ) -> "LiveStream":
+        """Text while people speak: `feed` takes samples in blocks of any size and returns events, `finish` the last.
+
+        A word is final with so much sound behind it as `latency` says, in milliseconds or as "low" (400), "balanced"
+        (1000) or "high" (2000): with less, words are there sooner, and more of them are wrong. `sampling_rate` is that
+        of the samples, where it is not the model's. `without_speech`, `after_speech` and `longest`, in seconds, say
+        when an utterance ends, see `live.Endpoints`. The others are those of `transcribe`. See docs/live.md.
+
+        Raises ArgumentError, AudioError and LanguageModelError.
+        """
+        from ..live.ctc import WindowRunner, open_stream
+        from ..live.endpoints import Endpoints
+
+        search = self._search(Decoding(beams, language_model, hotwords, None, alpha, beta))
+        endpoints = Endpoints(without_speech, after_speech, longest)
+        runner = WindowRunner(self._runner.run_batch)
+        return open_stream(
+            self.manifest, self._vocabulary, runner, search, latency, endpoints, sampling_rate, self.calls
+        )
 
     def decode(self, logits: Output, **options: Any) -> Transcript:
         """The transcript of what `logits` gave, `[frames, vocabulary]`, with the options of a search by `transcribe`.

@@ -30,8 +30,13 @@ class Clock:
 
 def greedy_transcript(logits: Output, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
     """By the most probable token of each frame."""
+    path = ctc.decode(logits, vocabulary.blank, vocabulary.special, vocabulary.delimiter_id)
+    return path_transcript(path, vocabulary, clock, with_characters)
+
+
+def path_transcript(path: ctc.GreedyPath, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
+    """Of tokens that are chosen already."""
     delimiter = vocabulary.delimiter_id
-    path = ctc.decode(logits, vocabulary.blank, vocabulary.special, delimiter)
 
     def fields(part: Sequence[ctc.Span], text: str, confidence: float) -> dict[str, Any]:
         return {"text": text, **clock.times(part[0].start_frame, part[-1].end_frame), "confidence": confidence}
