@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgespeech.cli.display.output import few, number
-from edgespeech.cli.display.progress import Stages, Steps
+from edgespeech.cli.display.progress import Steps
 from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import complain
 from edgespeech.cli.interrupts import Interrupted
@@ -74,20 +74,20 @@ def run_quantize(bundle: Path, target: Path, quiet: bool, given: Given) -> "Quan
 
 def _quantized(run: "Callable[..., Quantized]", target: Path, quiet: bool, given: Given) -> "Quantized":
     """Open the sets that the options name, run, and say what was left out of them."""
-    with _nothing_is_written(), Stages(quiet) as stages:
-        stages(LOOKING, 0, None)
+    with _nothing_is_written(), Steps(quiet) as step:
+        step(LOOKING, 0, None)
         from edgespeech_calib import open_set
         from edgespeech_calib.quantization import QuantizationOptions
 
         def looked(done: int) -> None:
-            stages(LOOKING, done, None)
+            step(LOOKING, done, None)
 
         labelled = given["eval_set"]
         quantized = run(
             None if given["calib"] is None else open_set(given["calib"], given["calib_root"], looked),
             options=QuantizationOptions(**{name: given[name] for name in int8.OPTIONS}),
             evaluation_data=None if labelled is None else open_set(labelled, given["eval_root"], looked),
-            progress=stages,
+            progress=step,
         )
     rate = quantized.manifest.audio.sampling_rate
     _warn("calibration", quantized.skipped, quantized.resampled, rate)
@@ -101,17 +101,17 @@ def _quantized(run: "Callable[..., Quantized]", target: Path, quiet: bool, given
 
 def run_npu(checkpoint: str, bundle: Path, quiet: bool, shapes: Given, given: Given, **options: Any) -> "Manifest":
     """Export in INT8 for an NPU; `shapes` are options of fixed shapes, `options` target_lang and force."""
-    with _nothing_is_written(), Stages(quiet) as stages:
-        stages(LOOKING, 0, None)
+    with _nothing_is_written(), Steps(quiet) as step:
+        step(LOOKING, 0, None)
         from edgespeech_calib import open_set
         from edgespeech_calib.quantization.npu.bundle import NpuOptions, export_npu
 
         def looked(done: int) -> None:
-            stages(LOOKING, done, None)
+            step(LOOKING, done, None)
 
         data = open_set(given["calib"], given["calib_root"], looked)
         chosen = NpuOptions(samples=given["samples"], seed=given["seed"], **with_lengths(shapes, looked))
-        return export_npu(checkpoint, bundle, data, chosen, progress=stages, **options)
+        return export_npu(checkpoint, bundle, data, chosen, progress=step, **options)
 
 
 def _warn(what: str, skipped: "tuple[Skipped, ...]", resampled: Mapping[int, int], rate: int) -> None:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from edgespeech.cli.display.bar import Bar
+from edgespeech.cli.display.progress import Bar
 
 
 class Terminal(io.StringIO):

@@ -6,8 +6,8 @@ from typing import Any
 import click
 
 from edgespeech.choices import LIBRISPEECH, LIBRISPEECH_MIRROR
-from edgespeech.cli.display.bar import Bar
 from edgespeech.cli.display.output import few, number, say, size, to_json
+from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.interrupts import Interrupted
 

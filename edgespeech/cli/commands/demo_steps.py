@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgespeech.cli.display.progress import Stages, Steps
+from edgespeech.cli.display.progress import Steps
 from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.options.kinds import transcribing
 from edgespeech.cli.runs import run_export
@@ -72,11 +72,11 @@ def quantize(model: DemoModel, data: "SpeechSet", force: bool, quiet: bool) -> N
     """
     began = time.monotonic()
     try:
-        with Stages(quiet) as stages:
+        with Steps(quiet) as step:
             from edgespeech_calib import quantization
 
             quantized = quantization.quantize(
-                model.bundles[FLOAT], model.bundles[INT8], data, force=force, progress=stages
+                model.bundles[FLOAT], model.bundles[INT8], data, force=force, progress=step
             )
     except Interrupted as stop:
         stop.outcome = "; no INT8 bundle was written"

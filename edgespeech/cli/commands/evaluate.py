@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from edgespeech.choices import Normalisation
-from edgespeech.cli.display.bar import Bar
 from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import few, number, say, size, table, to_json
+from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.options.search import decoding, plain, tunes

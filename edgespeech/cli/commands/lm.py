@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edgespeech.cli.display.bar import Bar
 from edgespeech.cli.display.output import number, say, size, table, to_json
+from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.errors import CommandError
 from edgespeech.cli.interrupts import Interrupted
 

@@ -1,4 +1,4 @@
-"""Progress on stderr: alive on a terminal, plain lines elsewhere, nothing where it was asked to be quiet."""
+"""Progress on stderr, all of it: alive on a terminal, plain lines elsewhere, nothing where it was asked to be quiet."""
 
 import sys
 import threading
@@ -8,57 +8,77 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-from edgespeech.cli.display.bar import Bar
-
 FIRST_LINE, NEXT_LINE = 5.0, 10.0  # seconds to wait for lines of a counter where there is no terminal
 
 
-class Steps:
-    """The steps of one long work: call it with a step's name when the step begins."""
+def _display(*columns: Any) -> Any:
+    """rich's display of these columns, which vanishes at its end and leaves what is printed alone."""
+    from rich.console import Console
+    from rich.progress import Progress
 
-    def __init__(self, quiet: bool = False) -> None:
-        self._quiet = quiet
-        self._status: Any = None
-        self._step: tuple[str, float] | None = None  # name, when it began
+    console = Console(stderr=True)
+    return Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
-    def __enter__(self) -> "Steps":
-        if not self._quiet and sys.stderr.isatty():
-            from rich.console import Console
 
-            self._status = Console(stderr=True, highlight=False).status("starting", spinner="line")
-            self._status.start()
+class Bar:
+    """Shows how much of a long work is done and the time that is left, on a terminal only.
+
+    Call it as `bar(what, done, total)`, in bytes or in pieces.
+    """
+
+    def __init__(self, quiet: bool = False, in_bytes: bool = False) -> None:
+        self._quiet = quiet or not sys.stderr.isatty()
+        self._in_bytes = in_bytes
+        self._progress: Any = None
+        self._what: str | None = None
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether there is a terminal that shows it."""
+        return not self._quiet
+
+    def __enter__(self) -> "Bar":
+        if not self._quiet:
+            from rich import progress
+
+            amount = progress.DownloadColumn() if self._in_bytes else progress.TextColumn("{task.fields[amount]}")
+            self._progress = _display(
+                progress.TextColumn("{task.description}", markup=False),
+                progress.BarColumn(),
+                amount,
+                progress.TimeRemainingColumn(),
+            )
+            self._progress.start()
         return self
 
-    def __call__(self, name: str) -> None:
-        """Begin a step, which ends the one before."""
-        if self._status is not None:
-            from rich.markup import escape
+    def __call__(self, what: str, done: int, total: int | None) -> None:
+        """Say how far `what` is; another `what` begins a bar of its own. A total of None is not known yet."""
+        if self._progress is None:
+            return
+        if what != self._what:
+            for task in self._progress.task_ids:
+                self._progress.remove_task(task)
+            self._progress.add_task(what, total=total, amount="")
+            self._what = what
+        amount = f"{done}/{total}" if total is not None else f"{done or ''}"
+        self._progress.update(self._progress.task_ids[0], completed=done, total=total, amount=amount)
 
-            self._finish()
-            self._step = (name, time.monotonic())
-            self._status.update(escape(name))
-        elif not self._quiet:
-            print(f"  {name}", file=sys.stderr, flush=True)
-
-    def _finish(self) -> None:
-        if self._step is not None:
-            name, began = self._step
-            self._status.console.print(f"  {name}  {time.monotonic() - began:.1f} s", markup=False)
-            self._step = None
+    def say(self, line: str) -> None:
+        """Print a line above the bar, where there is one."""
+        if self._progress is not None:
+            self._progress.console.print(line, markup=False, highlight=False)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._status is not None:
-            if error is None:
-                self._finish()
-            self._status.stop()
+        if self._progress is not None:
+            self._progress.stop()
 
 
-class Stages:
-    """The steps of one long work, some of which tell how far they are: a bar with the time left on a terminal.
+class Steps:
+    """The steps of one long work: a bar on a terminal, and a line with the seconds of each step that is done.
 
-    Call it with a step's name, how much of it is done and of how much (None: not known).
+    Call it with a step's name, and where that is known with how much of the step is done and of how much.
     """
 
     def __init__(self, quiet: bool = False) -> None:
@@ -66,11 +86,11 @@ class Stages:
         self._bar = Bar(quiet)
         self._step: tuple[str, float] | None = None  # name, when it began
 
-    def __enter__(self) -> "Stages":
+    def __enter__(self) -> "Steps":
         self._bar.__enter__()
         return self
 
-    def __call__(self, name: str, done: int, total: int | None) -> None:
+    def __call__(self, name: str, done: int = 0, total: int | None = None) -> None:
         """Begin a step, which ends the one before, or go on with it."""
         if self._step is None or name != self._step[0]:
             self._finish()
@@ -110,14 +130,9 @@ class Counter:
             self._lines = threading.Thread(target=self._print_lines, daemon=True)
             self._lines.start()
             return self
-        from rich.console import Console
-        from rich.progress import MofNCompleteColumn, Progress, SpinnerColumn, TimeElapsedColumn
+        from rich.progress import MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
 
-        columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
-        console = Console(stderr=True)
-        self._progress = Progress(
-            *columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-        )
+        self._progress = _display(SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
         self._progress.add_task("", total=self._total)
         self._progress.start()
         return self
