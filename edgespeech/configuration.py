@@ -127,7 +127,8 @@ class SpeechEncoderConfig(Config):
 
     def _checked(self, name: str, value: Any) -> Any:
         if name == "id2label":
-            return numbered(super()._checked(name, default_names() if value is None else value))
+            names = default_names() if value is None else value
+            return numbered(names if isinstance(names, dict) else super()._checked(name, names))
         return super()._checked(name, value)
 
     def to_dict(self) -> dict[str, Any]:

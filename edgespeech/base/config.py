@@ -11,8 +11,9 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from inspect import signature
 from pathlib import Path
-from types import UnionType
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar, get_type_hints
+
+from edgespeech_runtime.typed import MismatchError, fitted
 
 from edgespeech.checkpoint.folder import read_json, write_json
 from edgespeech.checkpoint.resolving import HubOptions, resolve
@@ -120,12 +121,14 @@ class Config(metaclass=TakesExtra):
         object.__setattr__(self, "extra", {**self.extra, name: value})
 
     def _checked(self, name: str, value: Any) -> Any:
-        hint = hints_of(type(self))[name]
-        if isinstance(value, list) and not _fits(value, hint):  # JSON has lists where fixed tuples are wanted
-            value = tuple(value)
-        if not _fits(value, hint):
-            raise ConfigError(f"{name} must be {_spelled(hint)}, got {value!r}")
-        return value
+        value = tuple(value) if isinstance(value, list) else value  # JSON has lists where fixed tuples are wanted
+        try:
+            checked = fitted(hint := hints_of(type(self))[name], value, name)
+        except MismatchError:
+            kind = hint.__name__ if isinstance(hint, type) else str(hint).replace("typing.", "")
+            raise ConfigError(f"{name} must be {kind}, got {value!r}") from None
+        is_number = isinstance(value, int | float)  # a file that says 1 for a float is written so again
+        return value if is_number or isinstance(value, Mapping) else checked
 
     def validate(self) -> None:
         """Check that the fields fit each other; subclasses say how.
@@ -245,27 +248,6 @@ def hints_of(kind: type) -> dict[str, Any]:
         hints = get_type_hints(kind)
         HINTS[kind] = {entry.name: hints[entry.name] for entry in fields(kind)}
     return HINTS[kind]
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value from JSON is of an annotated type; a whole number will do as a float, a bool as nothing else."""
-    origin, arguments = get_origin(hint), get_args(hint)
-    if hint is Any:
-        return True
-    if origin in (Union, UnionType):
-        return any(_fits(value, choice) for choice in arguments)
-    if origin is Literal:
-        return value in arguments
-    if origin is tuple and isinstance(value, tuple):
-        return all(_fits(item, arguments[0]) for item in value)
-    if isinstance(value, bool):
-        return hint is bool
-    return isinstance(value, (int, float) if hint is float else origin or hint)
-
-
-def _spelled(hint: Any) -> str:
-    """Return a type as an error message names it."""
-    return hint.__name__ if get_origin(hint) is None else str(hint).replace("typing.", "")
 
 
 def parameters(kind: type) -> set[str]:

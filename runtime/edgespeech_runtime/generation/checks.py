@@ -7,6 +7,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ..errors import ArgumentError
+from ..typed import MismatchError, fitted
 
 
 def unknown(name: str, known: Iterable[str]) -> str:
@@ -21,32 +22,12 @@ def unknown(name: str, known: Iterable[str]) -> str:
 
 def refuse(name: str, expected: str, value: Any) -> NoReturn:
     """Raise the ArgumentError for `value`."""
-    found = repr(value)
-    raise ArgumentError(f"{name}: expected {expected}, got {found if len(found) < 60 else found[:57] + '...'}")
+    raise ArgumentError(str(MismatchError(name, expected, value)))
 
 
 def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        refuse(name, "a whole number", value)
-    return int(value)
-
-
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        refuse(name, "a number", value)
-    return float(value)
-
-
-def _truth(name: str, value: Any) -> bool:
-    if not isinstance(value, bool | np.bool_):
-        refuse(name, "True or False", value)
-    return bool(value)
-
-
-def _stopping(name: str, value: Any) -> Any:
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    return value if isinstance(value, str) and value == "never" else refuse(name, 'True, False or "never"', value)
+    number: int = fitted(int, value, name)
+    return number
 
 
 def _list(name: str, expected: str, value: Any) -> list[Any]:
@@ -56,8 +37,8 @@ def _list(name: str, expected: str, value: Any) -> list[Any]:
 
 
 def _id(name: str, value: Any) -> int:
-    found = _whole(name, value)
-    return found if found >= 0 else refuse(name, "a token id of 0 or more", value)
+    token = _whole(name, value)
+    return token if token >= 0 else refuse(name, "a token id of 0 or more", value)
 
 
 def _ids(name: str, value: Any) -> tuple[int, ...]:
@@ -71,8 +52,8 @@ def _some_ids(name: str, value: Any) -> Any:
 
 
 def _signed_id(name: str, value: Any) -> int | None:
-    found = _whole(name, value)
-    return found if found >= 0 else None  # some checkpoints write -1 for none
+    token = _whole(name, value)
+    return token if token >= 0 else None  # some checkpoints write -1 for none
 
 
 def _word(name: str, value: Any) -> tuple[int, ...]:
@@ -85,53 +66,41 @@ def _words(name: str, value: Any) -> tuple[tuple[int, ...], ...]:
 
 def _biases(name: str, value: Any) -> tuple[tuple[tuple[int, ...], float], ...]:
     pairs = list(value.items()) if isinstance(value, Mapping) else _list(name, "pairs of token ids and a bias", value)
-    found = {}
+    biases = {}
     for pair in pairs:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
             refuse(name, "pairs of token ids and a bias", pair)
-        found[_word(name, pair[0])] = _number(name, pair[1])
-    return tuple(found.items())
+        biases[_word(name, pair[0])] = fitted(float, pair[1], name)
+    return tuple(biases.items())
 
 
 def _decay(name: str, value: Any) -> tuple[int, float]:
     pair = _list(name, "a start and a factor", value)
     if len(pair) != 2:
         refuse(name, "a start and a factor", value)
-    return _whole(name, pair[0]), _number(name, pair[1])
+    return _whole(name, pair[0]), fitted(float, pair[1], name)
 
 
-_KINDS: dict[Callable[[str, Any], Any], tuple[str, ...]] = {
-    _whole: (
-        *("max_length", "max_new_tokens", "min_length", "min_new_tokens", "num_beams", "num_return_sequences"),
-        *("seed", "top_k", "no_repeat_ngram_size"),
-    ),
-    _number: (
-        *("length_penalty", "temperature", "top_p", "typical_p", "min_p", "epsilon_cutoff", "eta_cutoff"),
-        "repetition_penalty",
-    ),
-    _truth: ("do_sample", "remove_invalid_values", "renormalize_logits"),
-    _stopping: ("early_stopping",),
-    _id: ("forced_bos_token_id", "bos_token_id", "decoder_start_token_id"),
-    _signed_id: ("pad_token_id",),
-    _some_ids: ("eos_token_id", "forced_eos_token_id"),
-    _ids: ("suppress_tokens", "begin_suppress_tokens"),
-    _words: ("bad_words_ids",),
-    _biases: ("sequence_bias",),
-    _decay: ("exponential_decay_length_penalty",),
+# What the annotation of an option does not say: which whole numbers are token ids, and in which forms lists come.
+_READERS: dict[str, Callable[[str, Any], Any]] = {
+    **dict.fromkeys(("forced_bos_token_id", "bos_token_id", "decoder_start_token_id"), _id),
+    "pad_token_id": _signed_id,
+    **dict.fromkeys(("eos_token_id", "forced_eos_token_id"), _some_ids),
+    **dict.fromkeys(("suppress_tokens", "begin_suppress_tokens"), _ids),
+    "bad_words_ids": _words,
+    "sequence_bias": _biases,
+    "exponential_decay_length_penalty": _decay,
 }
-_KIND = {name: kind for kind, names in _KINDS.items() for name in names}
-NULLABLE = frozenset(
-    {"max_length", "max_new_tokens", "min_new_tokens", "seed", "min_p", "sequence_bias", "bad_words_ids"}
-    | {"suppress_tokens", "begin_suppress_tokens", "forced_bos_token_id", "forced_eos_token_id"}
-    | {"exponential_decay_length_penalty", "bos_token_id", "eos_token_id", "pad_token_id", "decoder_start_token_id"}
-)
 
 
-def of_type(name: str, value: Any) -> Any:
-    """The value of the option `name` in its own type (lists become tuples); raises ArgumentError for a wrong one."""
-    if value is None and name in NULLABLE:
-        return None
-    return _KIND[name](name, value)
+def of_type(name: str, kind: Any, value: Any) -> Any:
+    """The value of the option `name` as a `kind`, its annotation; raises ArgumentError for a wrong one."""
+    try:
+        if name in _READERS and value is not None:
+            return _READERS[name](name, value)
+        return fitted(kind, value, name)
+    except MismatchError as error:
+        raise ArgumentError(str(error)) from None
 
 
 _AT_LEAST = {

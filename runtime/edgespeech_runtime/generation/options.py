@@ -4,9 +4,10 @@ Vocabulary, prompt and position table are known to `lengths` and `limits` only, 
 """
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, get_type_hints
 
 import numpy as np
 
@@ -69,8 +70,9 @@ class GenerationOptions:
     given: frozenset[str] | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        hints = _hints()
         for name in NAMES:
-            object.__setattr__(self, name, checks.of_type(name, getattr(self, name)))
+            object.__setattr__(self, name, checks.of_type(name, hints[name], getattr(self, name)))
         if self.given is None:
             given = frozenset(name for name, default in NAMES.items() if getattr(self, name) != default)
             object.__setattr__(self, "given", given)
@@ -161,6 +163,11 @@ def as_tuple(ids: int | tuple[int, ...] | None) -> tuple[int, ...]:
     if ids is None:
         return ()
     return (ids,) if isinstance(ids, int) else ids
+
+
+@functools.cache
+def _hints() -> dict[str, Any]:
+    return get_type_hints(GenerationOptions)
 
 
 def _idle(name: str) -> tuple[Any, ...]:

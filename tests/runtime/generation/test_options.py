@@ -79,7 +79,7 @@ def test_replace_keeps_the_rest_and_what_was_asked_for():
         ({"min_length": -1}, "min_length: expected"),
         ({"seed": -1}, "seed: expected"),
         ({"do_sample": 1}, "do_sample: expected True or False, got 1"),
-        ({"early_stopping": "always"}, 'early_stopping: expected True, False or "never"'),
+        ({"early_stopping": "always"}, "early_stopping: expected True or False or 'never'"),
         ({"early_stopping": 1}, "early_stopping: expected"),
         ({"length_penalty": True}, "length_penalty: expected a number"),
         ({"length_penalty": float("nan")}, "length_penalty: expected a finite number"),
