@@ -57,6 +57,11 @@ class PositionalConv(nn.Module):
         return self.activation(x).transpose(1, 2)
 
     @property
+    def reach(self) -> int:
+        """Frames on one side, that with more of them, that are seen of a frame."""
+        return max(self.before, self.conv.kernel_size[0] - 1 - self.before, 0)
+
+    @property
     def is_depthwise(self) -> bool:
         """Whether each channel has a kernel of its own."""
         return self.conv.groups == self.conv.out_channels
@@ -100,6 +105,11 @@ class PositionalStack(nn.Module):
         for layer in self.layers:
             x = layer(x, mask)
         return x
+
+    @property
+    def reach(self) -> int:
+        """See `PositionalConv.reach`; each layer sees beyond what the one before it saw."""
+        return sum(layer.reach for layer in self.layers)  # type: ignore[misc]  # they are no bare modules
 
 
 def positional(config: SpeechEncoderConfig) -> PositionalConv | PositionalStack:

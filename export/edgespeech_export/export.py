@@ -110,6 +110,7 @@ def export(
             audio=source.audio,
             graphs={name: entry.graph for name, entry in written.items()},
             frames=source.frames,
+            context=source.context,
             golden=golden,
             language_model=language_model.write(partial) if language_model else None,
             provenance={**provenance(folder, options.engine), **source.origins},

@@ -48,4 +48,6 @@ def head_graphs(task: Task, model: nn.Module, size: int) -> list[GraphSource]:
     """Return the graphs that the runtime's contract names; `size` is that of the output's last axis."""
     modules: dict[str, nn.Module] = {"single": Single(model, task), "batch": Batch(model, task)}
     fixed = {HEADS[task].axes[-1]: size}
-    return [GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract(task).items()]
+    return [
+        GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract(task).items() if name in modules
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from edgespeech_runtime.bundle.manifest import Audio, Frames
+from edgespeech_runtime.bundle.manifest import Audio, Context, Frames
 from edgespeech_runtime.choices import EngineName, Task
 from torch.nn.utils import parametrize
 
@@ -43,6 +43,15 @@ class Source(ABC):
         """Size of the weights in float32."""
         tensors = self.model.state_dict().values()  # a folded weight is no parameter any more
         return 4 * sum({tensor.data_ptr(): tensor.numel() for tensor in tensors if tensor.numel()}.values())
+
+    @property
+    def context(self) -> Context:
+        """What windows of a long recording must respect; the reach in frames after all layers."""
+        layers = list(zip(*astuple(self.frames), strict=True))
+        reach = self.encoder.encoder.pos_conv_embed.reach
+        for _, stride, padding in layers[len(self.encoder.config.conv_dim) :]:
+            reach = -(-(reach + padding) // stride)
+        return Context(reach, self.encoder.config.feat_extract_norm == "group")
 
     def samples(self, frames: int) -> int:
         """Return the fewest samples that give so many frames, after all layers."""

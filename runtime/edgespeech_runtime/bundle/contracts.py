@@ -82,6 +82,8 @@ CLASS_LOGITS = Tensor("logits", "float32", ("batch", "labels"))
 FRAME_LOGITS = Tensor("logits", "float32", ("batch", "frames", "labels"))
 STATES = Tensor("last_hidden_state", "float32", ("batch", "frames", "dimensions"))  # of chosen layers side by side
 EMBEDDINGS = Tensor("embeddings", "float32", ("batch", "dimensions"))
+PATCH_MEAN = Tensor("patch_mean", "float32", ("taps",))  # of the first convolution's kernel
+PATCH_COVARIANCE = Tensor("patch_covariance", "float32", ("taps", "taps"))
 
 # What an encoder with a head on it gives: the one output of each of its graphs.
 HEADS: dict[Task, Tensor] = {
@@ -104,7 +106,8 @@ CACHE_POSITION = Tensor("cache_position", "int32", ("batch", "new"))
 ATTENTION_MASK = Tensor("attention_mask", "float32", ("batch", "new", "columns"))
 
 # The graphs that a bundle must have. Without those for padded batches, utterances of different lengths run one by one;
-# without `cache`, which only ONNX Runtime's GPUs run, the cache is in the host's memory.
+# without `window`, which only models with a group norm over time have, each window is normalised by itself; without
+# `cache`, which only ONNX Runtime's GPUs run, the cache is in the host's memory.
 REQUIRED: dict[Task, tuple[str, ...]] = {
     **dict.fromkeys(HEADS, ("single",)),
     "encoder-decoder": ("encoder", "decoder"),
@@ -114,14 +117,21 @@ REQUIRED: dict[Task, tuple[str, ...]] = {
 def contract(task: Task, decoder: Decoder | None = None) -> Contract:
     """What each of the task's graphs takes and gives: (inputs, outputs) by the graph's name.
 
-    The tasks in `HEADS`: `single` serves one utterance, or several of one length; `batch` serves padded batches.
+    The tasks in `HEADS`: `single` serves one utterance, or several of one length; `batch` serves padded batches. Where
+    the output has frames, `window` serves one part of a recording, or several of one length, whose first layer
+    normalises over the whole recording: by mean and covariance of that layer's input patches in the cosine basis, as
+    `long.statistics` gathers them.
     "encoder-decoder": `encoder` and `encoder_batch` likewise give what all layers of the decoder attend to; `decoder`
     reads new tokens; `cache` puts chosen columns of the cache and of new tokens into the slots of the next cache, for
     devices that keep it in their own memory. Keys are (batch, heads, head_dim, length) and values (batch, heads,
     length, head_dim): so each is the right factor of a matrix product as it lies in memory.
     """
     if task in HEADS:
-        return {"single": ((VALUES,), (HEADS[task],)), "batch": ((VALUES, LENGTHS), (HEADS[task],))}
+        outputs = (HEADS[task],)
+        graphs: Contract = {"single": ((VALUES,), outputs), "batch": ((VALUES, LENGTHS), outputs)}
+        if "frames" in HEADS[task].axes:
+            graphs["window"] = ((VALUES, PATCH_MEAN, PATCH_COVARIANCE), outputs)
+        return graphs
     if decoder is None:
         raise BundleError("edgespeech.json: decoder: a bundle of the task 'encoder-decoder' must have it")
     cross = columns("cross", "frames", decoder.layers)

@@ -19,6 +19,7 @@ from .contracts import REQUIRED, Contract, Decoder, Static, Tensor, contract, st
 from .schema import build
 
 FORMAT = 1
+REACH = 64  # frames of a bundle that does not say it: half of the 128 taps that most models have
 
 # Of a classifier: one of its labels is true, each may be, or they are names of quantities.
 PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
@@ -109,6 +110,21 @@ class Frames:
         for kernel, stride, padding in list(zip(self.kernels, self.strides, self.paddings, strict=True))[:layers]:
             samples = max(0, (samples + 2 * padding - kernel) // stride + 1)
         return samples
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a frame depends on beside its own samples, attention aside: what windows of a long recording must respect.
+
+    `reach` counts the frames on each side that convolutions behind the conv stack see. With `group_norm` the first
+    layer normalises each of its channels over the whole utterance, so that windows need the graph `window`.
+    """
+
+    reach: int
+    group_norm: bool
+
+    def __post_init__(self) -> None:
+        _require(self.reach >= 0, f"context.reach: expected at least 0 frames, got {self.reach}")
 
 
 @dataclass(frozen=True)
@@ -220,7 +236,8 @@ class Manifest:
     Each task has the one fact that it needs (`NEEDED`) and none of the others': `vocabulary`, `decoder`, `labels`, the
     names of what a classifier tells apart in the order of their ids, `dimensions`, the size of an embedding, or
     `features`. `problem_type` says of a classifier of utterances what its logits mean (`PROBLEM_TYPES`; None: the
-    first). `static` is there where the graphs have fixed shapes, `language_model` where a CTC model has one.
+    first). `static` is there where the graphs have fixed shapes, `language_model` where a CTC model has one. Bundles of
+    older exports have no `context`.
     """
 
     task: Task
@@ -231,6 +248,7 @@ class Manifest:
     files: dict[str, File]
     frames: Frames
     golden: Golden
+    context: Context | None = None
     vocabulary: Vocabulary | None = None
     decoder: Decoder | None = None
     labels: tuple[str, ...] | None = None
@@ -258,6 +276,11 @@ class Manifest:
     def bytes(self) -> int:
         """Size of all files of the bundle but the manifest."""
         return sum(file.bytes for file in self.files.values())
+
+    @property
+    def reach(self) -> int:
+        """Frames on each side of a frame that convolutions see; see `Context`."""
+        return REACH if self.context is None else self.context.reach
 
     @property
     def contract(self) -> Contract:

@@ -3,6 +3,7 @@
 Models hold one of these. What an output means is the business of the tasks.
 """
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -11,12 +12,14 @@ import numpy.typing as npt
 
 from ..audio.batching import plan
 from ..audio.buckets import Buckets
+from ..audio.samples import AudioWarning
 from ..audio.waveform import padded
-from ..bundle.contracts import LENGTHS, VALUES, Tensor
-from ..bundle.manifest import Audio, Frames
+from ..bundle.contracts import LENGTHS, PATCH_COVARIANCE, PATCH_MEAN, VALUES, Tensor
+from ..bundle.manifest import Audio, Manifest
 from ..engines.calls import require_running
 from ..engines.graphs import Graphs
 from ..errors import ArgumentError, AudioError, EngineError
+from ..long.statistics import Gatherer, Statistics
 
 Output = npt.NDArray[np.float32]  # [frames, size] or [size]
 Waveform = npt.NDArray[np.float32]
@@ -50,13 +53,13 @@ class Batches:
 class HeadRunner(Batches):
     """Runs an encoder with a head on it, whose graphs give one output: by frame, or of the whole utterance."""
 
-    def __init__(
-        self, audio: Audio, frames: Frames, graphs: Graphs, buckets: Buckets | None, output: Tensor, size: int
-    ):
+    def __init__(self, manifest: Manifest, graphs: Graphs, buckets: Buckets | None, output: Tensor, size: int) -> None:
         """`size` is that of the output's last axis; `buckets` are those of graphs of fixed shapes."""
-        super().__init__(audio)
-        self._count, self._graphs, self._buckets = frames.count, graphs, buckets
-        self._output, self._size, self._has_frames = output, size, "frames" in output.axes
+        super().__init__(manifest.audio)
+        self._frames, self._context, self._graphs, self._buckets = manifest.frames, manifest.context, graphs, buckets
+        self._count, self._output, self._size = manifest.frames.count, output, size
+        self._has_frames = "frames" in output.axes
+        self._has_warned = False
 
     def run(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
         """`[samples] -> [frames, size]` or `[size]` for each. Raises AudioError, EngineError and ArgumentError."""
@@ -67,8 +70,7 @@ class HeadRunner(Batches):
     def run_batch(self, waveforms: list[Waveform]) -> list[Output]:
         """The same for one batch."""
         if self._buckets is not None:
-            run = self._in_windows if self._has_frames else self.in_bucket
-            return [run(self._buckets, self.padded([samples])[0]) for samples in waveforms]
+            return [self._in_buckets(self._buckets, self.padded([samples])[0]) for samples in waveforms]
         values, lengths = padded(waveforms, self._audio.normalize)
         if lengths.min() == lengths.max():
             outputs = self._graphs.run("single", {VALUES.name: values})
@@ -78,6 +80,50 @@ class HeadRunner(Batches):
             return [output for samples in waveforms for output in self.run_batch([samples])]
         return self._rows(outputs[self._output.name], values.shape[1], lengths.tolist())
 
+    def gatherer(self, memory: float | None = None) -> Gatherer:
+        """What gathers the statistics of a whole recording that `run_windows` wants; for `memory` see there."""
+        kernel, stride = self._frames.kernels[0], self._frames.strides[0]
+        return Gatherer(kernel if "window" in self._graphs else None, stride, memory)
+
+    def run_windows(self, windows: Sequence[Waveform], statistics: Statistics, batch_size: int = 1) -> list[Output]:
+        """The same for parts `[samples]` of one recording, not normalised, as the whole is by its `statistics`.
+
+        Windows of one length share a batch. A bundle that lacks the graph `window` although its model may need it warns
+        once with an AudioWarning. Errors as `run`.
+        """
+        if self._buckets is not None and not self._has_frames:
+            self._require_buckets(self._buckets, windows)
+        self._warn_of_windows()
+        return self.each(windows, batch_size, lambda batch: self._run_windows(batch, statistics))
+
+    def _run_windows(self, windows: list[Waveform], statistics: Statistics) -> list[Output]:
+        if len({len(window) for window in windows}) > 1:
+            return [output for window in windows for output in self._run_windows([window], statistics)]
+        is_normalized = self._audio.normalize
+        values = np.stack([statistics.normalized(window) if is_normalized else window for window in windows])
+        if self._buckets is not None:
+            return [self._in_buckets(self._buckets, row[None]) for row in values]
+        if "window" in self._graphs:
+            mean, covariance = statistics.patches(is_normalized)
+            given = {VALUES.name: values, PATCH_MEAN.name: mean, PATCH_COVARIANCE.name: covariance}
+            outputs = self._graphs.run("window", given)
+        else:
+            outputs = self._graphs.run("single", {VALUES.name: values})
+        return self._rows(outputs[self._output.name], values.shape[1], [values.shape[1]] * len(values))
+
+    def _warn_of_windows(self) -> None:
+        """Say once that windows may differ from the whole recording, where the bundle cannot rule it out."""
+        is_whole = self._buckets is not None or not self._has_frames or "window" in self._graphs
+        if is_whole or self._has_warned or (self._context is not None and not self._context.group_norm):
+            return
+        self._has_warned = True
+        warnings.warn(
+            "this bundle has no graph for windows of long audio: if its first layer normalises over time, each window "
+            "is normalised by itself, and results may differ a little from those of the whole; export it again",
+            AudioWarning,
+            stacklevel=3,
+        )
+
     def in_bucket(self, buckets: Buckets, values: Waveform) -> Output:
         """(1, samples) -> (frames, size) or (size,) by the graph of the smallest bucket that holds them."""
         samples = values.shape[1]
@@ -85,8 +131,12 @@ class HeadRunner(Batches):
         outputs = self._graphs.run(f"single_{bucket}", buckets.inputs(values, bucket))
         return self._rows(outputs[self._output.name], bucket, [samples])[0]
 
-    def _in_windows(self, buckets: Buckets, values: Waveform) -> Output:
-        """(1, samples) -> (frames, size) by graphs of fixed shapes, in windows where none is long enough."""
+    def _in_buckets(self, buckets: Buckets, values: Waveform) -> Output:
+        """(1, samples) -> (frames, size) or (size,) by graphs of fixed shapes; frames in windows where none is long
+        enough.
+        """
+        if not self._has_frames:
+            return self.in_bucket(buckets, values)
         windows = list(buckets.windows(values.shape[1]))
         parts = [self.in_bucket(buckets, values[:, w.start : w.stop])[w.first : w.last] for w in windows]
         return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput, is_single
-from ..bundle.contracts import HEADS, LENGTHS, VALUES
+from ..bundle.contracts import HEADS, LENGTHS, PATCH_COVARIANCE, PATCH_MEAN, VALUES
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
@@ -27,13 +27,19 @@ class HeadModel(Model):
         """`size` is that of the output's last axis."""
         self._output = HEADS[bundle.manifest.task]
         super().__init__(bundle, engine)
-        self._runner = HeadRunner(self._audio, bundle.manifest.frames, self._graphs, self._buckets, self._output, size)
+        self._runner = HeadRunner(bundle.manifest, self._graphs, self._buckets, self._output, size)
         self._run = self._runner.run
 
     def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
         if self._buckets is not None:
             return {f"single_{size}": self._buckets.inputs(values, size) for size in self._buckets.lengths}
-        return {"single": {VALUES.name: values}, "batch": {VALUES.name: values, LENGTHS.name: lengths}}
+        taps = self.manifest.frames.kernels[0]
+        patches = {PATCH_MEAN.name: np.zeros(taps), PATCH_COVARIANCE.name: np.eye(taps)}
+        return {
+            "single": {VALUES.name: values},
+            "batch": {VALUES.name: values, LENGTHS.name: lengths},
+            "window": {VALUES.name: values, **patches},
+        }
 
     def self_check(self) -> float:
         """See `Model.self_check`."""
