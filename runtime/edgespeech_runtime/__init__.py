@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .results.prediction import Prediction
     from .results.subtitles import to_srt, to_vtt
     from .results.textgrid import to_textgrid
-    from .results.transcript import AlignedCharacter, AlignedWord, Alternative, Character, Transcript, Word
+    from .results.transcript import AlignedCharacter, AlignedWord, Alternative, Character, TextSegment, Transcript, Word
     from .tasks import ClassificationModel, CtcModel, EmbeddingModel, EncoderDecoderModel, FrameClassificationModel
     from .tasks.features import FeatureModel
 
@@ -43,6 +43,7 @@ __all__ = [
     "Label",
     "Prediction",
     "Segment",
+    "TextSegment",
     "Transcript",
     "Word",
     "devices",
@@ -64,7 +65,7 @@ _HOMES = {  # the module of each name
     "results.prediction": "Prediction",
     "results.subtitles": "to_srt to_vtt",
     "results.textgrid": "to_textgrid",
-    "results.transcript": "AlignedCharacter AlignedWord Alternative Character Transcript Word",
+    "results.transcript": "AlignedCharacter AlignedWord Alternative Character TextSegment Transcript Word",
     "tasks": "ClassificationModel CtcModel EmbeddingModel EncoderDecoderModel FrameClassificationModel",
     "tasks.features": "FeatureModel",
 }

@@ -47,6 +47,6 @@ def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None)
         del facts["characters"]
     for name in facts.keys() & {"words", "characters"}:
         facts[name] = [rounded(part) for part in facts[name]]
-    for alternative in facts.get("alternatives", ()):
-        alternative.update(rounded({**alternative, "words": [rounded(part) for part in alternative["words"]]}))
+    for each in (*facts.get("alternatives", ()), *facts.get("segments", ())):
+        each.update(rounded({**each, "words": [rounded(part) for part in each["words"]]}))
     return facts

@@ -1,6 +1,7 @@
 """What a caller may hand over as sound, to waveforms at the model's rate."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 
 from ..errors import AudioError
 from .blocks import AudioBlocks
@@ -45,18 +46,34 @@ def to_waveforms(
     """
     waveforms = []
     for index, item in enumerate(audio):
-        try:
+        with named(index, len(audio)):
             blocks = AudioBlocks(
                 item, model_rate, sampling_rate=sampling_rate, channel=channel, allow_truncated=allow_truncated
             )
             samples = blocks.whole()
             require_length(samples, blocks.file, model_rate, shortest)
             waveforms.append(samples)
-        except AudioError as error:
-            if len(audio) > 1:
-                error.args = (f"audio[{index}]: {error}",)
-            raise
     return waveforms
+
+
+def to_recordings(audio: Sequence[AudioInput], sampling_rate: float | None, model_rate: int) -> list[AudioBlocks]:
+    """Every item as blocks of samples, which are read when they are asked for. Errors: see `to_waveforms`."""
+    recordings = []
+    for index, item in enumerate(audio):
+        with named(index, len(audio)):
+            recordings.append(AudioBlocks(item, model_rate, sampling_rate=sampling_rate))
+    return recordings
+
+
+@contextlib.contextmanager
+def named(index: int, count: int) -> Iterator[None]:
+    """Let an error about one of several recordings begin with its number in the list."""
+    try:
+        yield
+    except AudioError as error:
+        if count > 1:
+            error.args = (f"audio[{index}]: {error}",)
+        raise
 
 
 def require_length(samples: Waveform, name: str | None, model_rate: int, shortest: int) -> None:

@@ -58,12 +58,26 @@ class Alternative:
 
 
 @dataclass(frozen=True)
+class TextSegment:
+    """A part of a recording in which something is said: its text, seconds from the beginning, words if they have times.
+
+    `start` and `end` are those of the sound, with a little of the silence around it.
+    """
+
+    text: str
+    start: float
+    end: float
+    words: list[Word] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
 class Transcript:
     """The text, its words in order, its characters where they were asked for, and the audio's duration in seconds.
 
     Silence has the text "" and no words. Word delimiters belong to no word and are not among the characters. Where
     `n_best` texts were asked for, they are the `alternatives`, the first of which is the text itself. `is_complete` is
-    False for a text that a decoder had to leave off at the limit of its length.
+    False for a text that a decoder had to leave off at the limit of its length. `segments` are the parts of the text
+    by the pauses of the recording, where the model was run on such parts.
     """
 
     text: str
@@ -72,15 +86,17 @@ class Transcript:
     duration: float = 0.0
     alternatives: list[Alternative] = field(default_factory=list)
     is_complete: bool = True
+    segments: list[TextSegment] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, texts and numbers, ready for JSON; alternatives only where there are any.
+        """Plain dicts, lists, texts and numbers, ready for JSON; alternatives and segments only where there are any.
 
         `is_complete` stands there only where it is False.
         """
         plain = dataclasses.asdict(self)
-        if not self.alternatives:
-            del plain["alternatives"]
+        for name in ("alternatives", "segments"):
+            if not plain[name]:
+                del plain[name]
         if self.is_complete:
             del plain["is_complete"]
         return plain

@@ -13,13 +13,15 @@ from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
 from ..engines.calls import cancellable
-from ..errors import ArgumentError, BundleError, EngineError
+from ..errors import ArgumentError, AudioError, BundleError, EngineError
 from ..generation import GenerationOptions, Hypothesis, OnTokens, check_vocabulary, ended, generate, lengths
 from ..generation.cache.decoder import CachedDecoder
 from ..generation.cache.static_decoder import StaticDecoder
+from ..long.vad import VadModel, open_vad
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
 from ..text import Detokenizer
+from .by_parts import Callbacks, Cutting, OnProgress, OnSegment, Written, transcribe_all
 from .model import AudioList, Model, OnText, Waveform
 
 Cross = dict[str, npt.NDArray[np.float32]]
@@ -75,6 +77,9 @@ class EncoderDecoderModel(Model):
         batch_size: int = ...,
         language: str | None = ...,
         on_text: OnText | None = ...,
+        on_segment: OnSegment | None = ...,
+        on_progress: OnProgress | None = ...,
+        vad: VadModel | None = ...,
         **options: Any,
     ) -> Transcript: ...
     @overload
@@ -87,6 +92,9 @@ class EncoderDecoderModel(Model):
         batch_size: int = ...,
         language: str | None = ...,
         on_text: OnText | None = ...,
+        on_segment: OnSegment | None = ...,
+        on_progress: OnProgress | None = ...,
+        vad: VadModel | None = ...,
         **options: Any,
     ) -> list[Transcript]: ...
     @cancellable
@@ -99,39 +107,73 @@ class EncoderDecoderModel(Model):
         batch_size: int = BATCH_SIZE,
         language: str | None = None,
         on_text: OnText | None = None,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+        vad: VadModel | None = None,
         **options: Any,
     ) -> Transcript | list[Transcript]:
         """The text that the decoder writes: one Transcript, or a list in the order of the inputs.
 
+        A recording of more than 30 s is cut in pauses, and where nobody speaks nothing is computed; the texts of its
+        parts are the transcript's `segments`, with times. Not more of it is in memory than a part, or on a GPU a batch of
+        them. `vad` is the ONNX file of a Silero voice activity detector,
+        which then says where speech is in recordings of any length; None: every sound but steady noise.
+
         The transcripts have no words with times: this kind of model does not say when something was said, and
-        `timestamps` is refused. `on_text` takes a single input and is called with each piece of text as soon as nothing
-        can change it any more; spaces around the whole are not taken off there. Raises AudioError, which names the item
+        `timestamps` is refused. Of a single input `on_text` is called with each piece of text as soon as nothing can
+        change it any more (spaces around the whole are not taken off there), `on_segment` with each segment, and
+        `on_progress` with the seconds that are done and those of the whole. Raises AudioError, which names the item
         of a list, and ArgumentError for an unknown option or language, and for options that contradict each other or
         the model.
         """
         if timestamps is not None:
             raise ArgumentError(f"timestamps: an encoder-decoder gives none, got {timestamps!r}: leave it out")
         chosen = self.options(language, **{"num_return_sequences": 1, **options})
-        waveforms = self._waveforms(audio, sampling_rate)
+        callbacks = Callbacks(on_text, on_segment, on_progress)
+        activity = None if vad is None else open_vad(vad, self._audio.sampling_rate)
+        recordings = self._recordings(audio, sampling_rate)
+        callbacks.require_single(len(recordings))
+
+        def write(batch: list[Waveform], on_text: OnText | None) -> list[Written]:
+            return self._written(batch, batch_size, chosen, on_text)
+
+        cutting = self._cutting(batch_size)
+        transcripts = transcribe_all(recordings, cutting, activity, write, callbacks)
+        return transcripts[0] if is_single(audio) else transcripts
+
+    def _written(
+        self, waveforms: list[Waveform], batch_size: int, options: GenerationOptions, on_text: OnText | None
+    ) -> list[Written]:
+        """What the decoder writes of each; `on_text` gets the text of one alone as it comes."""
         stream = self.detokenizer.stream()
-        on_tokens = None
-        if on_text is not None:
-            if len(waveforms) != 1:
-                raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
-            on_tokens = _pieces(lambda tokens: stream.push(tokens), on_text)
-        found = self._generate(waveforms, batch_size, chosen, on_tokens)
+        on_tokens = None if on_text is None else _pieces(lambda tokens: stream.push(tokens), on_text)
+        found = self._generate(waveforms, batch_size, options, on_tokens)
         if on_text is not None and (rest := stream.flush()):
             on_text(rest)
-        rate = self.manifest.audio.sampling_rate
-        transcripts = [
-            Transcript(
-                self.detokenizer.decode(best.tokens).strip(),
-                duration=len(samples) / rate,
-                is_complete=ended(best, chosen, self._longest),
-            )
-            for (best, *_), samples in zip(found, waveforms, strict=True)
+        return [
+            Written(self.detokenizer.decode(best.tokens).strip(), ended(best, options, self._longest))
+            for best, *_ in found
         ]
-        return transcripts[0] if is_single(audio) else transcripts
+
+    def _cutting(self, batch_size: int) -> Cutting:
+        """Parts of one recording run together where that is faster, which it is not on a CPU."""
+        facts = self._audio
+        batch_size = 1 if self.device.kind == "cpu" else batch_size
+        longest = None if self._buckets is None else self._buckets.lengths[-1]
+        return Cutting(facts.sampling_rate, facts.shortest, longest, batch_size)
+
+    def _short(self, audio: AudioInput | AudioList, sampling_rate: float | None, method: str) -> list[Waveform]:
+        """Waveforms that the model can be run on at once. Raises AudioError for a longer one."""
+        waveforms = self._waveforms(audio, sampling_rate)
+        most, rate = self._cutting(1).whole, self._audio.sampling_rate
+        for index, samples in enumerate(waveforms):
+            if len(samples) > most:
+                where = f"audio[{index}]: " if len(waveforms) > 1 else ""
+                raise AudioError(
+                    f"{where}{method} runs the model once, on at most {most / rate:g} s of audio, got "
+                    f"{len(samples) / rate:g} s: cut it at a pause, or use transcribe, which takes any length"
+                )
+        return waveforms
 
     @cancellable
     def generate(
@@ -145,11 +187,11 @@ class EncoderDecoderModel(Model):
     ) -> list[Any]:
         """Token ids with the start token, `[tokens]`: for one input, or a list of them in the order of the inputs.
 
-        With `num_return_sequences` above 1 each input gives a list of so many. Nothing is padded. Errors: see
-        `transcribe`.
+        With `num_return_sequences` above 1 each input gives a list of so many. Nothing is padded. An input of more than
+        30 s, which `transcribe` would cut, is refused with an AudioError. Other errors: see `transcribe`.
         """
         chosen = self.options(language, **options)
-        waveforms = self._waveforms(audio, sampling_rate)
+        waveforms = self._short(audio, sampling_rate, "generate")
         start = chosen.prompt(1)[0].tolist()
         results = [
             [[*start, *hypothesis.tokens] for hypothesis in found]
@@ -170,10 +212,10 @@ class EncoderDecoderModel(Model):
     ) -> list[Any]:
         """What `generate` finds, with scores and log-probabilities: a list of `num_return_sequences` for an input.
 
-        Their tokens are without the start token. A list of inputs gives a list of such lists. Errors: see `transcribe`.
+        Their tokens are without the start token. A list of inputs gives a list of such lists. Errors: see `generate`.
         """
         chosen = self.options(language, **options)
-        found = self._generate(self._waveforms(audio, sampling_rate), batch_size, chosen)
+        found = self._generate(self._short(audio, sampling_rate, "hypotheses"), batch_size, chosen)
         return found[0] if is_single(audio) else found
 
     def check_options(self, **options: Any) -> None:

@@ -7,8 +7,9 @@ from typing import Any, ClassVar, TypeAlias, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioInput, is_single, to_waveforms
+from ..audio import AudioBlocks, AudioInput, is_single, to_waveforms
 from ..audio.buckets import Buckets
+from ..audio.inputs import to_recordings
 from ..bundle.folder import Bundle
 from ..bundle.manifest import Manifest
 from ..choices import BATCH_SIZE
@@ -151,6 +152,11 @@ class Model:
     def _waveforms(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[Waveform]:
         items: AudioList = [audio] if is_single(audio) else audio  # type: ignore[list-item, assignment]  # it says
         return to_waveforms(items, sampling_rate, self._audio.sampling_rate, self._audio.shortest)
+
+    def _recordings(self, audio: AudioInput | AudioList, sampling_rate: float | None) -> list[AudioBlocks]:
+        """The same as recordings to read block by block, of any length."""
+        items: AudioList = [audio] if is_single(audio) else audio  # type: ignore[list-item, assignment]  # it says
+        return to_recordings(items, sampling_rate, self._audio.sampling_rate)
 
     def _padded(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, npt.NDArray[np.int64]]:
         """One batch as the graphs take it, (batch, samples) and true lengths (batch,)."""
