@@ -115,9 +115,9 @@ class EncoderDecoderModel(Model):
         """The text that the decoder writes: one Transcript, or a list in the order of the inputs.
 
         A recording of more than 30 s is cut in pauses, and where nobody speaks nothing is computed; the texts of its
-        parts are the transcript's `segments`, with times. Not more of it is in memory than a part, or on a GPU a batch of
-        them. `vad` is the ONNX file of a Silero voice activity detector,
-        which then says where speech is in recordings of any length; None: every sound but steady noise.
+        parts are the transcript's `segments`, with times. Not more of it is in memory than a part, or on a GPU a batch
+        of them. `vad` is the ONNX file of a Silero voice activity detector, which then says where speech is in
+        recordings of any length; None: every sound but steady noise.
 
         The transcripts have no words with times: this kind of model does not say when something was said, and
         `timestamps` is refused. Of a single input `on_text` is called with each piece of text as soon as nothing can
