@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from edgespeech_runtime import TextSegment, load
 from edgespeech_runtime.errors import ArgumentError, AudioError
-from edgespeech_runtime.long.parts import PartCutter
+from edgespeech_runtime.long.parts import PartCutter, speech_parts
 from edgespeech_runtime.long.speech import SpeechOptions, speech_spans
 from tone_translator import write_bundle
 from tones import RATE
@@ -83,12 +83,25 @@ def test_no_more_is_kept_than_what_may_be_speech(recording):
     parts, kept = [], 0
     for at in range(0, len(recording), 1000):
         parts += cutter.feed(recording[at : at + 1000])
-        kept = max(kept, len(cutter.kept.samples))
+        kept = max(kept, cutter.kept)
     parts += cutter.finish()
-    assert kept < 3 * RATE
+    assert kept < 4 * RATE
     for part in parts:
         np.testing.assert_array_equal(part.samples, recording[part.start : part.end])
-    assert [(part.start, part.end) for part in parts] == speech_spans(recording, RATE, OPTIONS)
+    assert [span for part in parts for span in part.spans] == speech_spans(recording, RATE, OPTIONS)
+
+
+@pytest.mark.parametrize("size", [1000, 16_000, 10**6])
+@pytest.mark.parametrize(("near", "longest", "counts"), [(11, 25, [4]), (11, 3.0, [2, 2]), (11, 2.5, [1, 1, 1, 1])])
+def test_neighbours_are_one_part_if_they_are_not_too_long(recording, size, near, longest, counts):
+    options = SpeechOptions(longest=longest, shortest=0.5)
+    blocks = [recording[at : at + size] for at in range(0, len(recording), size)]
+    parts = [part for _, found in speech_parts(blocks, RATE, options, near=near) for part in found]
+    assert [len(part.spans) for part in parts] == counts
+    assert [span for part in parts for span in part.spans] == speech_spans(recording, RATE, options)
+    for part in parts:
+        assert len(part.samples) <= longest * RATE
+        np.testing.assert_array_equal(part.samples, np.concatenate([recording[a:b] for a, b in part.spans]))
 
 
 @pytest.mark.parametrize("method", ["generate", "hypotheses"])

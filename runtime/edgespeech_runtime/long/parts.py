@@ -8,56 +8,89 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..live.sound import Sound
 from .activity import Activity, Waveform
 from .speech import Span, SpeechDetector, SpeechOptions
 
 
 class Part(NamedTuple):
-    """Samples [samples] of a recording, the first of which is its sample number `start`."""
+    """Neighbouring spans of speech in a recording, and their samples [samples], one span behind the other."""
 
-    start: int
+    spans: tuple[Span, ...]
     samples: Waveform
 
     @property
+    def start(self) -> int:
+        """The sample of the recording where it begins."""
+        return self.spans[0].start
+
+    @property
     def end(self) -> int:
-        """The sample behind the last."""
-        return self.start + len(self.samples)
+        """The sample of the recording behind its last."""
+        return self.spans[-1].end
 
 
 class PartCutter:
-    """Gives the parts of a stream of samples with speech, as soon as they are complete: see `SpeechDetector`."""
+    """Gives the parts of a stream of samples with speech, as soon as they are complete.
 
-    def __init__(self, rate: int, options: SpeechOptions, activity: Activity | None = None) -> None:
+    Spans of the detector that are at most `near` seconds apart are one part, as far as its samples are no longer than
+    `SpeechOptions.longest`: a model knows more of what it hears in context, and the pauses between are left out.
+    """
+
+    def __init__(self, rate: int, options: SpeechOptions, activity: Activity | None = None, near: float = 0.0) -> None:
         self.detector = SpeechDetector(rate, options, activity)
-        self._kept = np.zeros(0, np.float32)
-        self._begin = 0  # sample that is the first of those kept
+        self._near = round(near * rate)
+        self._longest = np.inf if options.longest is None else options.longest * rate
+        self._sound = Sound()
+        self._spans: list[Span] = []
+        self._waveforms: list[Waveform] = []
 
     @property
-    def kept(self) -> Part:
-        """What may become the beginning of a part."""
-        return Part(self._begin, self._kept)
+    def start(self) -> int:
+        """The sample before which no part begins that is still to come."""
+        return self._spans[0].start if self._spans else self.detector.idle_from
+
+    @property
+    def kept(self) -> int:
+        """How many samples are kept."""
+        return self._sound.end - self._sound.begin + sum(map(len, self._waveforms))
 
     def feed(self, samples: Waveform) -> list[Part]:
         """Take the next samples [samples]; return the parts that they complete."""
-        self._kept = np.concatenate((self._kept, samples))
-        found = self._parts(self.detector.feed(samples))
-        begin = min(max(self._begin, self.detector.idle_from), self._begin + len(self._kept))
-        self._kept, self._begin = self._kept[begin - self._begin :].copy(), begin
+        self._sound.add(samples)
+        found = self._taken(self.detector.feed(samples))
+        self._sound.forget(self.detector.idle_from)
+        if self._spans and self.detector.idle_from - self._spans[-1].end > self._near:
+            found.append(self._complete())
         return found
 
     def finish(self) -> list[Part]:
         """The last parts. Nothing may follow."""
-        return self._parts(self.detector.finish())
+        found = self._taken(self.detector.finish())
+        return [*found, self._complete()] if self._spans else found
 
-    def _parts(self, spans: Iterable[Span]) -> list[Part]:
-        return [Part(start, self._kept[start - self._begin : end - self._begin].copy()) for start, end in spans]
+    def _taken(self, spans: Iterable[Span]) -> list[Part]:
+        found = []
+        for span in spans:
+            samples = self._sound.between(span.start, min(span.end, self._sound.end)).copy()
+            length = len(samples) + sum(map(len, self._waveforms))
+            if self._spans and (span.start - self._spans[-1].end > self._near or length > self._longest):
+                found.append(self._complete())
+            self._spans.append(span)
+            self._waveforms.append(samples)
+        return found
+
+    def _complete(self) -> Part:
+        part = Part(tuple(self._spans), np.concatenate(self._waveforms))
+        self._spans, self._waveforms = [], []
+        return part
 
 
 def speech_parts(
-    blocks: Iterable[Waveform], rate: int, options: SpeechOptions, activity: Activity | None = None
+    blocks: Iterable[Waveform], rate: int, options: SpeechOptions, activity: Activity | None = None, near: float = 0.0
 ) -> Iterator[tuple[int, list[Part]]]:
     """After each block the number of samples so far, and the parts that it completes; the last ones at the end."""
-    cutter, count = PartCutter(rate, options, activity), 0
+    cutter, count = PartCutter(rate, options, activity, near), 0
     for block in blocks:
         count += len(block)
         yield count, cutter.feed(block)

@@ -19,6 +19,7 @@ from .model import OnText, Waveform
 
 WHOLE = 30.0  # seconds of a recording that is run as a whole: longer utterances are rare where models learn
 LONGEST = 25.0  # seconds of a part of a longer one
+NEAR = 3.0  # seconds between speech that belongs together: with more of it a model is wrong less often
 
 OnSegment: TypeAlias = Callable[[TextSegment], None]
 OnProgress: TypeAlias = Callable[[float, float | None], None]  # seconds that are done, and of how many (None: unknown)
@@ -116,7 +117,7 @@ def by_parts(
     """The transcript of a recording, of which blocks of samples come; `duration` in seconds, None: not known."""
     writer = _Writer(cutting, write, callbacks)
     count = 0
-    for count, parts in speech_parts(blocks, cutting.rate, cutting.options, activity):
+    for count, parts in speech_parts(blocks, cutting.rate, cutting.options, activity, NEAR):
         for part in parts:
             writer.add(part)
         if callbacks.on_progress is not None:
