@@ -29,12 +29,20 @@ from benchmarks.workload import SEED, Size, write_checkpoint
     "else the synthetic ones that come with edgespeech].",
 )
 @click.option("--samples", type=click.IntRange(min=1), default=32, show_default=True, help="Of them to calibrate on.")
+@click.option(
+    "--noise",
+    type=click.FloatRange(min=0.0),
+    default=0.0,
+    show_default=True,
+    help="Standard deviation of normal noise that is added to every parameter of the model.",
+)
 @command.shared_options(runs=10)
 def main(
     json_file: Path | None,
     seconds: float,
     calib: str | None,
     samples: int,
+    noise: float,
     runs: int,
     threads: int,
     size: Size,
@@ -50,8 +58,8 @@ def main(
     log = Console(stderr=True)
     try:
         speech = Speech.open(calib or default_set(), samples)
-        made = {"size": size, "seed": SEED, "calibration": speech.data.name, "samples": samples}
-        with models(folder, made, partial(write_checkpoint, size=size)) as place:
+        made = {"size": size, "seed": SEED, "calibration": speech.data.name, "samples": samples, "noise": noise}
+        with models(folder, made, partial(write_checkpoint, size=size, noise=noise)) as place:
             everyone = contenders(Task(place / CHECKPOINT, place, speech.waveform(seconds), threads, speech))
             chosen = command.choose(everyone, lambda each: each.title, only)
             result = measure(chosen, runs, lambda step: log.print(step, style="dim"))
@@ -60,7 +68,12 @@ def main(
     except DataError as error:
         raise click.BadParameter(str(error), param_hint="--calib") from error
     calibration = {"set": speech.data.name, "samples": min(samples, len(speech.data))}
-    facts = {**command.facts("speed", size, runs, threads), "audio_seconds": seconds, "calibration": calibration}
+    facts = {
+        **command.facts("speed", size, runs, threads),
+        "audio_seconds": seconds,
+        "noise": noise,
+        "calibration": calibration,
+    }
     command.show(
         f"wav2vec2 {size} with random weights, {seconds:g} s of audio, threads: {threads}, interleaved rounds: {runs}",
         render(result),

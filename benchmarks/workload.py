@@ -39,11 +39,17 @@ def waveform(seconds: float) -> npt.NDArray[np.float32]:
     return (0.1 * noise).astype(np.float32)
 
 
-def write_checkpoint(folder: Path, size: Size) -> None:
-    """Write a wav2vec2 CTC checkpoint with random weights; same seed, same weights."""
+def write_checkpoint(folder: Path, size: Size, noise: float = 0.0) -> None:
+    """Write a wav2vec2 CTC checkpoint with random weights; same seed, same weights.
+
+    `noise` is the standard deviation of normal noise that is added to every parameter.
+    """
     torch.manual_seed(SEED)
     model = edgespeech.Wav2Vec2ForCTC(edgespeech.Wav2Vec2Config(vocab_size=len(TOKENS), **SIZES[size]))
     vary(model)
+    with torch.no_grad():
+        for tensor in model.parameters() if noise else ():
+            tensor.add_(noise * torch.randn_like(tensor))
     model.save_pretrained(folder)
     write_processor(folder, TOKENS)
 
