@@ -26,7 +26,7 @@ bench: $(READY)
 $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "runtime[onnx,openvino,audio,media]" --editable ".[dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "runtime[onnx,openvino,audio,media,mic]" --editable ".[dev]"
 	touch $@
 
 .venv-webgpu/.ready: runtime/pyproject.toml constraints.txt

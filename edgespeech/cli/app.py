@@ -16,7 +16,7 @@ from edgespeech.cli.interrupts import Interrupts
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
 COMMANDS = (
-    *("export", "quantize", "transcribe", "align", "classify", "features"),
+    *("export", "quantize", "transcribe", "live", "align", "classify", "features"),
     *("evaluate", "inspect", "devices", "calib", "lm", "demo"),
 )
 

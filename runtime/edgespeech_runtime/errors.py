@@ -4,7 +4,8 @@ EdgeSpeechRuntimeError
 ├── ArgumentError (ValueError)                    an option that contradicts itself or the model
 ├── AudioError (ValueError)                       sound that cannot be used
 │   ├── AudioFileMissingError (FileNotFoundError)
-│   └── AudioPackageError (ImportError)           the extra `audio` or `media` is not installed
+│   ├── MicrophoneError (OSError)                 a microphone that is missing, not permitted, or gives nothing
+│   └── AudioPackageError (ImportError)           the extra `audio`, `media` or `mic` is not installed
 ├── BundleError (ValueError)                      a bundle that is damaged, foreign or too new
 │   └── BundleMissingError (FileNotFoundError)
 ├── CancelledError (RuntimeError)                 `cancel()` ended the call
@@ -39,10 +40,14 @@ class AudioFileMissingError(AudioError, FileNotFoundError):
 
 
 class AudioPackageError(AudioError, ImportError):
-    """A package of the extra `audio` or `media` is needed and not installed."""
+    """A package of the extra `audio`, `media` or `mic` is needed and not installed."""
 
     def __init__(self, purpose: str, package: str, extra: str = "audio") -> None:
         super().__init__(f"{purpose} needs the package {package}: pip install edgespeech-runtime[{extra}]")
+
+
+class MicrophoneError(AudioError, OSError):
+    """A microphone that is missing, must not be used, or gives nothing."""
 
 
 class BundleError(EdgeSpeechRuntimeError, ValueError):

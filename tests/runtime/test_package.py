@@ -19,6 +19,7 @@ ALLOWED = {  # beyond numpy and the standard library
     "audio/sound_files.py": {"soundfile"},
     "audio/samples.py": {"soxr"},
     "audio/media.py": {"av"},
+    "live/microphone.py": {"sounddevice"},
     "__pyinstaller/hook-edgespeech_runtime.py": {"PyInstaller"},  # run by PyInstaller alone
     "__pyinstaller/hook-openvino.py": {"PyInstaller"},
 }

@@ -119,6 +119,18 @@ def transcribing(model: "AnyModel", bundle: Path) -> "CtcModel | EncoderDecoderM
     return cast("CtcModel | EncoderDecoderModel", model)
 
 
+def streamer(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "Method":
+    """Return the model's `stream` with those `options` of the command that it takes. Raises as `transcriber`."""
+    _require_options(model, bundle, options)
+    search = KINDS[model.manifest.task].search(options)
+    method = getattr(transcribing(model, bundle), "stream", None)
+    if method is None:
+        raise CommandError(
+            f"{bundle} is {KINDS[model.manifest.task].name}, which has no live captions: use a CTC model"
+        )
+    return partial(method, **search)
+
+
 def aligner(model: "AnyModel", bundle: Path) -> "Method":
     """Return the method by which the model aligns a text. Raises CommandError."""
     kind = KINDS[model.manifest.task]

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from ..bundle.manifest import Manifest, Vocabulary
 from ..ctc.beam_search import BeamSearch
 from ..engines.calls import Calls
+from ..tasks.batches import HeadRunner
 from .captioner import Captioner, Recipe, Runner
 from .captions import Captions, GreedyCaptions, Logits, SearchCaptions
 from .endpoints import Endpoints
@@ -15,19 +16,23 @@ from .plan import Plan
 from .seams import Kinds
 from .stream import LiveStream
 
+MEMORY = 30.0  # seconds of sound that the statistics of a stream are about
+
 
 class WindowRunner:
-    """Runs windows with the statistics of the sound so far."""
+    """Runs windows with the statistics of the sound before them."""
 
-    def __init__(self, run: Callable[[list[Waveform]], list[Logits]]) -> None:
-        self._run = run
+    def __init__(self, runner: HeadRunner, rate: int) -> None:
+        """`runner` is the model's; `rate` is in Hz."""
+        self._runner, self._gatherer = runner, runner.gatherer(MEMORY * rate)
 
     def add(self, samples: Waveform) -> None:
         """See `Runner.add`."""
+        self._gatherer.add(samples)
 
     def run(self, window: Waveform) -> Logits:
         """See `Runner.run`."""
-        return self._run([window])[0]
+        return self._runner.run_windows([window], self._gatherer.statistics())[0]
 
 
 def open_stream(

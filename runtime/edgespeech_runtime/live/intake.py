@@ -15,6 +15,7 @@ from ..errors import ArgumentError, AudioError
 GAP = 0.25  # seconds between the source's time and the count of samples that are no drift any more
 FOLLOW = 5.0  # seconds of sound in which most of a drift is followed
 MOST_CHANNELS = 64
+LONGEST_PIECE = 0.5  # seconds
 PIECE = 0.05  # seconds of sound that are resampled at once
 
 Waveform = npt.NDArray[np.float32]
@@ -94,9 +95,9 @@ class Intake:
         self._stretch += len(block.samples)
         samples = block.samples if self._resampler is None else self._resampler.add(block.samples)
         if pieces:
-            pieces[-1] = Piece(samples, self._clock)
-            return pieces
-        return [Piece(samples, None)]
+            pieces[-1] = Piece(pieces[-1].samples, self._clock)
+        size = round(LONGEST_PIECE * self._model_rate)
+        return pieces + [Piece(samples[start : start + size], None) for start in range(0, len(samples), size)]
 
     def flush(self) -> Waveform:
         """The last samples of the stretch."""

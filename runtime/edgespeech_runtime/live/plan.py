@@ -8,7 +8,7 @@ from .endpoints import Endpoints
 
 LatencyName: TypeAlias = Literal["low", "balanced", "high"]
 Latency: TypeAlias = LatencyName | int | float
-NAMED: dict[str, int] = {"low": 400, "balanced": 1000, "high": 2000}  # milliseconds
+NAMED: dict[str, int] = {"low": 800, "balanced": 2000, "high": 4000}  # milliseconds
 LEAST, MOST = 100, 5000  # milliseconds
 
 LEFT = 8.0  # seconds of sound before the first frame that is not final

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from ..engines.calls import Calls, cancellable
 from ..errors import ArgumentError
 from .events import Event, Reason
-from .intake import Block, Clock, Intake, Piece, Waveform
+from .intake import Clock, Intake, Piece, Waveform
 
 Tell = Callable[[Event], None]
 
@@ -39,6 +39,9 @@ class LiveStream:
     """See `Stream`. One thread at a time may use it; `live.Session` is for several.
 
     Where a model cannot be run (EngineError, CancelledError), the samples stay, and the next call goes on with them.
+
+    Attributes:
+        model_rate: of the samples that the model takes, in Hz; others are resampled.
     """
 
     def __init__(
@@ -57,7 +60,8 @@ class LiveStream:
         self._make, self._intake = machine, Intake(model_rate, sampling_rate)
         self._pieces: deque[Piece] = deque()
         self._events: list[Event] = []
-        self._is_finished = False
+        self.model_rate, self._accepted, self._worked = model_rate, 0, 0  # Hz, samples, samples
+        self._is_finished = self._has_ended = False
         self._machine = machine(self._intake.clock, 0, self._events.append)
 
     @property
@@ -70,47 +74,64 @@ class LiveStream:
         """See `Stream.seconds`."""
         return self._intake.seconds
 
-    def check(self, samples: Any, sampling_rate: float | None = None, *, time: float | None = None) -> Block:
-        """What `feed` would take of these, without taking it; `feed_block` takes it. Raises AudioError."""
-        return self._intake.check(samples, sampling_rate, time)
+    @property
+    def lag(self) -> float:
+        """Seconds of sound that were accepted and not worked on yet."""
+        return (self._accepted - self._worked) / self.model_rate
 
     @cancellable
     def feed(
         self, samples: Any, sampling_rate: float | None = None, *, time: float | None = None, partials: bool = True
     ) -> list[Event]:
         """See `Stream.feed`. Raises AudioError, ArgumentError and EngineError."""
-        return self.feed_block(self.check(samples, sampling_rate, time=time), partials)
+        self.accept(samples, sampling_rate, time=time)
+        return self.process(partials)
 
-    @cancellable
-    def feed_block(self, block: Block, partials: bool = True) -> list[Event]:
-        """The same for samples that `check` has seen."""
+    def accept(self, samples: Any, sampling_rate: float | None = None, *, time: float | None = None) -> None:
+        """Take samples as `feed` does, and do no more. It takes no time, and another thread may `process` meanwhile."""
         if self._is_finished:
             raise ArgumentError("the stream is finished: open another")
-        self._pieces.extend(self._intake.take(block))
-        self._work(partials)
+        self._put(self._intake.take(self._intake.check(samples, sampling_rate, time)))
+
+    @cancellable
+    def process(self, partials: bool = True, most: int | None = None) -> list[Event]:
+        """Work on what was accepted, `most` pieces of it (None: all), and return what is told.
+
+        A piece is half a second at most.
+        """
+        self._work(partials, most)
         return self._told()
 
     @cancellable
     def finish(self) -> list[Event]:
         """See `Stream.finish`. Raises EngineError."""
         if not self._is_finished:
-            self._pieces.append(Piece(self._intake.flush(), None))
-            self._work(partials=False)
-            self._machine.finish("finish")
+            self._put([Piece(self._intake.flush(), None)])
             self._is_finished = True
+        self._work(partials=False, most=None)
+        if not self._has_ended:
+            self._machine.finish("finish")
+            self._has_ended = True
         return self._told()
 
-    def _work(self, partials: bool) -> None:
+    def _put(self, pieces: list[Piece]) -> None:
+        self._accepted += sum(len(piece.samples) for piece in pieces)
+        self._pieces.extend(pieces)
+
+    def _work(self, partials: bool, most: int | None) -> None:
         """Give the machine what came, a stretch after the other."""
-        self._machine.work(partials and not self._pieces)
-        while self._pieces:
+        self._machine.work(partials and not self._pieces)  # what could not be run before
+        while self._pieces and most != 0:
             samples, clock = self._pieces[0]
             if clock is not None:
                 self._machine.finish("gap")
                 self._machine = self._make(clock, self._machine.number, self._events.append)
+                self._pieces[0] = Piece(samples, None)
             self._machine.add(samples)
             self._pieces.popleft()
-            self._machine.work(partials and not self._pieces)
+            most = None if most is None else most - 1
+            self._machine.work(partials and (not self._pieces or most == 0))
+            self._worked += len(samples)
 
     def _told(self) -> list[Event]:
         events = list(self._events)

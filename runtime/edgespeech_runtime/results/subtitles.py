@@ -21,11 +21,15 @@ class Cue(NamedTuple):
 
 def to_srt(transcript: Transcript) -> str:
     """SubRip text; "" for a transcript that says nothing."""
-    entries = (
+    return "\n".join(srt_entries(transcript))
+
+
+def srt_entries(transcript: Transcript, first: int = 1) -> list[str]:
+    """The entries of such a text, numbered from `first` on; empty lines stand between them."""
+    return [
         f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
-        for number, cue in enumerate(cues(transcript), 1)
-    )
-    return "\n".join(entries)
+        for number, cue in enumerate(cues(transcript), first)
+    ]
 
 
 def to_vtt(transcript: Transcript) -> str:

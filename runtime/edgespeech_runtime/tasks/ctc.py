@@ -133,8 +133,8 @@ class CtcModel(AligningModel):
     ) -> "LiveStream":
         """Text while people speak: `feed` takes samples in blocks of any size and returns events, `finish` the last.
 
-        A word is final with so much sound behind it as `latency` says, in milliseconds or as "low" (400), "balanced"
-        (1000) or "high" (2000): with less, words are there sooner, and more of them are wrong. `sampling_rate` is that
+        A word is final with so much sound behind it as `latency` says, in milliseconds or as "low" (800), "balanced"
+        (2000) or "high" (4000): with less, words are final sooner, and more of them are wrong. `sampling_rate` is that
         of the samples, where it is not the model's. `without_speech`, `after_speech` and `longest`, in seconds, say
         when an utterance ends, see `live.Endpoints`. The others are those of `transcribe`. See docs/live.md.
 
@@ -145,7 +145,7 @@ class CtcModel(AligningModel):
 
         search = self._search(Decoding(beams, language_model, hotwords, None, alpha, beta))
         endpoints = Endpoints(without_speech, after_speech, longest)
-        runner = WindowRunner(self._runner.run_batch)
+        runner = WindowRunner(self._runner, self._audio.sampling_rate)
         return open_stream(
             self.manifest, self._vocabulary, runner, search, latency, endpoints, sampling_rate, self.calls
         )
