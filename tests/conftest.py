@@ -29,27 +29,35 @@ def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 
 @pytest.fixture(scope="session")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of graphs that were traced in this run, by any of its processes; see `tracing`."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what is made once in this run, by any of its processes; see `sharing`."""
     base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "traces"
+    folder = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared"
     folder.mkdir(exist_ok=True)
     return folder
 
 
 @pytest.fixture(scope="session")
-def exported_kinds(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> "Kinds":
-    """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
-    from exported_kinds import Kinds
-
-    return Kinds(tmp_path_factory.mktemp("kinds"), traces)
+def traces(shared: Path) -> Path:
+    """The folder of graphs that were traced in this run; see `tracing`."""
+    folder = shared / "traces"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @pytest.fixture(scope="session")
-def pairs(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Iterator["Pairs"]:
+def exported_kinds(shared: Path, traces: Path) -> "Kinds":
+    """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
+    from exported_kinds import Kinds
+
+    return Kinds(shared, traces)
+
+
+@pytest.fixture(scope="session")
+def pairs(shared: Path, traces: Path) -> Iterator["Pairs"]:
     """`pairs.pair("bart", "onnx")`: see `exported_models`."""
     from exported_models import Pairs
 
-    made = Pairs(tmp_path_factory.mktemp("encoder-decoders"), traces)
+    made = Pairs(shared, traces)
     yield made
     made.close()

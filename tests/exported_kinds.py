@@ -6,6 +6,7 @@ case = Kinds(folder, traces).case("xvector", "openvino", static=StaticShapes((0.
 case.expected(waveform)
 """
 
+import hashlib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,7 @@ from edgespeech_export import ExportOptions, StaticShapes, export
 from edgespeech_runtime.audio.waveform import normalize
 from kinds import HEAD_KINDS, KINDS, RELATIVES, SMALL
 from safetensors.torch import load_file, save_file
+from sharing import once
 from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
@@ -70,18 +72,19 @@ class Kinds:
         """Write the checkpoint of a kind."""
         if kind not in self._checkpoints:
             make = make_headed if kind in HEAD_KINDS else make_ctc
-            self._checkpoints[kind] = make(self._folder / kind, kind)
+            self._checkpoints[kind] = once(self._folder / kind, lambda folder: make(folder, kind))
         return self._checkpoints[kind]
 
     def case(self, kind: str, engine: str, precision: str = "float32", static: StaticShapes | None = None) -> Case:
         """Export."""
         key = (kind, engine, precision, static)
         if key not in self._cases:
-            bundle = self._folder / f"bundle-{len(self._cases)}"
+            checkpoint = self.checkpoint(kind)
+            options = ExportOptions(engine=engine, precision=precision, static=static)  # type: ignore[arg-type]
+            name = f"{kind}-{hashlib.sha256(repr(options).encode()).hexdigest()[:16]}"
             with tracing_once(self._traces, kind):
-                options = ExportOptions(engine=engine, precision=precision, static=static)  # type: ignore[arg-type]
-                export(self.checkpoint(kind), bundle, options)
-            self._cases[key] = Case(kind, self.checkpoint(kind), bundle)
+                bundle = once(self._folder / name, lambda folder: export(checkpoint, folder, options))
+            self._cases[key] = Case(kind, checkpoint, bundle)
         return self._cases[key]
 
 

@@ -23,6 +23,7 @@ from decoders import REFERENCED
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.audio.waveform import normalize
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
+from sharing import once
 from tracing import tracing_once
 
 from edgespeech import SpeechEncoderDecoderModel
@@ -109,9 +110,8 @@ class Pairs:
     def checkpoint(self, name: str) -> Path:
         """Write the checkpoint of a family ("bart"), or copy a golden one ("speech2text2-plain")."""
         if name not in self._checkpoints:
-            folder = self._folder / name
             make = copy_golden if name in GOLDEN else make_checkpoint
-            self._checkpoints[name] = make(folder, name)
+            self._checkpoints[name] = once(self._folder / name, lambda folder: make(folder, name))
         return self._checkpoints[name]
 
     def models(self, name: str) -> tuple[Any, Any]:
@@ -128,12 +128,12 @@ class Pairs:
         """Export, load, and load the models."""
         key = (name, engine, precision)
         if key not in self._pairs:
-            bundle = self._folder / "-".join(("bundle", *key))
+            checkpoint = self.checkpoint(name)
+            options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
             with tracing_once(self._traces, name):
-                options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
-                export(self.checkpoint(name), bundle, options)
+                bundle = once(self._folder / "-".join(key), lambda folder: export(checkpoint, folder, options))
             runtime = edgespeech_runtime.load(bundle, threads=1)
-            self._pairs[key] = Pair(self.checkpoint(name), *self.models(name), bundle, runtime)
+            self._pairs[key] = Pair(checkpoint, *self.models(name), bundle, runtime)
         return self._pairs[key]
 
     def close(self) -> None:

@@ -19,6 +19,7 @@ from checkpoints import make_checkpoint
 from click.testing import CliRunner, Result
 from edgespeech_export import ExportOptions, export
 from encoder_decoders import make_encoder_decoder
+from sharing import once
 from tracing import tracing_once
 
 from edgespeech import AutoTokenizer
@@ -37,16 +38,20 @@ def traced_once(traces: Path) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def checkpoint(shared: Path) -> Path:
     """A wav2vec2 checkpoint of one layer; 64 samples a frame, 66 for the first."""
-    return make_checkpoint(
-        tmp_path_factory.mktemp("checkpoints") / "tiny",
-        weights="edgespeech",
-        num_hidden_layers=1,
-        conv_dim=[16, 16],
-        conv_kernel=[10, 8],
-        conv_stride=[8, 8],
-    )
+
+    def make(folder: Path) -> None:
+        make_checkpoint(
+            folder,
+            weights="edgespeech",
+            num_hidden_layers=1,
+            conv_dim=[16, 16],
+            conv_kernel=[10, 8],
+            conv_stride=[8, 8],
+        )
+
+    return once(shared / "tiny", make)
 
 
 @pytest.fixture
@@ -56,16 +61,14 @@ def a_checkpoint(checkpoint: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def bundle_of(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+def bundle_of(checkpoint: Path, shared: Path) -> Callable[[str], Path]:
     """Export the bundle of an engine, once."""
-    folder = tmp_path_factory.mktemp("bundles")
 
     def make(engine: str) -> Path:
         if engine == "openvino":
             pytest.importorskip("edgespeech_runtime.engines.openvino")
-        if not (folder / engine).exists():
-            export(checkpoint, folder / engine, ExportOptions(engine=engine))  # type: ignore[arg-type]
-        return folder / engine
+        options = ExportOptions(engine=engine)  # type: ignore[arg-type]
+        return once(shared / f"tiny-{engine}", lambda folder: export(checkpoint, folder, options))
 
     return make
 
@@ -83,11 +86,17 @@ def a_bundle(bundle: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def translator(shared: Path) -> Path:
     """An encoder-decoder that writes the languages of mBART-50: a layer in each half, 64 samples a frame."""
-    tokenizer = text_vocabularies.write_checkpoint(tmp_path_factory.mktemp("tokenizer"), "mbart50")
-    folder = make_encoder_decoder(
-        tmp_path_factory.mktemp("checkpoints") / "translator",
+    return once(shared / "translator", write_translator)
+
+
+def write_translator(folder: Path) -> None:
+    tokenizer = folder.with_name("translator-tokenizer")
+    tokenizer.mkdir()
+    text_vocabularies.write_checkpoint(tokenizer, "mbart50")
+    make_encoder_decoder(
+        folder,
         "mbart",
         weights="edgespeech",
         encoder={"num_hidden_layers": 1, "conv_dim": [16, 16], "conv_kernel": [10, 8], "conv_stride": [8, 8]},
@@ -104,7 +113,7 @@ def translator(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     for name in ("vocab.json", "special_tokens_map.json"):
         (folder / name).unlink()
-    return Path(shutil.copytree(tokenizer, folder, dirs_exist_ok=True))
+    shutil.copytree(tokenizer, folder, dirs_exist_ok=True)
 
 
 @pytest.fixture
