@@ -65,9 +65,9 @@ class CachedSteps:
 
     def extend(self, tokens: Ids, parents: Ids) -> Logits:
         """Tokens and the rows that they extend (batch, beams) -> (batch, beams, vocabulary)."""
-        known = self._placed(tokens)
-        positions = torch.full_like(known, self.ancestry.depth)
-        logits = self._logits(known, positions, self.ancestry.extend(parents))
+        columns = self._placed(tokens)
+        positions = torch.full_like(columns, self.ancestry.depth)
+        logits = self._logits(columns, positions, self.ancestry.extend(parents))
         self.record.computed(logits)
         return logits
 

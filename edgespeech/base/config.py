@@ -47,9 +47,9 @@ class TakesExtra(type):
         Raises:
             ConfigError: a name is a field's but for a slip, or follows from fields.
         """
-        known = parameters(cls)
+        names = parameters(cls)
         extra = dict(values.pop("extra", {}))
-        for name in [name for name in values if name not in known]:
+        for name in [name for name in values if name not in names]:
             value, there = values.pop(name), getattr(cls, name, None)
             if name == "model_type" and value == there:
                 continue
@@ -145,16 +145,16 @@ class Config(metaclass=TakesExtra):
             ConfigError: a field has the wrong type, the fields contradict each other, or an override is no field.
             CheckpointError: `model_type` is another family's.
         """
-        known = parameters(cls) - {"extra"} - cls.unread
-        unknown = sorted(overrides.keys() - known - {"model_type"})
+        names = parameters(cls) - {"extra"} - cls.unread
+        unknown = sorted(overrides.keys() - names - {"model_type"})
         if unknown:
             raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
         values = {**values, **overrides}
         found = values.pop("model_type", cls.model_type)
         if found != cls.model_type:
             raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {found!r}")
-        extra = {name: value for name, value in values.items() if name not in known}
-        return cls(**{name: value for name, value in values.items() if name in known}, extra=extra)
+        extra = {name: value for name, value in values.items() if name not in names}
+        return cls(**{name: value for name, value in values.items() if name in names}, extra=extra)
 
     @classmethod
     def from_pretrained(

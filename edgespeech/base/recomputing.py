@@ -34,16 +34,16 @@ def set_checkpointing(model: nn.Module, options: dict[str, Any] | None) -> None:
     Raises:
         ConfigError: an unknown option, or the form with `use_reentrant`.
     """
-    known = {"use_reentrant", "preserve_rng_state", "determinism_check", "early_stop"}
+    expected = {"use_reentrant", "preserve_rng_state", "determinism_check", "early_stop"}
     if (options or {}).get("use_reentrant"):
         raise ConfigError(
             "use_reentrant=True cannot be had, as layers of a decoder share keys and values of the encoder's states; "
             "leave it out"
         )
-    unknown = sorted((options or {}).keys() - known)
+    unknown = sorted((options or {}).keys() - expected)
     if unknown:
         raise ConfigError(
-            f"gradient checkpointing has no option {', '.join(unknown)}; known: {', '.join(sorted(known))}"
+            f"gradient checkpointing has no option {', '.join(unknown)}; known: {', '.join(sorted(expected))}"
         )
     for module in model.modules():
         if isinstance(module, Layers):

@@ -93,7 +93,7 @@ def staged(folder: Path) -> Iterator[Path]:
     """
     if folder.exists() and not folder.is_dir():
         raise CheckpointError(f"cannot write a checkpoint to {folder}: it is a file; give a folder")
-    made = not folder.exists()
+    is_new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     try:
         with tempfile.TemporaryDirectory(prefix=".writing-", dir=folder) as stage:
@@ -101,7 +101,7 @@ def staged(folder: Path) -> Iterator[Path]:
             for file in Path(stage).iterdir():
                 file.replace(folder / file.name)
     except BaseException:
-        if made:
+        if is_new:
             with suppress(OSError):  # somebody else wrote into it meanwhile
                 folder.rmdir()
         raise

@@ -55,8 +55,8 @@ def read_adapter(folder: Path, language: str) -> dict[str, Tensor]:
         path = folder / f"adapter.{language}.{suffix}"
         if path.is_file() and path.parent == folder:
             return read_file(path)
-    known = sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")})
-    raise MissingFileError(f"no adapter for {language!r} in {folder}; it holds: {', '.join(known) or 'none'}")
+    languages = sorted({path.name.split(".")[1] for path in folder.glob("adapter.*.*")})
+    raise MissingFileError(f"no adapter for {language!r} in {folder}; it holds: {', '.join(languages) or 'none'}")
 
 
 def write_weights(folder: Path, weights: dict[str, Tensor]) -> None:

@@ -65,10 +65,10 @@ def check_sequences(
         raise InputError(
             f"position_ids must be below {max_positions}, got {int(positions.min())} to {int(positions.max())}"
         )
-    for name, given, known in (("attention_mask", attention_mask, before), ("labels", labels, 0)):
-        shape = [len(tokens), known + tokens.shape[1]]
+    for name, given, columns in (("attention_mask", attention_mask, before), ("labels", labels, 0)):
+        shape = [len(tokens), columns + tokens.shape[1]]
         if given is not None and list(given.shape) != shape:
-            more = f" and the {known} before" if known else ""
+            more = f" and the {columns} before" if columns else ""
             raise InputError(f"{name} must have the shape of input_ids{more} {shape}, got {list(given.shape)}")
     if labels is not None and int(labels.max()) >= size:
         raise InputError(f"labels must be below vocab_size {size}, got {int(labels.max())}")

@@ -63,8 +63,8 @@ class AutoClass(Generic[KindT]):
     @classmethod
     def _kind(cls, found: Any, where: str) -> type[Any]:
         if found not in cls.kinds:
-            known = ", ".join(sorted(cls.kinds))
-            raise UnknownModelError(f"{where} has model_type {found!r}; {cls.what} are known for: {known}")
+            model_types = ", ".join(sorted(cls.kinds))
+            raise UnknownModelError(f"{where} has model_type {found!r}; {cls.what} are known for: {model_types}")
         return cls.kinds[found]
 
 
@@ -132,6 +132,6 @@ class AutoConfig:
 
 def _configuration(model_type: Any, where: str) -> type[Config]:
     if model_type not in CONFIGURATIONS:
-        known = ", ".join(sorted(CONFIGURATIONS))
-        raise UnknownModelError(f"{where} has model_type {model_type!r}; configurations are known for: {known}")
+        model_types = ", ".join(sorted(CONFIGURATIONS))
+        raise UnknownModelError(f"{where} has model_type {model_type!r}; configurations are known for: {model_types}")
     return CONFIGURATIONS[model_type]

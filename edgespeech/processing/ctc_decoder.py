@@ -42,7 +42,7 @@ NAMES = {
     "unknown_offset": "unk_score_offset",
     "score_boundary": "score_boundary",
 }
-_KNOWN: "WeakValueDictionary[str, CtcDecoder]" = WeakValueDictionary()
+_OPENED: "WeakValueDictionary[str, CtcDecoder]" = WeakValueDictionary()
 _LOADED: "dict[str, CtcDecoder]" = {}  # those that a worker process has read for itself
 
 
@@ -93,7 +93,7 @@ class CtcDecoder:
         self.model_file, self.folder = model_file, folder
         self._fusions: dict[FusionWeights, Fusion] = {}
         self._key = uuid.uuid4().hex
-        _KNOWN[self._key] = self
+        _OPENED[self._key] = self
 
     @classmethod
     def from_folder(cls, folder: Path, unigram_encoding: str = "utf-8") -> "CtcDecoder":
@@ -164,12 +164,12 @@ class CtcDecoder:
         if self.model is None:
             return None
         weights = replace(self.weights, **changes)
-        known = self._fusions.get(weights)
-        if known is None:
+        fusion = self._fusions.get(weights)
+        if fusion is None:
             if len(self._fusions) >= 8:  # somebody goes through many weights: only the scores are forgotten
                 self._fusions.clear()
-            known = self._fusions[weights] = Fusion(self.model, weights, self.unigrams)
-        return known
+            fusion = self._fusions[weights] = Fusion(self.model, weights, self.unigrams)
+        return fusion
 
     def __reduce__(self) -> tuple[Any, ...]:
         if self.folder is None:
@@ -214,12 +214,12 @@ class _Task:
 
 def _restore(key: str, folder: Path | None, weights: FusionWeights, whole: tuple[Any, ...]) -> CtcDecoder:
     """The decoder of this key: one that this process has, also by forking, or else read again."""
-    known = _KNOWN.get(key) or _LOADED.get(key)
-    if known is None:
-        known = CtcDecoder(*whole) if folder is None else CtcDecoder.from_folder(folder)
-        _LOADED[key] = known
-    known.weights = weights
-    return known
+    loaded = _OPENED.get(key) or _LOADED.get(key)
+    if loaded is None:
+        loaded = CtcDecoder(*whole) if folder is None else CtcDecoder.from_folder(folder)
+        _LOADED[key] = loaded
+    loaded.weights = weights
+    return loaded
 
 
 def _read_alphabet(path: Path) -> Alphabet:

@@ -167,8 +167,8 @@ class Wav2Vec2FeatureExtractor:
         """
         path = Path(checkpoint)
         settings = read_json(path) if path.is_file() else require_feature_extractor(locate(path, overrides))
-        known = {*cls().__dict__, *settings}
-        settings.update({name: value for name, value in overrides.items() if name in known})
+        names = {*cls().__dict__, *settings}
+        settings.update({name: value for name, value in overrides.items() if name in names})
         return cls(**settings)
 
     @classmethod

@@ -63,13 +63,13 @@ class Wav2Vec2Processor:
         """Sort the options by part: defaults of the tokenizer's settings first, then common, own and plain ones."""
         settings = self.tokenizer.init_kwargs
         merged: dict[str, dict[str, Any]] = {}
-        for part, known in OPTIONS.items():
+        for part, names in OPTIONS.items():
             own = options.get(part) or {}
-            twice = sorted(own.keys() & options.keys() & known)
+            twice = sorted(own.keys() & options.keys() & names)
             if twice:
                 raise ProcessingError(f"{twice[0]} was given twice, in {part} and beside it; give it once")
-            defaults = {name: getattr(self.tokenizer, name, settings[name]) for name in known & settings.keys()}
-            plain = {name: value for name, value in options.items() if name in known}
+            defaults = {name: getattr(self.tokenizer, name, settings[name]) for name in names & settings.keys()}
+            plain = {name: value for name, value in options.items() if name in names}
             merged[part] = {**defaults, **(options.get("common_kwargs") or {}), **plain, **own}
         unknown = options.keys() - OPTIONS.keys() - {"common_kwargs"} - frozenset().union(*OPTIONS.values())
         if unknown:

@@ -145,7 +145,7 @@ class ClassAccuracy(Measure):
         return {"measure": "accuracy over utterances"}
 
     def labelled(self, data: SpeechSet) -> SpeechSet:
-        """See `Measure.known`."""
+        """See `Measure.labelled`."""
         return data.labelled()
 
     def fitting(self, data: SpeechSet, name: str, facts: Facts) -> SpeechSet:
@@ -192,7 +192,7 @@ class FrameAccuracy(Measure):
         return ["a frame is right if each of its labels is; a label holds if the frame's middle is in its segment"]
 
     def labelled(self, data: SpeechSet) -> SpeechSet:
-        """See `Measure.known`."""
+        """See `Measure.labelled`."""
         return data.segmented()
 
     def fitting(self, data: SpeechSet, name: str, facts: Facts) -> SpeechSet:
@@ -228,12 +228,12 @@ class FrameAccuracy(Measure):
         return align(reference.split(BETWEEN), hypothesis.split(BETWEEN))
 
 
-def _fitting(data: SpeechSet, name: str, known: Sequence[str], labels: Any) -> SpeechSet:
+def _fitting(data: SpeechSet, name: str, labels_of_model: Sequence[str], labels: Any) -> SpeechSet:
     """The utterances all of whose labels the model knows."""
     kept, left = [], []
     unknown: dict[str, None] = {}
     for utterance in data:
-        strange = [label for label in labels(utterance) if label not in known]
+        strange = [label for label in labels(utterance) if label not in labels_of_model]
         unknown.update(dict.fromkeys(strange))
         if strange:
             left.append(Skipped(utterance.id, f"the model does not know the label {strange[0]!r}"))
@@ -241,7 +241,7 @@ def _fitting(data: SpeechSet, name: str, known: Sequence[str], labels: Any) -> S
             kept.append(utterance)
     if not kept:
         raise DataError(
-            f"{name} knows none of the labels in {data.name} ({few(list(unknown))}); its own are {few(known)}"
+            f"{name} knows none of the labels in {data.name} ({few(list(unknown))}); its own are {few(labels_of_model)}"
         )
     return replace(data, utterances=tuple(kept), skipped=(*data.skipped, *left))
 

@@ -19,9 +19,9 @@ def normalise(text: str, way: Normalisation) -> str:
         return text
     text = unicodedata.normalize("NFC", text).upper()
     letters = []
-    for place, letter in enumerate(text):
+    for index, letter in enumerate(text):
         if letter in APOSTROPHES:
-            is_within = 0 < place < len(text) - 1 and text[place - 1].isalnum() and text[place + 1].isalnum()
+            is_within = 0 < index < len(text) - 1 and text[index - 1].isalnum() and text[index + 1].isalnum()
             letters.append(APOSTROPHES[0] if is_within else " ")
         elif unicodedata.category(letter) != "Cf":  # soft hyphens and the like, which nobody sees
             letters.append(" " if unicodedata.category(letter)[0] in "PSZC" else letter)

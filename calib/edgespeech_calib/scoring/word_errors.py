@@ -92,7 +92,7 @@ class WordErrors(Measure):
         return [f"texts compared as “{self.normalisation}”: {DESCRIPTIONS[self.normalisation]}"]
 
     def labelled(self, data: SpeechSet) -> SpeechSet:
-        """See `Measure.known`."""
+        """See `Measure.labelled`."""
         transcribed = data.transcribed()
         if not any(normalise(utterance.text or "", self.normalisation) for utterance in transcribed):
             raise DataError(f"nothing is said in {transcribed.name}, so no word errors can be counted on it")

@@ -29,16 +29,16 @@ class Archive:
         """All regular files but hidden ones, from the beginning. Raises DataError for a damaged archive."""
         self.close()
         while (member := self._advance()) is not None:
-            place, info = member
+            offset, info = member
             if info.isfile() and not any(part.startswith(".") for part in Path(info.name).parts if part != "."):
-                yield place, info.name, self._content(info)
+                yield offset, info.name, self._content(info)
 
-    def content(self, place: int) -> bytes:
+    def content(self, offset: int) -> bytes:
         """The bytes of the member at a place that `files` gave. Raises DataError where the archive has changed."""
-        if place < self._next:
+        if offset < self._next:
             self.close()
         while (member := self._advance()) is not None:
-            if member[0] == place and member[1].isfile():
+            if member[0] == offset and member[1].isfile():
                 return self._content(member[1])
         raise DataError(f"{self.path} has changed while it was read; run again")
 

@@ -87,8 +87,8 @@ class ArchiveAudio:
 
     archive: Archive = field(repr=False)
     member: str
-    place: int
-    known: Header | AudioError = field(compare=False)  # read when the archive was listed
+    offset: int
+    header_or_error: Header | AudioError = field(compare=False)  # read when the archive was listed
 
     @property
     def name(self) -> str:
@@ -97,13 +97,13 @@ class ArchiveAudio:
 
     def header(self) -> Header:
         """Length and rate."""
-        if isinstance(self.known, AudioError):
-            raise self.known
-        return self.known
+        if isinstance(self.header_or_error, AudioError):
+            raise self.header_or_error
+        return self.header_or_error
 
     def read(self, sampling_rate: int) -> Waveform:
         """Samples. The front end takes files, so the member passes through one; none is left behind."""
-        content = self.archive.content(self.place)
+        content = self.archive.content(self.offset)
         with tempfile.TemporaryDirectory(prefix="edgespeech-") as folder:
             path = Path(folder) / f"sound{Path(self.member).suffix.lower()}"
             path.write_bytes(content)
@@ -111,7 +111,7 @@ class ArchiveAudio:
 
     def sha256(self) -> str:
         """Hash of the member."""
-        return hashlib.sha256(self.archive.content(self.place)).hexdigest()
+        return hashlib.sha256(self.archive.content(self.offset)).hexdigest()
 
 
 def renamed(read: Callable[[], Found], path: str, name: str) -> Found:

@@ -163,8 +163,8 @@ class _Download:
         """Where the answer's first byte belongs, and the length of the whole file if the server says it."""
         length = response.headers.get("Content-Length")
         if response.status == http.HTTPStatus.PARTIAL_CONTENT:
-            place, _, total = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
-            if place.partition("-")[0] == str(start):
+            byte_range, _, total = (response.headers.get("Content-Range") or "").removeprefix("bytes ").partition("/")
+            if byte_range.partition("-")[0] == str(start):
                 return start, int(total) if total.isdecimal() else None
             self._part.unlink(missing_ok=True)
             raise _CutOffError("the server sends another part than was asked for")

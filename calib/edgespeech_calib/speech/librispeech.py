@@ -60,16 +60,16 @@ def read_archive(path: Path) -> list[Utterance]:
     archive = Archive(path)
     sounds: list[tuple[PurePosixPath, AudioSource]] = []
     texts: dict[str, str] = {}
-    for place, name, content in archive.files():
+    for offset, name, content in archive.files():
         where = f"{path}:{name}"
         if name.endswith(TRANSCRIPTS):
             texts.update(parse_transcripts(content, where))
         elif PurePosixPath(name).suffix.lower() in SUFFIXES:
-            sounds.append((PurePosixPath(name), ArchiveAudio(archive, name, place, _known(content, where))))
+            sounds.append((PurePosixPath(name), ArchiveAudio(archive, name, offset, _header_or_error(content, where))))
     return _utterances(sounds, texts)
 
 
-def _known(content: bytes, where: str) -> Header | AudioError:
+def _header_or_error(content: bytes, where: str) -> Header | AudioError:
     try:
         return read_header(content, where)
     except AudioPackageError:
@@ -95,8 +95,8 @@ def _utterances(sounds: list[tuple[PurePosixPath, AudioSource]], texts: Mapping[
     utterances = []
     for (path, source), name in zip(sounds, plain, strict=True):
         match = NAME.fullmatch(path.stem)
-        is_known = match is not None or path.stem in texts
-        own = path.stem if is_known else path.as_posix() if name in doubled else name
+        has_id = match is not None or path.stem in texts
+        own = path.stem if has_id else path.as_posix() if name in doubled else name
         speaker, folder = match["speaker"] if match else None, path.parent.name or None
         utterances.append(Utterance(own, source, texts.get(path.stem), speaker, folder=folder))
     return utterances

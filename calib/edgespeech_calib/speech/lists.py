@@ -94,12 +94,12 @@ def _entry(path: Path, number: int, line: str) -> Entry:
 
 def roots(listed: ListFile, path: Path) -> list[Path]:
     """Where a list's set may lie, in the order of search: where the list says, beside it, where subsets are fetched."""
-    places = [path.parent]
+    sources = [path.parent]
     if "root" in listed.facts:
-        places.insert(0, path.parent / Path(listed.facts["root"]).expanduser())
+        sources.insert(0, path.parent / Path(listed.facts["root"]).expanduser())
     if "set" in listed.facts:
-        places.append(data_home() / f"{Path(listed.facts['set']).name}.tar.gz")
-    return places
+        sources.append(data_home() / f"{Path(listed.facts['set']).name}.tar.gz")
+    return sources
 
 
 def unchanged(listed: ListFile, utterances: Iterable[Utterance]) -> tuple[list[Utterance], list[Skipped]]:

@@ -103,10 +103,10 @@ def read(path: Path) -> list[Utterance]:
     rows = list(_json_rows(path, content) if path.suffix.lower() in JSON_SUFFIXES else _table(path, content))
     named = []
     for row in rows:
-        place = row.text(path, "path")
-        if not place:
+        written = row.text(path, "path")
+        if not written:
             raise DataError(f"{path}, line {row.line}: no path; every line must name a sound file")
-        named.append(place)
+        named.append(written)
     plain = [PurePosixPath(Path(name).as_posix()).with_suffix("").as_posix() for name in named]
     count = Counter(plain)
     return [

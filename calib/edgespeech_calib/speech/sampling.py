@@ -39,7 +39,7 @@ def sample(utterances: Sequence[Utterance], count: int, seed: int = 0) -> list[U
         chosen = int(np.argmin(np.where(is_eligible, np.abs(seconds - target), np.inf)))
         is_free[chosen] = False
         taken[speakers[chosen]] += 1
-    return [utterances[i] for i in sorted(order[place] for place in np.flatnonzero(~is_free))]
+    return [utterances[i] for i in sorted(order[position] for position in np.flatnonzero(~is_free))]
 
 
 def _shuffled(seed: int, name: str) -> bytes:

@@ -60,13 +60,13 @@ class SpeechSet:
         Raises:
             DataError: it is known of none.
         """
-        known = tuple(utterance for utterance in self.utterances if utterance.text is not None)
-        if not known:
+        kept = tuple(utterance for utterance in self.utterances if utterance.text is not None)
+        if not kept:
             raise DataError(
                 f"{self.name} has no transcripts, and word errors cannot be counted without; give a folder with "
                 f".trans.txt files, or a manifest with a column text{self.hint}"
             )
-        return self._keeping(known, "no transcript")
+        return self._keeping(kept, "no transcript")
 
     def labelled(self) -> "SpeechSet":
         """Return the utterances whose class is known; the others are counted as skipped.
@@ -76,15 +76,15 @@ class SpeechSet:
         Raises:
             DataError: it is known of none.
         """
-        known = tuple(utterance for utterance in self.utterances if utterance.label is not None)
-        if not known and all(utterance.text is None for utterance in self.utterances):
-            known = tuple(replace(u, label=u.folder) for u in self.utterances if u.folder is not None)
-        if not known:
+        kept = tuple(utterance for utterance in self.utterances if utterance.label is not None)
+        if not kept and all(utterance.text is None for utterance in self.utterances):
+            kept = tuple(replace(u, label=u.folder) for u in self.utterances if u.folder is not None)
+        if not kept:
             raise DataError(
                 f"{self.name} has no labels, and accuracy cannot be measured without; give a manifest with a column "
                 f"label, or a folder with one folder for each label{self.hint}"
             )
-        return self._keeping(known, "no label")
+        return self._keeping(kept, "no label")
 
     def segmented(self) -> "SpeechSet":
         """Return the utterances of which it is known when which label holds, the others are counted as skipped.
@@ -94,19 +94,19 @@ class SpeechSet:
         Raises:
             DataError: it is known of none, or an RTTM file cannot be read.
         """
-        known = tuple(u for u in map(_with_rttm, self.utterances) if u.segments is not None)
-        if not known:
+        kept = tuple(u for u in map(_with_rttm, self.utterances) if u.segments is not None)
+        if not kept:
             raise DataError(
                 f"{self.name} does not say when which label holds, and accuracy by frame cannot be measured without; "
                 f"give a manifest in JSON lines with segments, or .rttm files beside the recordings{self.hint}"
             )
-        return self._keeping(known, "no segments")
+        return self._keeping(kept, "no segments")
 
-    def _keeping(self, known: tuple[Utterance, ...], reason: str) -> "SpeechSet":
+    def _keeping(self, remaining: tuple[Utterance, ...], reason: str) -> "SpeechSet":
         """Only these; of the others it is said why not."""
-        kept = {utterance.id for utterance in known}
+        kept = {utterance.id for utterance in remaining}
         missing = tuple(Skipped(u.id, reason) for u in self.utterances if u.id not in kept)
-        return replace(self, utterances=known, skipped=self.skipped + missing)
+        return replace(self, utterances=remaining, skipped=self.skipped + missing)
 
 
 def open_set(
@@ -123,19 +123,19 @@ def open_set(
         DataError: it is none, it holds no utterance that can be used, or a file of it cannot be read.
         AudioPackageError: a package that reads sound is not installed.
     """
-    place = locate(path)
-    if place.is_file() and lists.is_list(place):
-        listed = lists.read(place)
-        source, utterances, missing = _listed(listed, place, root)
+    location = locate(path)
+    if location.is_file() and lists.is_list(location):
+        listed = lists.read(location)
+        source, utterances, missing = _listed(listed, location, root)
         usable, skipped = _looked_at(utterances, progress)
         usable, changed = lists.unchanged(listed, usable)
         hint, skipped = "", [*missing, *skipped, *changed]
     else:
         if root is not None:
-            raise DataError(f"{place} is no list, so it takes no other set to draw from; leave the root out")
-        source = place
-        utterances, doubled = _distinct(_collected(place))
-        hint = _manifest_hint(place)
+            raise DataError(f"{location} is no list, so it takes no other set to draw from; leave the root out")
+        source = location
+        utterances, doubled = _distinct(_collected(location))
+        hint = _manifest_hint(location)
         usable, skipped = _looked_at(utterances, progress)
         skipped = [*doubled, *skipped]
     if not usable:
@@ -145,9 +145,9 @@ def open_set(
 
 def locate(path: str | os.PathLike[str]) -> Path:
     """Return where a set lies. Raises DataMissingError."""
-    place = Path(path).expanduser()
-    if place.exists():
-        return place
+    location = Path(path).expanduser()
+    if location.exists():
+        return location
     if (archive := fetched(os.fspath(path))) is not None:
         return archive
     raise DataMissingError(
@@ -162,25 +162,25 @@ def _with_rttm(utterance: Utterance) -> Utterance:
     return replace(utterance, segments=read_rttm(path)) if path.is_file() else utterance
 
 
-def _collected(place: Path) -> list[Utterance]:
-    if place.is_dir():
-        return librispeech.read_folder(place)
-    if place.name.lower().endswith(TAR_SUFFIXES):
-        return librispeech.read_archive(place)
-    if place.suffix.lower() in manifests.SUFFIXES:
-        return manifests.read(place)
+def _collected(location: Path) -> list[Utterance]:
+    if location.is_dir():
+        return librispeech.read_folder(location)
+    if location.name.lower().endswith(TAR_SUFFIXES):
+        return librispeech.read_archive(location)
+    if location.suffix.lower() in manifests.SUFFIXES:
+        return manifests.read(location)
     raise DataError(
-        f"{place} is no set of recordings: give a folder, an archive ({', '.join(TAR_SUFFIXES)}), a manifest "
+        f"{location} is no set of recordings: give a folder, an archive ({', '.join(TAR_SUFFIXES)}), a manifest "
         f"({', '.join(manifests.SUFFIXES)}) or a list"
     )
 
 
 def _listed(
-    listed: "lists.ListFile", place: Path, root: str | os.PathLike[str] | None
+    listed: "lists.ListFile", location: Path, root: str | os.PathLike[str] | None
 ) -> tuple[Path, list[Utterance], list[Skipped]]:
     """The set that a list draws from, and those of its utterances that are there and not there."""
     tried = []
-    for source in [Path(root).expanduser()] if root is not None else lists.roots(listed, place):
+    for source in [Path(root).expanduser()] if root is not None else lists.roots(listed, location):
         if not source.exists():
             tried.append(source)
             continue
@@ -195,7 +195,7 @@ def _listed(
         missing = [Skipped(name, f"not in {source}") for name in wanted if name not in by_id]
         return source, [by_id[name] for name in here], missing
     raise DataMissingError(
-        f"{place} lists utterances of {listed.facts.get('set', 'another set')}, and none is in "
+        f"{location} lists utterances of {listed.facts.get('set', 'another set')}, and none is in "
         f"{', '.join(map(str, tried))}; say where the set lies (--root)"
     )
 
@@ -232,9 +232,9 @@ def _nothing(source: Path, skipped: list[Skipped]) -> str:
     return f"none of the {len(skipped)} recordings in {source} can be used; the first: {skipped[0].reason}"
 
 
-def _manifest_hint(place: Path) -> str:
+def _manifest_hint(location: Path) -> str:
     """Words on manifests that lie in a folder, which is not read as one."""
-    if not place.is_dir():
+    if not location.is_dir():
         return ""
-    there = sorted(path for path in place.iterdir() if path.suffix.lower() in manifests.SUFFIXES)
+    there = sorted(path for path in location.iterdir() if path.suffix.lower() in manifests.SUFFIXES)
     return f"; {there[0]} may be one" if there else ""

@@ -21,7 +21,7 @@ from edgespeech.checkpoint.pickled import read_pickle
 from edgespeech.errors import CheckpointError
 
 HEADS = {"wav2vec2": "Wav2Vec2", "hubert": "Hubert"}  # how names of classes begin
-MADE: dict[tuple[Path, int, int], Path] = {}  # folders by file, its time and its size
+FOLDERS: dict[tuple[Path, int, int], Path] = {}  # folders by file, its time and its size
 
 
 def fairseq_folder(path: Path) -> Path:
@@ -36,14 +36,14 @@ def fairseq_folder(path: Path) -> Path:
     """
     found = path.stat()
     key = (path.resolve(), found.st_mtime_ns, found.st_size)
-    if key not in MADE:
+    if key not in FOLDERS:
         above = tempfile.mkdtemp(prefix="edgespeech-fairseq-")
         atexit.register(shutil.rmtree, above, ignore_errors=True)
         folder = Path(above) / path.stem
         folder.mkdir()
         _write(path, folder)
-        MADE[key] = folder
-    return MADE[key]
+        FOLDERS[key] = folder
+    return FOLDERS[key]
 
 
 def _write(path: Path, folder: Path) -> None:

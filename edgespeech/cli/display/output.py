@@ -31,9 +31,9 @@ def to_json(value: Any, indent: int | None = None) -> str:
     return json.dumps(value, indent=indent, ensure_ascii=not encoding.startswith("utf"))
 
 
-def rounded(facts: Mapping[str, Any], places: int = 3) -> dict[str, Any]:
+def rounded(facts: Mapping[str, Any], decimals: int = 3) -> dict[str, Any]:
     """The same with fractions to so many places."""
-    return {name: round(value, places) if isinstance(value, float) else value for name, value in facts.items()}
+    return {name: round(value, decimals) if isinstance(value, float) else value for name, value in facts.items()}
 
 
 def table(rows: Iterable[tuple[str, str]], indent: str = INDENT) -> list[str]:

@@ -81,5 +81,5 @@ def check_halves(encoder: Any, decoder: Any) -> None:
 
 
 def _unknown(half: str, model: Any, table: Mapping[str, type]) -> str:
-    known = ", ".join(sorted(kind.__name__ for kind in table.values()))
-    return f"a {type(model).__name__} cannot be the {half}; known are: {known}"
+    expected = ", ".join(sorted(kind.__name__ for kind in table.values()))
+    return f"a {type(model).__name__} cannot be the {half}; known are: {expected}"

@@ -198,13 +198,13 @@ def sample_negatives(mask_time_indices: Tensor, num_negatives: int) -> Tensor:
     batch, frames = hidden.shape
     negatives = torch.zeros(batch, frames, num_negatives, dtype=torch.long, device=hidden.device)
     for row in range(batch):
-        (places,) = hidden[row].nonzero(as_tuple=True)
-        if len(places) == 1:
+        (masked,) = hidden[row].nonzero(as_tuple=True)
+        if len(masked) == 1:
             raise InputError(f"row {row} hides one frame, which leaves no other as a negative; hide two or none")
-        if len(places):
-            own = torch.arange(len(places), device=hidden.device)[:, None]
-            drawn = torch.randint(len(places) - 1, (len(places), num_negatives), device=hidden.device)
-            negatives[row, places] = places[drawn + (drawn >= own)] + row * frames
+        if len(masked):
+            own = torch.arange(len(masked), device=hidden.device)[:, None]
+            drawn = torch.randint(len(masked) - 1, (len(masked), num_negatives), device=hidden.device)
+            negatives[row, masked] = masked[drawn + (drawn >= own)] + row * frames
     return negatives
 
 

@@ -71,9 +71,9 @@ class PreTrainedTokenizerFast(Tokenizer):
     def _add_own_tokens(self, files: TokenizerFiles, extra: Iterable[Token]) -> None:
         """Add tokens in the order that gives them the ids they were trained with."""
         tokens: list[Token] = [token for _, token in sorted(files.added.items())]
-        known = {*self.get_added_vocab(), *(token.content for token in files.added.values())}
+        own = {*self.get_added_vocab(), *(token.content for token in files.added.values())}
         for token in (*files.named.values(), *extra):
-            if str(getattr(token, "content", token)) not in known and token not in tokens:
+            if str(getattr(token, "content", token)) not in own and token not in tokens:
                 tokens.append(token)
         names = set(self.special_tokens_map.values())
         for index, token in enumerate(tokens):

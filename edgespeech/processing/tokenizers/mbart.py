@@ -104,8 +104,8 @@ class MBartTokenizer(PreTrainedTokenizerFast):
 
     def languages(self) -> dict[str, int]:
         """Return the ids of the tokens that name a language, by its name ("de_DE")."""
-        known = {name: token_id for name, token_id in self.lang_code_to_id.items() if token_id != self.unk_token_id}
-        return {**super().languages(), **known}
+        present = {name: token_id for name, token_id in self.lang_code_to_id.items() if token_id != self.unk_token_id}
+        return {**super().languages(), **present}
 
     @property
     def src_lang(self) -> str:
@@ -127,8 +127,8 @@ class MBartTokenizer(PreTrainedTokenizerFast):
             ProcessingError: the vocabulary has no token for it.
         """
         if self.backend_tokenizer.token_to_id(language) is None:
-            known = ", ".join(self.languages())
-            raise ProcessingError(f"language {language!r} is not in the vocabulary; choose one of {known}")
+            expected = ", ".join(self.languages())
+            raise ProcessingError(f"language {language!r} is not in the vocabulary; choose one of {expected}")
         self._put_around(*self._around(language))
 
     def _around(self, language: str) -> tuple[list[str], list[str]]:

@@ -60,7 +60,7 @@ class Speech2Text2Tokenizer(Tokenizer):
         if not self.encoder or not all(type(token_id) is int and token_id >= 0 for token_id in self.encoder.values()):
             raise CheckpointError(f"{vocab_file} must give each token an id, a number from 0 on; fetch it again")
         self.decoder = {token_id: token for token, token_id in self.encoder.items()}
-        self._known: tuple[Any, Detokenizer] | None = None
+        self._facts: tuple[Any, Detokenizer] | None = None
         self.ranks = None if merges_file is None else _ranks(Path(merges_file))
         for token_id, token in loaded.items():
             self.added_tokens.put(token_id, AddedToken.of(token))
@@ -137,9 +137,9 @@ class Speech2Text2Tokenizer(Tokenizer):
     def _detokenizer(self) -> Detokenizer:
         """Return `detokenizer_facts`, made anew only after a change."""
         state = (tuple(self.added_tokens), tuple(self.all_special_tokens), self.clean_up_tokenization_spaces)
-        if self._known is None or self._known[0] != state:
-            self._known = state, self.detokenizer_facts()
-        return self._known[1]
+        if self._facts is None or self._facts[0] != state:
+            self._facts = state, self.detokenizer_facts()
+        return self._facts[1]
 
     def detokenizer_facts(self, size: int | None = None) -> Detokenizer:
         """Return what a device needs to turn ids into text.

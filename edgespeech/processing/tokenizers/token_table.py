@@ -161,8 +161,8 @@ class TokenTable(ABC):
                 self.extra_special_tokens = [AddedToken.of(token).content for token in value]
                 added += self.add_tokens(value, special_tokens=True)
             else:
-                known = ", ".join([*self.SPECIAL_TOKENS, "extra_special_tokens"])
-                raise ProcessingError(f"expected one of {known} as the name of a special token, got {name!r}")
+                expected_names = ", ".join([*self.SPECIAL_TOKENS, "extra_special_tokens"])
+                raise ProcessingError(f"expected one of {expected_names} as the name of a special token, got {name!r}")
         return added
 
     def tokenize(self, text: str) -> list[str]:

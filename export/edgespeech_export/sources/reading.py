@@ -45,7 +45,7 @@ def read(checkpoint: Path, target_lang: str | None, layers: Layers | None = None
         ExportError: a `target_lang` for a checkpoint without adapters of languages; layers of an encoder-decoder.
     """
     folder = resolve(checkpoint)
-    config = _known(folder / CONFIG)
+    config = _config(folder / CONFIG)
     if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
         if target_lang is not None:
             raise ExportError(
@@ -58,8 +58,8 @@ def read(checkpoint: Path, target_lang: str | None, layers: Layers | None = None
     if head in CTC:
         return ctc_source.read(folder, target_lang)
     if target_lang is not None:
-        made = "model for features" if head in BARE else f"model for {head}"
-        raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is exported as a {made}, leave it out")
+        expected = "model for features" if head in BARE else f"model for {head}"
+        raise ExportError(f"target_lang picks a CTC adapter; {folder.name} is exported as a {expected}, leave it out")
     if head in BARE:
         return head_source.read_features(folder, "last" if layers is None else layers)
     return HEADS[head](folder)
@@ -68,14 +68,14 @@ def read(checkpoint: Path, target_lang: str | None, layers: Layers | None = None
 def task_of(checkpoint: Path, layers: Layers | None = None) -> Task:
     """Return what a checkpoint is exported for by its config.json alone. Raises CheckpointError as `read` does."""
     folder = resolve(checkpoint)
-    config = _known(folder / CONFIG)
+    config = _config(folder / CONFIG)
     if config.get("model_type") == SpeechEncoderDecoderModel.config_class.model_type:
         return "encoder-decoder"
     head = _head(folder / CONFIG, config.get("architectures")) if layers is None else ""
     return "feature-extraction" if head in BARE else TASKS.get(head, "ctc")
 
 
-def _known(path: Path) -> dict[str, Any]:
+def _config(path: Path) -> dict[str, Any]:
     """Read a configuration. A family that is not known is named before anything is said of its head."""
     config: dict[str, Any] = read_json(path)
     families = (*sorted(ENCODER_CLASSES), SpeechEncoderDecoderModel.config_class.model_type)

@@ -150,9 +150,9 @@ class Vocabulary:
         _require(0 <= self.blank < size, f"vocabulary.blank: expected an id below {size}, got {self.blank}")
         for token_id in self.special:
             _require(0 <= token_id < size, f"vocabulary.special: expected ids below {size}, got {token_id}")
-        is_known = self.word_delimiter is None or self.word_delimiter in self.tokens
+        is_token = self.word_delimiter is None or self.word_delimiter in self.tokens
         _require(
-            is_known, f"vocabulary.word_delimiter: {self.word_delimiter!r} is not among the tokens; use null for none"
+            is_token, f"vocabulary.word_delimiter: {self.word_delimiter!r} is not among the tokens; use null for none"
         )
 
     @property
@@ -303,8 +303,8 @@ class Manifest:
             _require(is_there or not is_needed, f"{name}: a bundle of the task {self.task!r} must have it")
             _require(is_needed or not is_there, f"{name}: a bundle of the task {self.task!r} must not have it")
         _require(self.labels is None or len(self.labels) > 0, "labels: expected at least one")
-        is_known = self.problem_type is None or self.problem_type in PROBLEM_TYPES
-        _require(is_known, f"problem_type: expected one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}")
+        is_valid = self.problem_type is None or self.problem_type in PROBLEM_TYPES
+        _require(is_valid, f"problem_type: expected one of {', '.join(PROBLEM_TYPES)}, got {self.problem_type!r}")
         if self.language_model is not None:
             _require(self.task == "ctc", f"language_model: a bundle of the task {self.task!r} must not have it")
             file = self.language_model.file
@@ -374,15 +374,15 @@ def _check_format(found: object) -> None:
 
 
 def _check_choice(name: str, data: dict[str, Any], choices: Any) -> None:
-    known = get_args(choices)
-    if name in data and data[name] not in known:
-        message = f"{name} {data[name]!r} is not one of {', '.join(known)}: upgrade edgespeech-runtime, or export again"
+    names = get_args(choices)
+    if name in data and data[name] not in names:
+        message = f"{name} {data[name]!r} is not one of {', '.join(names)}: upgrade edgespeech-runtime, or export again"
         raise BundleError(f"{MANIFEST_FILE}: {message}")
 
 
 def _check_names(where: str, found: tuple[Tensor, ...], expected: tuple[Tensor, ...]) -> None:
-    names, known = [t.name for t in found], [t.name for t in expected]
-    _require(sorted(names) == sorted(known), f"{where}: expected {', '.join(known)}, got {', '.join(names) or 'none'}")
+    names, due = [t.name for t in found], [t.name for t in expected]
+    _require(sorted(names) == sorted(due), f"{where}: expected {', '.join(due)}, got {', '.join(names) or 'none'}")
 
 
 def _check_path(name: str) -> None:

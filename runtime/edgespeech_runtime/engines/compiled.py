@@ -45,7 +45,7 @@ def kept(
     with contextlib.ExitStack() as watched:
         for watcher in _watchers:
             watched.enter_context(watcher(file, device.name))
-        made, blob = make()
+        compiled, blob = make()
     if blob is not None:
         cache.write(KIND, name, blob)
-    return made
+    return compiled

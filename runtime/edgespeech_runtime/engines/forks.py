@@ -16,12 +16,12 @@ class Forked(Protocol):
         ...
 
 
-_known: "weakref.WeakSet[Any]" = weakref.WeakSet()
+_watched: "weakref.WeakSet[Any]" = weakref.WeakSet()
 
 
 def watch(holder: Forked) -> None:
     """Call its `after_fork` in every child of this process, as long as it lives."""
-    _known.add(holder)
+    _watched.add(holder)
 
 
 def keep_for_ever(value: object) -> None:
@@ -32,7 +32,7 @@ def keep_for_ever(value: object) -> None:
 
 
 def _after_fork() -> None:
-    for holder in list(_known):
+    for holder in list(_watched):
         holder.after_fork()
 
 

@@ -159,7 +159,7 @@ def cores() -> int:
 def _run(step: Step, values: dict[str, Any]) -> None:
     """Run one step, in memory that nobody needs any more where there is some."""
     arguments = [values[name] if name else None for name in step.spec.inputs]
-    spare = next((arguments[place] for place in step.spare if _fits(arguments[place], arguments, step)), None)
+    spare = next((arguments[index] for index in step.spare if _fits(arguments[index], arguments, step)), None)
     result = step.call(*arguments) if spare is None else step.call(*arguments, out=spare)
     if isinstance(result, tuple):
         values.update(zip(step.spec.outputs, result, strict=True))

@@ -68,16 +68,18 @@ class Program:
 
     def __post_init__(self) -> None:
         _require(self.format == FORMAT, f"expected format {FORMAT}, got {self.format}: upgrade edgespeech-runtime")
-        known = {*self.constants, *self.weights, *(tensor.name for tensor in self.inputs)}
+        available = {*self.constants, *self.weights, *(tensor.name for tensor in self.inputs)}
         for step in self.steps:
             _check(step, {*self.weights})
             for name in step.inputs:
-                _require(not name or name in known, f"step {step.name} reads {name!r}, which no step before it gives")
+                _require(
+                    not name or name in available, f"step {step.name} reads {name!r}, which no step before it gives"
+                )
             for name in step.outputs:
-                _require(name not in known, f"step {step.name} gives {name!r} once more")
-                known.add(name)
+                _require(name not in available, f"step {step.name} gives {name!r} once more")
+                available.add(name)
         for tensor in self.outputs:
-            _require(tensor.name in known, f"no step gives the output {tensor.name!r}")
+            _require(tensor.name in available, f"no step gives the output {tensor.name!r}")
 
     @classmethod
     def read(cls, path: Path) -> "Program":
@@ -93,10 +95,10 @@ class Program:
         """What to read from the archive, by the names of this program's values."""
         needed: dict[str, Wanted] = {name: (key, "", lambda array: array) for name, key in self.weights.items()}
         for step in self.steps:
-            for place, arrange in OPERATORS[step.op].arranges.items():
+            for position, arrange in OPERATORS[step.op].arranges.items():
                 given = {name: value for name, value in step.attributes.items() if name in keywords(arrange)}
                 way = f"{arrange.__name__} {sorted(given.items())}"
-                needed[step.inputs[place]] = (self.weights[step.inputs[place]], way, partial(arrange, **given))
+                needed[step.inputs[position]] = (self.weights[step.inputs[position]], way, partial(arrange, **given))
         return needed
 
 
@@ -131,11 +133,11 @@ def plan(program: Program, workers: Workers) -> tuple[tuple[Step, ...], frozense
     steps = []
     for index, spec in enumerate(program.steps):
         operator = OPERATORS[spec.op]
-        places = (
+        positions = (
             () if operator.in_place == "none" else (0,) if operator.in_place == "first" else range(len(spec.inputs))
         )
-        free = (place for place in places if (name := spec.inputs[place]) and freed[roots[name]] == index)
-        spare = tuple(place for place in free if roots[spec.inputs[place]] not in kept)
+        free = (position for position in positions if (name := spec.inputs[position]) and freed[roots[name]] == index)
+        spare = tuple(position for position in free if roots[spec.inputs[position]] not in kept)
         names = {*spec.inputs, *spec.outputs} - given - {*outputs, ""}
         done = tuple(sorted(name for name in names if last[name] == index))
         steps.append(Step(spec, _call(spec, operator, workers), spare, operator.in_place == "first", done))
@@ -164,14 +166,14 @@ def _check(step: StepSpec, weights: set[str]) -> None:
     operator = OPERATORS.get(step.op)
     if operator is None:
         raise BundleError(f"{where} is not known to this runtime: upgrade edgespeech-runtime")
-    known = operator.attributes()
+    expected = operator.attributes()
     for name in step.attributes:
-        _require(name in known, f"{where} has the attribute {name}, which this runtime does not know: upgrade it")
-    for name, default in known.items():
+        _require(name in expected, f"{where} has the attribute {name}, which this runtime does not know: upgrade it")
+    for name, default in expected.items():
         _require(default is not Parameter.empty or name in step.attributes, f"{where} lacks the attribute {name}")
-    for place in operator.arranges:
-        is_weight = place < len(step.inputs) and step.inputs[place] in weights
-        _require(is_weight, f"{where} must have a weight as its input {place}")
+    for index in operator.arranges:
+        is_weight = index < len(step.inputs) and step.inputs[index] in weights
+        _require(is_weight, f"{where} must have a weight as its input {index}")
 
 
 def _require(holds: bool, message: str) -> None:

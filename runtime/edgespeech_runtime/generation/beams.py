@@ -133,9 +133,9 @@ class Beams:
         ids = np.stack([top(row, count) for row in scores])  # (rows, count)
         values = np.take_along_axis(scores, ids, axis=1)
         if found is None:  # logits as they came
-            known = normalizer(scores)
-            refuse_nan(known.peak)
-            values = logprobs = known.of(values)
+            normalized = normalizer(scores)
+            refuse_nan(normalized.peak)
+            values = logprobs = normalized.of(values)
         else:
             logprobs = found.of(values)
         if len(scores) == 1:  # all beams start alike

@@ -10,14 +10,14 @@ from ..errors import ArgumentError
 from ..typed import MismatchError, fitted
 
 
-def unknown(name: str, known: Iterable[str]) -> str:
+def unknown(name: str, names: Iterable[str]) -> str:
     """The message for an option that does not exist."""
     import difflib
 
-    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)
+    near = difflib.get_close_matches(name, list(names), n=3, cutoff=0.6)
     if near:
         return f"there is no generation option {name!r}: did you mean {' or '.join(near)}?"
-    return f"there is no generation option {name!r}: expected one of {', '.join(sorted(known))}"
+    return f"there is no generation option {name!r}: expected one of {', '.join(sorted(names))}"
 
 
 def refuse(name: str, expected: str, value: Any) -> NoReturn:

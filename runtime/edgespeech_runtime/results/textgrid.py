@@ -36,8 +36,8 @@ def _tier(number: int, name: str, intervals: Sequence[Interval], end: float) -> 
     yield "        xmin = 0"
     yield f"        xmax = {_number(end)}"
     yield f"        intervals: size = {len(intervals)}"
-    for place, (start, stop, text) in enumerate(intervals, 1):
-        yield f"        intervals [{place}]:"
+    for index, (start, stop, text) in enumerate(intervals, 1):
+        yield f"        intervals [{index}]:"
         yield f"            xmin = {_number(start)}"
         yield f"            xmax = {_number(stop)}"
         yield f"            text = {_quoted(text)}"

@@ -29,8 +29,8 @@ class Step:
 
     def __post_init__(self) -> None:
         if self.kind not in STAGES:
-            known = f"expected one of {', '.join(STAGES)}: upgrade edgespeech-runtime, or export again"
-            _refuse(f"step {self.kind!r}: {known}")
+            hint = f"expected one of {', '.join(STAGES)}: upgrade edgespeech-runtime, or export again"
+            _refuse(f"step {self.kind!r}: {hint}")
         parameters = signature(STAGES[self.kind]).parameters
         for name, value in self.options.items():
             if name not in parameters:

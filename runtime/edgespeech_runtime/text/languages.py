@@ -16,9 +16,9 @@ def language_id(languages: Mapping[str, int], name: str) -> int:
     if name in languages:
         return languages[name]
     wanted = _folded(name)
-    folded = {known: _folded(known) for known in languages}
-    same = [known for known, text in folded.items() if text == wanted]
-    begins = [known for known, text in folded.items() if text.partition("_")[0] == wanted]
+    folded = {own: _folded(own) for own in languages}
+    same = [own for own, text in folded.items() if text == wanted]
+    begins = [own for own, text in folded.items() if text.partition("_")[0] == wanted]
     for matches in (same, begins):
         if len(matches) == 1:
             return languages[matches[0]]

@@ -157,8 +157,8 @@ class ByteLevel:
     def feed(self, token: str) -> list[str]:
         """Return the characters that are complete."""
         codes = [BYTES.get(character) for character in token]
-        known = [code for code in codes if code is not None]
-        data = bytes(known) if len(known) == len(codes) else token.encode("utf-8", "replace")
+        valid = [code for code in codes if code is not None]
+        data = bytes(valid) if len(valid) == len(codes) else token.encode("utf-8", "replace")
         return [self._decoder.decode(data)]
 
     def end(self) -> list[str]:

@@ -44,7 +44,7 @@ def damage(network: Network, products: Sequence[Product], forms: Forms, utteranc
 
 def _switched(network: Network, products: Sequence[Product], forms: Forms, names: Sequence[str]) -> onnx.ModelProto:
     """The graph with each layer in both forms, the quantized one in use where `LAYER` is its place in `names`."""
-    writer, places = forms.writer, {name: index for index, name in enumerate(names)}
+    writer, indices = forms.writer, {name: index for index, name in enumerate(names)}
     by_output = {product.output: product for product in products}
     for node in network.nodes:
         product = by_output.get(node.output[0])
@@ -54,7 +54,7 @@ def _switched(network: Network, products: Sequence[Product], forms: Forms, names
         output = product.output
         exact = writer.copy(node, list(node.input), f"{output}_float")
         forms.write(product, f"{output}_quantized")
-        chosen = writer.add("Equal", [LAYER, writer.integer(places[product.name])])
+        chosen = writer.add("Equal", [LAYER, writer.integer(indices[product.name])])
         writer.add("Where", [chosen, f"{output}_quantized", exact], output)
     model = writer.model(network)
     model.graph.input.append(helper.make_tensor_value_info(LAYER, TensorProto.INT64, []))

@@ -133,8 +133,8 @@ class _DecoderWriter:
         """Append a node as it is, but for the factors that it no longer waits for."""
         kept = onnx.NodeProto()
         kept.CopyFrom(node)
-        for place, name in enumerate(node.input):
-            kept.input[place] = self._aliases.get(name, name)
+        for index, name in enumerate(node.input):
+            kept.input[index] = self._aliases.get(name, name)
         self._writer.keep(kept)
 
     def product(self, group: Sequence[Linear], scheme: Scheme) -> None:
@@ -177,7 +177,7 @@ class _DecoderWriter:
         settings = {"bits": blocks.bits, "block_size": blocks.size, "gather_axis": 0, "quantize_axis": 1}
         self._writer.add("GatherBlockQuantized", inputs, padded, f"{name}_rows", domain=DOMAIN, **settings)
         if blocks.is_padded:
-            bounds = [self._writer.integers(place) for place in (0, blocks.columns, -1)]
+            bounds = [self._writer.integers(bound) for bound in (0, blocks.columns, -1)]
             self._writer.add("Slice", [padded, *bounds], output, f"{output}_columns")
 
     def model(self) -> onnx.ModelProto:

@@ -152,14 +152,14 @@ class OnnxEncoder:
         """The graph with its layers quantized, and all weights in it."""
         writer = GraphWriter()
         forms = self._forms(writer, network)
-        known = {layer.name for layer in self.layers}
+        names = {layer.name for layer in self.layers}
         products = {product.output: product for product in self._quantizable(network)}
         for node in network.nodes:
             product = products.get(node.output[0])
             if product is None or product.name in floating:
                 writer.keep(_apart(node, network, writer))
                 continue
-            if product.name not in known:
+            if product.name not in names:
                 raise QuantizationError(
                     f"the layer {product.name} is not in the graph {self._main!r}; export the float bundle again"
                 )

@@ -76,9 +76,9 @@ class Forms(ABC):
             steps.append(("Add", [product.bias]))
         if product.kind == "convolution":
             steps.append(("Transpose", []))
-        for place, (operator, more) in enumerate(steps, 1):
+        for count, (operator, more) in enumerate(steps, 1):
             settings: dict[str, Any] = {"perm": SWAP} if operator == "Transpose" else {}
-            values = self.writer.add(operator, [values, *more], output if place == len(steps) else "", **settings)
+            values = self.writer.add(operator, [values, *more], output if count == len(steps) else "", **settings)
 
     def is_plain(self, product: Product) -> bool:
         """Whether nothing follows the product itself."""

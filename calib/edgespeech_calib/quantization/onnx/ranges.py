@@ -71,8 +71,8 @@ class Observer:
             self.reach = float(2.0 ** np.ceil(np.log2(max(peak, 1e-6))))
         while peak > self.reach:
             self._double()
-        places = (sample.astype(np.float64) / self.reach + 1) * (BINS / 2)
-        self.counts += np.bincount(np.minimum(places.astype(np.int64), BINS - 1), minlength=BINS)
+        positions = (sample.astype(np.float64) / self.reach + 1) * (BINS / 2)
+        self.counts += np.bincount(np.minimum(positions.astype(np.int64), BINS - 1), minlength=BINS)
 
     def range(self, method: Ranges) -> Range:
         """Return the range by one of the methods; nothing seen gives [0, 0]."""

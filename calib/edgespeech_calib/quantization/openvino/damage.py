@@ -46,10 +46,10 @@ def damage(model: Model, learnt: Mapping[str, Learnt], types: Types, utterances:
 
 def _with_switches(model: Model, learnt: Mapping[str, Learnt], types: Types) -> list[str]:
     """Give a graph one more input, a number for each layer: 1 for its form in integers, 0 for float; their names."""
-    known = [product for product in products(model) if product.name in learnt]
-    names = list(dict.fromkeys(product.name for product in known))
+    learnt_products = [product for product in products(model) if product.name in learnt]
+    names = list(dict.fromkeys(product.name for product in learnt_products))
     switches, forms = op.parameter([len(names)], np.float32, name="switches"), Forms(types)
-    for product in known:
+    for product in learnt_products:
         output = product.node.output(0)
         takers = list(output.get_target_inputs())
         switch = op.gather(switches, integers(names.index(product.name), "place"), integers(0, "axis"))

@@ -58,9 +58,9 @@ class OpenvinoDecoder:
         file = folder / self._graph.file
         try:
             model = self._float()
-            known = {node.get_friendly_name() for node in model.get_ops()}
+            names = {node.get_friendly_name() for node in model.get_ops()}
             model = self._compressed(model, floating)
-            _name(model, known)
+            _name(model, names)
             if self._types.reduce_range:
                 # Without VNNI, products of 8 bits may be summed in 16: activations stay float, the weights integers.
                 model.set_rt_info("0", ["runtime_options", "DYNAMIC_QUANTIZATION_GROUP_SIZE"])

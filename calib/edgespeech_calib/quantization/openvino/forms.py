@@ -59,7 +59,7 @@ class Forms:
 
     def __init__(self, types: Types) -> None:
         self._types = types
-        self._made: dict[tuple[object, ...], Node] = {}
+        self._nodes: dict[tuple[object, ...], Node] = {}
 
     def inputs(self, product: Product, learnt: Learnt) -> dict[int, Port]:
         """The quantized factors of a product by its ports. They stand beside the float ones."""
@@ -71,11 +71,11 @@ class Forms:
             quantized[1] = self._weight(product, learnt.smooth)
         return quantized
 
-    def result(self, product: Product, learnt: Learnt, made: Node) -> Node:
+    def result(self, product: Product, learnt: Learnt, output: Node) -> Node:
         """What a product of quantized factors means: its sums, but for those of weights that were spread."""
         if learnt.peaks is None:
-            return made
-        return named(op.divide(made, self._factors(product, learnt.peaks)), f"{product.name}/result")
+            return output
+        return named(op.divide(output, self._factors(product, learnt.peaks)), f"{product.name}/result")
 
     def write(self, product: Product, learnt: Learnt) -> None:
         """Quantize a product where it stands."""
@@ -108,9 +108,9 @@ class Forms:
 
     def _factors(self, product: Product, peaks: Floats) -> Port:
         key = (product.name, "factors")
-        if key not in self._made:
-            self._made[key] = spread(product, peaks, f"{product.name}/factors").get_node()
-        return self._made[key].output(0)
+        if key not in self._nodes:
+            self._nodes[key] = spread(product, peaks, f"{product.name}/factors").get_node()
+        return self._nodes[key].output(0)
 
     def _sums(self, product: Product, smooth: Floats | None) -> Floats:
         """Of each output channel, the sum of its weights as they are stored."""
@@ -132,7 +132,7 @@ class Forms:
         name = f"{product.name}/{port}"
         factors = b"" if smooth is None else smooth.tobytes()
         key = (taken.get_node().friendly_name, taken.get_index(), limits, factors, is_from_zero)
-        if key not in self._made:
+        if key not in self._nodes:
             if smooth is not None:
                 shape = [1] * len(taken.get_partial_shape())
                 axis = product.channels_axis(taken)
@@ -143,8 +143,8 @@ class Forms:
                 if axis != CHANNELS_FIRST:
                     taken = named(op.multiply(taken, constant(smooth, f"{name}/smooth")), f"{name}/smoothed").output(0)
                     smooth = None
-            self._made[key] = _fake_quantize(taken, limits, name, is_from_zero, smooth)
-        return self._made[key].output(0)
+            self._nodes[key] = _fake_quantize(taken, limits, name, is_from_zero, smooth)
+        return self._nodes[key].output(0)
 
     def _weight(self, product: Product, smooth: Floats | None) -> Port:
         integers, scales = quantize_weight(_divided(product, smooth), product.channel_axes, self._types)
@@ -210,9 +210,9 @@ def _fake_quantize(
     port: Port, limits: tuple[float, float], name: str, is_from_zero: bool, smooth: Floats | None
 ) -> Node:
     """The steps of a range, for channels times `smooth`; as numbers from zero on, `is_from_zero`, less its lowest."""
-    taken = made = [number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True)]
+    taken = outputs = [number(end, f"{name}/{what}") for what, end in zip(ENDS, limits, strict=True)]
     if smooth is not None:
         taken = [constant(np.float32(end) / smooth, f"{name}/{what}s") for what, end in zip(ENDS, limits, strict=True)]
     if is_from_zero:
-        made = [number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")]
-    return named(op.fake_quantize(port, *taken, *made, LEVELS), f"{name}/quantized")
+        outputs = [number(0.0, f"{name}/zero"), number(limits[1] - limits[0], f"{name}/width")]
+    return named(op.fake_quantize(port, *taken, *outputs, LEVELS), f"{name}/quantized")

@@ -27,15 +27,15 @@ def long_audio(utterances: Utterances, hop: int) -> list[Values]:
 
     A frame is `hop` samples.
     """
-    made = []
+    results = []
     endless = _again_and_again(utterances)
     for _ in range(UTTERANCES):
         parts, missing = [], FRAMES * hop
         while missing > 0:
             parts.append(next(endless)[:, :missing])
             missing -= parts[-1].shape[1]
-        made.append(np.concatenate(parts, axis=1))
-    return made
+        results.append(np.concatenate(parts, axis=1))
+    return results
 
 
 def _again_and_again(utterances: Utterances) -> Iterator[Values]:

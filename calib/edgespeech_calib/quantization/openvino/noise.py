@@ -44,12 +44,12 @@ def noise(model: Model, learnt: dict[str, Learnt], types: Types, utterances: Utt
 
 def beside(product: Product, forms: Forms, learnt: Learnt) -> Port:
     """Return the quantized product, made beside the float one; what corrects its bias counts to it."""
-    made = forms.result(product, learnt, _again(product.node, forms.inputs(product, learnt)))
+    output_node = forms.result(product, learnt, _again(product.node, forms.inputs(product, learnt)))
     if learnt.shift is None:
-        return made.output(0)
-    rank = len(made.get_output_partial_shape(0))
+        return output_node.output(0)
+    rank = len(output_node.get_output_partial_shape(0))
     shape = [-1] if product.node.get_type_name() == "MatMul" else [1, -1, *[1] * (rank - 2)]
-    return op.add(made, op.constant(learnt.shift.reshape(shape))).output(0)
+    return op.add(output_node, op.constant(learnt.shift.reshape(shape))).output(0)
 
 
 def _again(node: Node, inputs: dict[int, Port]) -> Node:

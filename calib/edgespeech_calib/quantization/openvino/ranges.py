@@ -104,10 +104,10 @@ def correct(model: Model, learnt: Mapping[str, Learnt], types: Types, utterances
     }
 
 
-def _ends(model: Model, known: Sequence[Product], utterances: Utterances) -> dict[tuple[str, int], _Ends]:
+def _ends(model: Model, learnt_products: Sequence[Product], utterances: Utterances) -> dict[tuple[str, int], _Ends]:
     """Ends of all activations, by where they come from; of the factors of attention, those of all numbers."""
     taken: dict[tuple[str, int], list[Node]] = {}
-    for product in known:
+    for product in learnt_products:
         for port in product.ports:
             value = product.node.input_value(port)
             axis = None if product.constant is None else product.channels_axis(value)

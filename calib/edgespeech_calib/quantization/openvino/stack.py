@@ -97,7 +97,7 @@ def write_stack(model: Model, frames: Frames) -> bool:
     first = _first(stack[0].source)
     if first is None or None in regions:
         return False
-    order = {node.friendly_name: place for place, node in enumerate(model.get_ordered_ops())}
+    order = {node.friendly_name: index for index, node in enumerate(model.get_ordered_ops())}
     node, region = first
     _turn(node, _scaled_convolution(node), region, order)
     for window, between in zip(stack[:-1], regions, strict=True):
@@ -169,8 +169,8 @@ def _convolution(window: Window, taken: Port) -> Port:
     weight = product.weight if product.inputs_axis == 1 else product.weight.T  # (channels, kernel * channels_in)
     weight = weight.reshape(len(weight), window.kernel, 1, -1).transpose(0, 3, 2, 1)
     kernel = constant(weight, product.constant.friendly_name)  # type: ignore[union-attr]
-    made = op.convolution(taken, kernel, [1, window.stride], NONE, NONE, UNIT)
-    return named(made, f"{node.friendly_name}/convolution").output(0)
+    convolved = op.convolution(taken, kernel, [1, window.stride], NONE, NONE, UNIT)
+    return named(convolved, f"{node.friendly_name}/convolution").output(0)
 
 
 def _channels_first(port: Port, name: str) -> Port:
@@ -237,6 +237,8 @@ def write_padding(model: Model) -> None:
         zero = number(0.0, f"{product.name}/nothing")
         padded = named(op.pad(node.input_value(0), *ends, "constant", zero), f"{product.name}/padded")
         none = [0] * len(settings["strides"])
-        made = op.group_convolution(padded, node.input_value(1), settings["strides"], none, none, settings["dilations"])
+        convolved = op.group_convolution(
+            padded, node.input_value(1), settings["strides"], none, none, settings["dilations"]
+        )
         name, node.friendly_name = node.friendly_name, f"{node.friendly_name}/with_zeros"
-        replace(node, named(made, name).output(0))
+        replace(node, named(convolved, name).output(0))

@@ -84,11 +84,6 @@ class Quantized:
     evaluation_skipped: tuple[Skipped, ...] = ()
     evaluation_resampled: Mapping[int, int] | None = None
 
-    @property
-    def verdict(self) -> Judgement:
-        """The same as `judgement`."""
-        return self.judgement
-
     def measured(self) -> dict[str, Any]:
         """Times, which are not in the manifest, for JSON."""
         speed = {

@@ -127,8 +127,8 @@ def _packed(rounded: Floats, scheme: Scheme) -> Bytes:
 
 def _four_bit_scales(blocks: Floats) -> Floats:
     """Of each block, the scale with the least square error among a few; -8, one more than 7, is on the larger side."""
-    place = np.abs(blocks).argmax(2)[:, :, None]
-    largest: Floats = np.take_along_axis(blocks, place, 2)[:, :, 0]
+    peak = np.abs(blocks).argmax(2)[:, :, None]
+    largest: Floats = np.take_along_axis(blocks, peak, 2)[:, :, 0]
     peaks: Floats = np.where(np.abs(largest) < TINY, np.float32(1), largest)
     units = blocks / peaks[:, :, None]  # from -1 to 1, so that squares are in range
     best = np.zeros_like(largest)

@@ -133,5 +133,5 @@ def _parts(name: str, network: Network, by_output: dict[str, Linear]) -> Iterato
     linear = by_output[split.input[0]]
     count, rows = len(split.output), linear.rows(network)
     if attributes(split).get("axis", 0) in (1, -1) and linear.node.op_type == "Gemm" and rows % count == 0:
-        place = list(split.output).index(name) * rows // count
-        yield linear, slice(place, place + rows // count)
+        first = list(split.output).index(name) * rows // count
+        yield linear, slice(first, first + rows // count)

@@ -18,8 +18,8 @@ def reshape(x: Array, sizes: Array, *, allowzero: int = 0) -> Array:
     if not allowzero:
         target = [x.shape[axis] if size == 0 else size for axis, size in enumerate(target)]
     if -1 in target and 0 in target:  # numpy cannot tell what remains of nothing
-        known = [size for size in target if size != -1]
-        target[target.index(-1)] = 0 if 0 not in x.shape else _remaining(x, known)
+        given = [size for size in target if size != -1]
+        target[target.index(-1)] = 0 if 0 not in x.shape else _remaining(x, given)
     return np.asarray(x).reshape(target)
 
 
@@ -104,8 +104,8 @@ def pad(
         return x[kept]
     result = np.full(sizes, 0 if value is None else value, x.dtype)
     inner = x[kept]
-    place = (slice(max(0, first), max(0, first) + size) for first, size in zip(before, inner.shape, strict=True))
-    result[tuple(place)] = inner
+    inside = (slice(max(0, first), max(0, first) + size) for first, size in zip(before, inner.shape, strict=True))
+    result[tuple(inside)] = inner
     return result
 
 
@@ -130,7 +130,7 @@ def gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
 def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:
     """For each index the entry of x along `axis`, at its own place in the other axes."""
     others = tuple(slice(size) for size in indices.shape)
-    chosen = tuple(slice(None) if place == axis % x.ndim else part for place, part in enumerate(others))
+    chosen = tuple(slice(None) if dimension == axis % x.ndim else part for dimension, part in enumerate(others))
     return np.take_along_axis(x[chosen], indices, axis)
 
 
@@ -168,6 +168,6 @@ def _slice(length: int, start: int, end: int, step: int) -> slice:
     return slice(start, None if end < 0 else end, step)
 
 
-def _remaining(x: Array, known: list[int]) -> int:
-    product = int(np.prod([size for size in known if size]))
+def _remaining(x: Array, sizes: list[int]) -> int:
+    product = int(np.prod([size for size in sizes if size]))
     return int(np.prod([size for size in x.shape if size])) // product

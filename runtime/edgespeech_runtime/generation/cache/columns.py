@@ -60,8 +60,8 @@ class Ancestry:
 
 def bias(seen: Bools, slots: int, mask_value: float = MASK_VALUE) -> Floats:
     """What is added to the scores, (batch, new, slots + new). Slots that hold no column yet are hidden."""
-    batch, new, known = seen.shape
-    used = known - new
+    batch, new, columns = seen.shape
+    used = columns - new
     scores = np.full((batch, new, slots + new), mask_value, np.float32)
     scores[:, :, :used][seen[:, :, :used]] = 0.0
     scores[:, :, slots:][seen[:, :, used:]] = 0.0
