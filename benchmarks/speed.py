@@ -19,15 +19,21 @@ from benchmarks.speech import Speech, default_set
 from benchmarks.table import remarks, render
 from benchmarks.workload import SEED, Size, write_checkpoint
 
+CALIB_HELP = (
+    "Recordings that INT8 is calibrated on [default: LibriSpeech train-clean-100 in ../shared/speech where it is, "
+    "else the synthetic ones that come with edgespeech]."
+)
+NOTES = (
+    "× eager, × plain, × float32: how many times as fast as the first torch row, and in the same engine as the "
+    "plain export and our float32 bundle; × tool: as the first INT8 of the engine's own tools",
+    "off by: largest difference of a logit from the first row's; of INT8, their signal-to-noise ratio",
+    "share: of the size of our float32 bundle in the same engine",
+)
+
 
 @click.command()
 @click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Of audio.")
-@click.option(
-    "--calib",
-    metavar="SET",
-    help="Recordings that INT8 is calibrated on [default: LibriSpeech train-clean-100 in ../shared/speech where it is, "
-    "else the synthetic ones that come with edgespeech].",
-)
+@click.option("--calib", metavar="SET", help=CALIB_HELP)
 @click.option("--samples", type=click.IntRange(min=1), default=32, show_default=True, help="Of them to calibrate on.")
 @click.option(
     "--noise",
@@ -68,12 +74,8 @@ def main(
     except DataError as error:
         raise click.BadParameter(str(error), param_hint="--calib") from error
     calibration = {"set": speech.data.name, "samples": min(samples, len(speech.data))}
-    facts = {
-        **command.facts("speed", size, runs, threads),
-        "audio_seconds": seconds,
-        "noise": noise,
-        "calibration": calibration,
-    }
+    facts = {**command.facts("speed", size, runs, threads), "audio_seconds": seconds, "noise": noise}
+    facts["calibration"] = calibration
     command.show(
         f"wav2vec2 {size} with random weights, {seconds:g} s of audio, threads: {threads}, interleaved rounds: {runs}",
         render(result),
@@ -82,10 +84,7 @@ def main(
         [
             f"load average before {result.load_before}, after {result.load_after}",
             f"calibration: {calibration['samples']} utterances of {calibration['set']}",
-            "× eager, × plain, × float32: how many times as fast as the first torch row, and in the same engine as the "
-            "plain export and our float32 bundle; × tool: as the first INT8 of the engine's own tools",
-            "off by: largest difference of a logit from the first row's; of INT8, their signal-to-noise ratio",
-            "share: of the size of our float32 bundle in the same engine",
+            *NOTES,
         ],
     )
     command.write(json_file, {**facts, **result.to_dict()})
