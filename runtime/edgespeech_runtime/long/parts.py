@@ -57,8 +57,9 @@ class PartCutter:
 
     def feed(self, samples: Waveform) -> list[Part]:
         """Take the next samples [samples]; return the parts that they complete."""
+        spans = self.detector.feed(samples)  # it may fail; then nothing has been taken
         self._sound.add(samples)
-        found = self._taken(self.detector.feed(samples))
+        found = self._taken(spans)
         self._sound.forget(self.detector.idle_from)
         if self._spans and self.detector.idle_from - self._spans[-1].end > self._near:
             found.append(self._complete())

@@ -107,8 +107,9 @@ class SpeechDetector:
 
     def feed(self, samples: Waveform) -> list[Span]:
         """Take the next samples [samples]; return spans that have ended, in order."""
+        frames = self._activity.feed(samples)
         self._samples += len(samples)
-        return self._taken(self._activity.feed(samples))
+        return self._taken(frames)
 
     def finish(self) -> list[Span]:
         """Return the spans that the end of the stream ends. Nothing may follow."""

@@ -153,7 +153,7 @@ class _Writer:
         """Run the parts that wait."""
         if not self.waiting:
             return
-        samples = [self._filled(part.samples) for part in self.waiting]
+        samples = [filled(part.samples, self._cutting.shortest) for part in self.waiting]
         found = self._write(samples, None if self._callbacks.on_text is None else self._on_piece)
         self._stream.end()
         for part, (text, is_complete) in zip(self.waiting, found, strict=True):
@@ -169,10 +169,11 @@ class _Writer:
         if (text := self._stream.add(piece)) and self._callbacks.on_text is not None:
             self._callbacks.on_text(text)
 
-    def _filled(self, samples: Waveform) -> Waveform:
-        """A part at the end of a recording may be shorter than what the model takes: silence follows."""
-        missing = self._cutting.shortest - len(samples)
-        return np.pad(samples, (0, missing)) if missing > 0 else samples
+
+def filled(samples: Waveform, shortest: int) -> Waveform:
+    """A part at the end of a recording may be shorter than what the model takes: silence follows."""
+    missing = shortest - len(samples)
+    return np.pad(samples, (0, missing)) if missing > 0 else samples
 
 
 def _whole(samples: Waveform, cutting: Cutting, written: Written, callbacks: Callbacks) -> Transcript:
