@@ -12,6 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from ..ctc.greedy import greedy
+from ..long.sound import Sound, Waveform
 from .captions import Captions, Logits, Reading
 from .endpoints import Endpoints
 from .events import Event, Reason
@@ -19,7 +20,6 @@ from .geometry import Geometry
 from .intake import Clock
 from .plan import GUARD, LEAD, PENDING, REST, Plan
 from .seams import Kinds, Tokens, forced, seam
-from .sound import Sound, Waveform
 
 
 class Runner(Protocol):

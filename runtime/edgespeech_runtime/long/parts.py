@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..live.sound import Sound
 from .activity import Activity, Waveform
+from .sound import Sound
 from .speech import Span, SpeechDetector, SpeechOptions
 
 
