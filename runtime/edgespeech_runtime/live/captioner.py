@@ -12,7 +12,7 @@ from typing import Protocol
 import numpy as np
 
 from ..ctc.greedy import greedy
-from ..long.sound import Sound, Waveform
+from ..long.newest import Sound, Waveform
 from .captions import Captions, Logits, Reading
 from .endpoints import Endpoints
 from .events import Event, Reason

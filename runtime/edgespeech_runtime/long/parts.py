@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .activity import Activity, Waveform
-from .sound import Sound
+from .newest import Sound
 from .speech import Span, SpeechDetector, SpeechOptions
 
 
