@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from edgespeech import __version__
-from edgespeech.cli.errors import exit_code, say_warning
+from edgespeech.cli.errors import CommandError, exit_code, say_warning
 from edgespeech.cli.interrupts import Interrupts
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
@@ -38,8 +38,12 @@ class Program(click.Group):
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run and exit; without `standalone_mode`, run and let every error pass, as in click."""
         parent: Callable[..., Any] = super().main
+        given = extra.get("args") or (args[0] if args else None) or ()
 
         def run() -> Any:
+            for argument in given:
+                if "\0" in str(argument):
+                    raise CommandError(f"{argument!r} cannot be the name of a file: it has a null byte")
             return parent(*args, standalone_mode=False, **extra)
 
         return sys.exit(exit_code(run)) if standalone_mode else run()

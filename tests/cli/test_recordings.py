@@ -145,6 +145,20 @@ def test_a_result_that_cannot_be_written_ends_one_file(run, bundle, recordings, 
     assert len(list((tmp_path / "texts").iterdir())) == 3
 
 
+def test_a_folder_in_the_way_of_a_result_ends_one_file(run, bundle, recordings, tmp_path):
+    (tmp_path / "out" / "a.txt").mkdir(parents=True)
+    result = run("transcribe", bundle, *recordings, "--output", tmp_path / "out", "--force")
+    assert result.exit_code == 1
+    assert result.stderr == f"edgespeech: {tmp_path / 'out' / 'a.txt'} cannot be written: Is a directory\n"
+    assert (tmp_path / "out" / "b.txt").is_file()
+
+
+def test_a_null_byte_in_an_argument(refused, bundle):
+    for arguments in (("transcribe", bundle, "a\0b.wav"), ("inspect", "a\0b"), ("export", "a\0b", "bundle")):
+        said = refused(*arguments)
+        assert said.endswith("cannot be the name of a file: it has a null byte")
+
+
 def test_names_that_are_no_text(bundle, recordings, tmp_path):
     odd = os.fsencode(recordings[0].parent) + b"/\xff\xfe.wav"
     try:

@@ -109,8 +109,8 @@ def test_without_pyav_the_format_and_the_extra_are_named(tmp_path, monkeypatch, 
     assert "damaged" not in said
 
 
-CUT = [(form, None) for form in ("AIFF", "AU", "W64", "RF64", "FLAC", "OGG", "MP3", "WAV")]
-CUT += [("OGG", "OPUS"), ("AIFF", "PCM_24"), ("WAV", "ULAW")]
+CUT = [(form, None) for form in ("AIFF", "AU", "CAF", "NIST", "W64", "RF64", "FLAC", "OGG", "MP3", "WAV")]
+CUT += [("OGG", "OPUS"), ("AIFF", "PCM_24"), ("WAV", "ULAW"), ("NIST", "ULAW"), ("CAF", "FLOAT")]
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.97])
@@ -149,8 +149,27 @@ def test_cut_off_mp4(tmp_path, options):
     (tmp_path / "x.m4a").write_bytes(whole)
     assert len(read_audio(tmp_path / "x.m4a", RATE)) == pytest.approx(2 * RATE, abs=2000)
     (tmp_path / "x.m4a").write_bytes(whole[: int(len(whole) * 0.6)])
-    with pytest.raises(AudioError, match=r"x.m4a: .*truncated"):
+    with pytest.raises(AudioError, match=r"x.m4a: .*truncated") as caught:
         read_audio(tmp_path / "x.m4a", RATE)
+    lost = "its index, which stands behind the sound, is missing, and nothing of it can be read without that"
+    assert (lost in str(caught.value)) == (not options)
+    if not options:  # the encoder writes the index last
+        with pytest.raises(AudioError, match=lost):
+            read_audio(tmp_path / "x.m4a", RATE, allow_truncated=True)
+    else:
+        assert len(read_audio(tmp_path / "x.m4a", RATE, allow_truncated=True)) > RATE / 2
+
+
+def test_formats_that_are_known_by_their_first_bytes(tmp_path):
+    for form in ("NIST", "VOC", "CAF", "W64", "SVX"):
+        (tmp_path / "x").write_bytes(written(form, "PCM_16"))
+        assert len(read_audio(tmp_path / "x", RATE)) == len(read_audio(written(form, "PCM_16"), RATE)) == 2 * RATE
+
+
+def test_junk_under_a_name_of_sound(tmp_path):
+    (tmp_path / "x.mp3").write_bytes(b"junk\n")
+    with pytest.raises(AudioError, match=r"x.mp3: damaged, or no sound that can be read \(Format not recognised\)"):
+        read_audio(tmp_path / "x.mp3", RATE)
 
 
 def test_an_mp3_with_other_things_behind_it_is_whole(tmp_path):

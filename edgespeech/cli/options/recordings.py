@@ -85,7 +85,7 @@ def targets(
             )
         taken[target] = recording.path
         is_there = _is_there(target)
-        if is_there and not skip and not (force and target.is_file()):
+        if is_there and not skip and not force:
             raise FileThereError(target)
         if not (is_there and skip):
             results[recording] = target

@@ -1,18 +1,20 @@
 """Whether a sound file ends before its own headers say: libsndfile reads what is there of most, and says nothing.
 
-AIFF: Apple's "Audio Interchange File Format" (1989). AU: Sun's audio(4). Wave64: Sonic Foundry (2001). Ogg: RFC 3533.
-MPEG audio: ISO 11172-3; the first frame's Xing header is LAME's.
+AIFF: Apple's "Audio Interchange File Format" (1989). CAF: Apple's "Core Audio Format" (2005). AU: Sun's audio(4).
+Wave64: Sonic Foundry (2001). SPHERE: NIST's sphere(5). Ogg: RFC 3533. MPEG audio: ISO 11172-3; the first frame's Xing
+header is LAME's. MPEG-4: ISO 14496-12, of which only the index is looked for; FFmpeg tells the rest.
 """
 
 import struct
 from collections.abc import Callable, Iterator
 from typing import BinaryIO
 
-from .formats import AIFF, AU, MP3, OGG, W64, Format, after_id3, is_frame, length
+from .formats import AIFF, AU, CAF, MP3, MPEG4, NIST, OGG, W64, Format, after_id3, is_frame, length
 
 UNKNOWN = 0x7FFF0000  # sizes from here on, and 0, are of writers that could not know
 OGG_PAGE = 27 + 255 + 255 * 255  # bytes of the largest
 OGG_HEADER = 27
+ATOM = 8  # bytes of its header in MPEG-4
 
 BIT_RATES = {  # kbit/s by version (1; 2 and 2.5) and layer, for the indices 1 to 14
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -67,6 +69,46 @@ def _wave64(stream: BinaryIO, total: int) -> str | None:
             return None if size <= 0 or size >= 2**63 else _promise(size, total - start)
         stream.seek(start + max(size, 0) + -size % 8)
     return "it has no chunk of sound"
+
+
+def _caf(stream: BinaryIO, total: int) -> str | None:
+    stream.seek(8)
+    while len(header := stream.read(12)) == 12:
+        start, size = stream.tell(), int.from_bytes(header[4:], "big", signed=True)
+        if header[:4] == b"data":
+            return None if size < 0 else _promise(size, total - start)  # -1: to the end
+        stream.seek(start + max(size, 0))
+    return "it has no chunk of sound"
+
+
+def _nist(stream: BinaryIO, total: int) -> str | None:
+    """Of samples that are not compressed; the header is text, its second line says how many bytes it has."""
+    lines = stream.read(1024).decode("latin-1").splitlines()
+    fields = dict(parts[::2] for line in lines if len(parts := line.split(None, 2)) == 3)
+    try:
+        values = [int(fields[name]) for name in ("sample_count", "channel_count", "sample_n_bytes")]
+        start = int(lines[1])
+    except (KeyError, ValueError, IndexError):
+        return None
+    is_compressed = "," in fields.get("sample_coding", "")
+    return None if is_compressed else _promise(values[0] * values[1] * values[2], max(total - start, 0))
+
+
+def _mpeg4(stream: BinaryIO, total: int) -> str | None:
+    position = 0
+    while position + ATOM <= total:
+        stream.seek(position)
+        header = stream.read(2 * ATOM)
+        size, name = int.from_bytes(header[:4], "big"), header[4:8]
+        if size == 1:  # it stands behind the name
+            size = int.from_bytes(header[ATOM:], "big")
+        is_whole = position + size <= total
+        if name == b"moof" or (name == b"moov" and is_whole) or 0 < size < ATOM:
+            return None
+        if size == 0 or not is_whole:
+            break
+        position += size
+    return "its index, which stands behind the sound, is missing, and nothing of it can be read without that"
 
 
 def _ogg(stream: BinaryIO, total: int) -> str | None:
@@ -134,7 +176,11 @@ def _xing_bytes(content: bytes) -> int | None:
 CHECKS: dict[Format, Callable[[BinaryIO, int], str | None]] = {
     AIFF: _aiff,
     AU: _au,
+    CAF: _caf,
     W64: _wave64,
+    NIST: _nist,
     OGG: _ogg,
     MP3: _mp3,
+    MPEG4: _mpeg4,
 }
+LOST: tuple[Format, ...] = (MPEG4,)  # formats of which nothing can be read if their check says that something lacks

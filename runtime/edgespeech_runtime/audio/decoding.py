@@ -50,7 +50,7 @@ def _decode(source: Source, allow_truncated: bool, files: contextlib.ExitStack) 
         if not isinstance(wave, Compressed):
             return wave
         stored = wave
-    elif not allow_truncated and (lack := cut_off.missing(stream, found)) is not None:
+    elif (not allow_truncated or found in cut_off.LOST) and (lack := cut_off.missing(stream, found)) is not None:
         raise AudioError(f"{source.name}: truncated, {lack}")
     if found is not None and found.reader == "media":
         return media.open_media(source.handed, source.name, found, allow_truncated, files)

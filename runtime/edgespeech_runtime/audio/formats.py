@@ -22,6 +22,9 @@ FLAC = Format("FLAC", "soundfile")
 AIFF = Format("AIFF", "soundfile")
 AU = Format("AU", "soundfile")
 W64 = Format("Wave64", "soundfile")
+CAF = Format("CAF", "soundfile")
+NIST = Format("NIST SPHERE", "soundfile")
+SVX = Format("8SVX", "soundfile")
 AVI = Format("AVI", "media")
 AAC = Format("AAC", "media")
 AMR = Format("AMR", "media")
@@ -34,7 +37,9 @@ MAGIC: dict[bytes, Format] = {
     b"FORM": AIFF,
     **dict.fromkeys((b".snd", b"dns."), AU),
     bytes.fromhex("726966662e91cf11"): W64,
-    b"caff": Format("CAF", "soundfile"),
+    b"caff": CAF,
+    b"NIST_1A\n": NIST,
+    b"Creative Voice File": Format("Creative Voice", "soundfile"),
     bytes.fromhex("1a45dfa3"): Format("WebM or Matroska", "media"),
     bytes.fromhex("3026b2758e66cf11"): Format("Windows Media (wma, wmv)", "media"),
     b"#!AMR": AMR,
@@ -69,6 +74,8 @@ def identify(stream: BinaryIO) -> Format | None:
 def _by_head(head: bytes) -> Format | None:
     if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
         return AVI
+    if head[:4] == b"FORM" and head[8:12] in (b"8SVX", b"16SV"):
+        return SVX
     if head[4:8] in ATOMS:
         return MPEG4
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # eleven bits: a frame of MPEG audio or AAC

@@ -51,13 +51,21 @@ def _turned(pair: tuple[Any, Any]) -> tuple[Any, Any]:
     return pair
 
 
+def _listed(numbers: list[Any]) -> Array:
+    """Samples that stand in a list, as JSON has them."""
+    try:
+        return np.asarray(numbers)
+    except ValueError:
+        raise AudioError('expected numbers in "array", got a list of lists of several lengths') from None
+
+
 def _from_mapping(item: Mapping[str, Any]) -> Any:
     """What stands in {"array", "sampling_rate"}, or in {"bytes", "path"}."""
     array = item.get("array", item.get("raw"))
     if array is not None:
         if item.get("sampling_rate") is None:
             raise AudioError('expected "sampling_rate" beside "array", got none')
-        return item["sampling_rate"], array
+        return item["sampling_rate"], _listed(array) if isinstance(array, list) else array
     for key in ("bytes", "path"):
         if item.get(key) is not None:
             return item[key]

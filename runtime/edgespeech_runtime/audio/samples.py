@@ -64,11 +64,11 @@ def floats(array: npt.NDArray[Any]) -> Waveform:
 def _as_array(item: Any) -> npt.NDArray[Any]:
     if isinstance(item, list | tuple | set) or item is None:
         raise AudioError(f"expected a path or an array of samples, got {type(item).__name__}")
-    if all(hasattr(item, name) for name in ("detach", "cpu", "float")):  # a tensor of torch, which is not imported here
-        item = item.detach().cpu()
-        if str(item.dtype) == "torch.bfloat16":  # numpy has no such type
-            item = item.float()
     try:
+        if all(hasattr(item, name) for name in ("detach", "cpu", "float")):  # a tensor of torch, which is not imported
+            item = item.detach().cpu()
+            if str(item.dtype) == "torch.bfloat16":  # numpy has no such type
+                item = item.float()
         return np.asarray(item)
     except (TypeError, ValueError, RuntimeError) as error:
         raise AudioError(f"expected a path or an array of samples, got {type(item).__name__} ({error})") from error

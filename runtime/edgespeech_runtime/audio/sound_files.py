@@ -84,8 +84,9 @@ def _blocks(
 
 
 def _reason(error: Exception) -> str:
-    """An error of libsndfile without the path, which the caller names."""
-    return str(getattr(error, "error_string", error)).strip().rstrip(".")
+    """An error of libsndfile without the path, which the caller names, and without guesses about files that are there."""
+    reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
+    return "Format not recognised" if reason.startswith("File does not exist") else reason
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ def open_source(file: Any) -> Source:
         return _kept(given if isinstance(given, str) else type(file).__name__, file)
     name = os.fspath(file)
     try:
-        kind = Path(name).stat().st_mode
+        kind = os.stat(name).st_mode  # noqa: PTH116  # a Path would make the folder "." of an empty name
         if stat.S_ISDIR(kind):
             raise AudioError(f"{name} cannot be read: it is a folder")
         if stat.S_ISREG(kind):
@@ -65,7 +65,7 @@ def open_source(file: Any) -> Source:
             with Path(name).open("rb") as pipe:
                 return _kept(name, pipe)
     except FileNotFoundError:
-        raise AudioFileMissingError(name) from None
+        raise AudioFileMissingError(name or repr(name)) from None
     except ValueError as error:  # a NUL, or what the file system has no letters for
         if isinstance(error, AudioError):
             raise
