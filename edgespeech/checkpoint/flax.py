@@ -30,13 +30,15 @@ def read_flax(path: Path) -> dict[str, Tensor]:
     msgpack = need("msgpack", path)
     try:
         tree = msgpack.unpackb(path.read_bytes(), ext_hook=_array, raw=False, strict_map_key=False)
-    except Exception as error:  # of msgpack, numpy and text in the file
+        if not isinstance(tree, Mapping):
+            raise WeightsError(f"{path} must hold a tree of arrays, got {type(tree).__name__}")
+        if set(tree) == {"params"} and isinstance(tree["params"], Mapping):
+            tree = tree["params"]
+        return from_flax(dict(_leaves(path, tree, "")))
+    except WeightsError:
+        raise
+    except Exception as error:  # of msgpack, numpy, torch and text in the file
         raise WeightsError(f"{path} is not a readable file of Flax ({type(error).__name__}); fetch it again") from None
-    if not isinstance(tree, Mapping):
-        raise WeightsError(f"{path} must hold a tree of arrays, got {type(tree).__name__}")
-    if set(tree) == {"params"}:
-        tree = tree["params"]
-    return from_flax(dict(_leaves(path, tree, "")))
 
 
 def from_flax(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:

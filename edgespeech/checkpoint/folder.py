@@ -36,7 +36,7 @@ def read_json(path: str | os.PathLike[str]) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        _refuse_adapter(path.parent)
+        refuse_adapter(path.parent)
         raise MissingFileError(f"{path.name} is missing in {path.parent}; a checkpoint folder must hold it")
     refuse_pointer(path)
     try:
@@ -61,7 +61,12 @@ def refuse_pointer(path: Path) -> None:
             )
 
 
-def _refuse_adapter(folder: Path) -> None:
+def refuse_adapter(folder: Path) -> None:
+    """Check that a folder in which something is missing is none of PEFT's.
+
+    Raises:
+        MissingFileError: it is; the message says what to do.
+    """
     if not (folder / ADAPTER).is_file():
         return
     try:

@@ -7,6 +7,7 @@ the file. Classes that hold settings can be taken as a `Record`, which keeps the
 
 import pickletools
 import re
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -26,6 +27,7 @@ DATA = frozenset(
 )
 PICKLES = 5  # that stand one behind another in a file of torch before 1.6: three of its head, the content, the storages
 ASKED = re.compile(r"GLOBAL ([\w.]+\w)")  # how torch's reader names what it refuses
+CALLED = re.compile(r"torch\.(?!_|storage|Size|device|nn\.parameter|\w+Storage$|u?int\d+$|b?float\d+$|bool$)")  # or may be
 NAMED_AT_MOST = 3
 
 
@@ -63,10 +65,12 @@ def read_pickle(path: Path, is_record: Callable[[str], bool] = lambda name: Fals
     if code:
         raise _refusal(path, code)
     try:
-        with torch.serialization.safe_globals([(Record, _current(name)) for name in sorted(records)]):
+        safe = torch.serialization.safe_globals([(Record, _current(name)) for name in sorted(records)])
+        with warnings.catch_warnings(), safe:
+            warnings.simplefilter("ignore")  # torch's, of the pickle's version: for those who write such files
             return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of zip, pickle and torch's own, whose texts are for those who trust a file
-        refused = set(ASKED.findall(str(error))) & names
+        refused = set(ASKED.findall(str(error))) & names or {name for name in names - records if CALLED.match(name)}
         if refused:
             raise _refusal(path, sorted(refused)) from None
         raise WeightsError(f"{path} is not a readable weight file ({_fault(path)}); fetch it again") from None

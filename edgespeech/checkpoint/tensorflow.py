@@ -31,6 +31,8 @@ def read_tensorflow(path: Path) -> dict[str, Tensor]:
     try:
         with h5py.File(path, "r") as file:
             return dict(_weights(file))
+    except WeightsError:
+        raise
     except (OSError, RuntimeError, LookupError, TypeError, ValueError) as error:
         raise WeightsError(f"{path} is not a readable HDF5 file ({type(error).__name__}); fetch it again") from None
 
@@ -43,22 +45,29 @@ def from_tensorflow(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _weights(file: Any) -> Iterator[tuple[str, Tensor]]:
     """Each dataset under torch's name and in torch's order of axes."""
     if "layer_names" not in file.attrs:  # a shard: datasets without the name of the model
-        for path, value in _datasets(file):
+        for path, value in _datasets(file, file):
             yield _converted(path, value)
         return
     for layer in file.attrs["layer_names"]:
         group = file[layer]
         for name in group.attrs["weight_names"]:
             text = name.decode() if isinstance(name, bytes) else name
-            yield _converted(text.partition("/")[2] or text, torch.from_numpy(group[name][()]))
+            yield _converted(text.partition("/")[2] or text, _array(group[name], file))
 
 
-def _datasets(group: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+def _datasets(group: Any, file: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
     for name, item in group.items():
         if hasattr(item, "items"):
-            yield from _datasets(item, f"{prefix}{name}/")
+            yield from _datasets(item, file, f"{prefix}{name}/")
         else:
-            yield f"{prefix}{name}", torch.from_numpy(item[()])
+            yield f"{prefix}{name}", _array(item, file)
+
+
+def _array(item: Any, file: Any) -> Tensor:
+    """Read a dataset, whose numbers must stand in the file itself: HDF5 can point to any other file."""
+    if item.file.filename != file.filename or item.external or item.is_virtual:
+        raise WeightsError(f"{file.filename} takes {item.name} from another file, which no file of Keras does")
+    return torch.from_numpy(item[()])
 
 
 def _converted(path: str, value: Tensor) -> tuple[str, Tensor]:

@@ -10,10 +10,11 @@ import safetensors.torch
 from torch import Tensor, nn
 
 from edgespeech.checkpoint.files import read_file
-from edgespeech.checkpoint.folder import SAFETENSORS, WEIGHTS, read_json
+from edgespeech.checkpoint.folder import SAFETENSORS, WEIGHTS, read_json, refuse_adapter
 from edgespeech.errors import CheckpointError, MissingFileError, WeightsError
 
 NAMED_AS_INDEXED = (".safetensors", ".bin")  # formats whose weights have in a file the names of the index
+OTHERS = (".ot", ".onnx", ".ckpt", ".gguf", ".pt", ".pth", ".bin", ".safetensors", ".h5", ".keras", ".msgpack", ".npz")
 NAMED_AT_MOST = 5  # weights that an error message lists before it only counts
 
 
@@ -107,6 +108,7 @@ def _chosen(folder: Path) -> tuple[list[Path], Path | None]:
             return [folder / name], None
         if index.is_file():
             return [_shard(index, file) for file in sorted(set(_shards(index).values()))], index
+    refuse_adapter(folder)
     raise MissingFileError(f"no weights in {folder}: {_instead(folder)}")
 
 
@@ -131,4 +133,6 @@ def _instead(folder: Path) -> str:
         stem, _, suffix = name.partition(".")
         for variant in sorted(folder.glob(f"{stem}.*.{suffix}")):
             return f"{variant.name} is a variant of {name}; rename it to {name} to use it"
-    return f"expected {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, whole or sharded"
+    others = sorted(path.name for path in folder.iterdir() if path.suffix in OTHERS)
+    there = f"; {', '.join(others[:NAMED_AT_MOST])} is no such file" if others else ""
+    return f"expected {', '.join(WEIGHTS[:-1])} or {WEIGHTS[-1]}, whole or sharded{there}"

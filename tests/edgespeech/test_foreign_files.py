@@ -90,6 +90,19 @@ def test_a_folder_of_peft(tmp_path: Path, settings: str) -> None:
     assert ("facebook/wav2vec2-base" in message) == ("facebook" in settings)
 
 
+def test_a_folder_of_peft_with_the_configuration_of_its_model(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "adapter_model.safetensors")
+    (folder / "adapter_config.json").write_text('{"base_model_name_or_path": "facebook/wav2vec2-base"}')
+    assert "an adapter of PEFT for facebook/wav2vec2-base, not a whole model" in refusal(folder, MissingFileError)
+
+
+def test_what_is_there_instead_of_weights(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "rust_model.ot")
+    (folder / "optimizer.pt").write_bytes(b"")
+    said = refusal(folder, MissingFileError)
+    assert said.endswith("whole or sharded; optimizer.pt, rust_model.ot is no such file")
+
+
 class Calls:
     """Unpickles by calling a function."""
 
@@ -145,10 +158,12 @@ def test_code_is_named_and_not_run(
     assert not (folder / "ran").exists()
 
 
-def test_a_function_of_torch_that_is_no_data(folder: Path) -> None:
+@pytest.mark.parametrize("save", [zipped, before_zip, plain])
+def test_a_function_of_torch_that_is_no_data(folder: Path, save: Callable[[Any, Path], None]) -> None:
+    weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
-    torch.save({"a": Calls(torch.hub.load, "somebody/something", "model")}, folder / "pytorch_model.bin")
-    assert "it asks to run torch.hub.load" in refusal(folder)
+    save({**weights, "a": Calls(torch.hub.load, "somebody/something", "model")}, folder / "pytorch_model.bin")
+    assert "it asks to run torch.hub.load, and none" in refusal(folder)
 
 
 def test_a_torchscript_program(folder: Path) -> None:

@@ -5,6 +5,7 @@ import json
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,6 +37,7 @@ def close(found: torch.Tensor, expected: torch.Tensor) -> None:
     ("name", "kind", "key", "output"),
     [
         ("flax-ctc", "Wav2Vec2ForCTC", "logits", "logits"),
+        ("flax-shards", "Wav2Vec2ForCTC", "logits", "logits"),
         ("flax-encoder", "Wav2Vec2Model", "states", "last_hidden_state"),
         ("flax-pretraining", "Wav2Vec2ForPreTraining", "states", "projected_states"),
         ("tf-ctc", "Wav2Vec2ForCTC", "logits", "logits"),
@@ -51,7 +53,7 @@ def test_encoders_and_heads(name: str, kind: str, key: str, output: str) -> None
         close(getattr(model(expected["audio"]), output), expected[key])
 
 
-@pytest.mark.parametrize("family", ["bert", "gpt2", "bart"])
+@pytest.mark.parametrize("family", ["bert", "gpt2", "bart", "roberta"])
 def test_encoder_decoders_of_flax(family: str) -> None:
     expected = golden(f"flax-{family}")
     model = edgespeech.SpeechEncoderDecoderModel.from_pretrained(GOLDENS / f"flax-{family}")
@@ -60,17 +62,19 @@ def test_encoder_decoders_of_flax(family: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "kind"),
+    ("name", "kind"),
     [
-        ("bert", "BertLMHeadModel"),
-        ("gpt2", "GPT2LMHeadModel"),
-        ("bart", "BartForCausalLM"),
-        ("mbart", "MBartForCausalLM"),
+        ("tf-bert", "BertLMHeadModel"),
+        ("tf-gpt2", "GPT2LMHeadModel"),
+        ("tf-bart", "BartForCausalLM"),
+        ("tf-mbart", "MBartForCausalLM"),
+        ("flax-mbart", "MBartForCausalLM"),
+        ("flax-marian", "MarianForCausalLM"),
     ],
 )
-def test_decoders_of_tensorflow(family: str, kind: str) -> None:
-    expected = golden(f"tf-{family}")
-    model = getattr(edgespeech, kind).from_pretrained(GOLDENS / f"tf-{family}")
+def test_decoders(name: str, kind: str) -> None:
+    expected = golden(name)
+    model = getattr(edgespeech, kind).from_pretrained(GOLDENS / name)
     with torch.no_grad():
         found = model(expected["tokens"].long(), encoder_hidden_states=expected["encoder"])
     close(found.logits, expected["logits"])
@@ -94,6 +98,48 @@ def test_cut_off_files(tmp_path: Path, source: Path, name: str, keep: int) -> No
     (tmp_path / "cut" / name).write_bytes((source / name).read_bytes()[:keep])
     with pytest.raises(WeightsError, match=f"{name} is not a readable"):
         edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path / "cut")
+
+
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"lm_head": {"kernel": {"__msgpack_chunked_array__": True, "shape": {"0": 5}, "chunks": {}}}},
+        {"lm_head": {"kernel": {"__msgpack_chunked_array__": True}}},
+        {"lm_head": {"kernel": 5}},
+        {"params": 5},
+        [1],
+    ],
+)
+def test_trees_of_flax_that_hold_something_else(tmp_path: Path, tree: Any) -> None:
+    shutil.copy(FLAX / "config.json", tmp_path)
+    (tmp_path / "flax_model.msgpack").write_bytes(importlib.import_module("msgpack").packb(tree))
+    with pytest.raises(WeightsError, match=r"flax_model.msgpack (is not a readable|must hold)"):
+        edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path)
+
+
+@pytest.mark.parametrize("how", ["external", "link", "virtual"])
+@pytest.mark.parametrize("listed", [True, False])
+def test_numbers_of_another_file_are_not_read(tmp_path: Path, how: str, listed: bool) -> None:
+    """HDF5 can point to any file; what a checkpoint makes public must be its own."""
+    h5py = importlib.import_module("h5py")
+    shutil.copy(TENSORFLOW / "config.json", tmp_path)
+    with h5py.File(tmp_path / "other.h5", "w") as other:
+        other["secret"] = np.ones(12, np.float32)
+    with h5py.File(tmp_path / "tf_model.h5", "w") as file:
+        if listed:
+            file.attrs["layer_names"] = [b"wav2vec2"]
+        group = file.create_group("wav2vec2")
+        group.attrs["weight_names"] = [b"lm_head"]
+        if how == "external":
+            group.create_dataset("lm_head", (12,), "f4", external=[(tmp_path / "other.h5", 0, 48)])
+        elif how == "link":
+            group["lm_head"] = h5py.ExternalLink("other.h5", "/secret")
+        else:
+            layout = h5py.VirtualLayout((12,), "f4")
+            layout[:] = h5py.VirtualSource(tmp_path / "other.h5", "secret", (12,))
+            group.create_virtual_dataset("lm_head", layout)
+    with pytest.raises(WeightsError, match=r"tf_model.h5 takes .* from another file"):
+        edgespeech.Wav2Vec2ForCTC.from_pretrained(tmp_path)
 
 
 @pytest.mark.parametrize(("source", "package"), [(FLAX, "msgpack"), (TENSORFLOW, "h5py")])

@@ -72,11 +72,11 @@ def livelier(array, rng):
     return rng.standard_normal(array.shape).astype(array.dtype) * np.prod(array.shape[:-1]) ** -0.5
 
 
-def keep(name, model, **golden):
-    """Write a checkpoint and its golden."""
+def keep(name, model, shard="1GB", **golden):
+    """Write a checkpoint, in files of at most `shard`, and its golden."""
     folder = HOME / name
     shutil.rmtree(folder, ignore_errors=True)
-    model.save_pretrained(folder)
+    model.save_pretrained(folder, max_shard_size=shard)
     (folder / "generation_config.json").unlink(missing_ok=True)
     np.savez_compressed(folder / "golden.npz", **{key: np.asarray(value) for key, value in golden.items()})
     print(name, sum(file.stat().st_size for file in folder.iterdir()), "bytes")
@@ -94,6 +94,7 @@ def flax_goldens():
     config = t.Wav2Vec2Config(**SIZES, **LAYER)
     model = lively(t.FlaxWav2Vec2ForCTC(config, input_shape=(1, 1000)))
     keep("flax-ctc", model, audio=AUDIO, logits=model(AUDIO).logits)
+    keep("flax-shards", model, shard="10KB", audio=AUDIO, logits=model(AUDIO).logits)
     model = lively(t.FlaxWav2Vec2Model(config, input_shape=(1, 1000)))
     keep("flax-encoder", model, audio=AUDIO, states=model(AUDIO).last_hidden_state)
     model = lively(t.FlaxWav2Vec2ForPreTraining(config, input_shape=(1, 1000)))
@@ -102,12 +103,22 @@ def flax_goldens():
         "bert": t.BertConfig(**BERT),
         "gpt2": t.GPT2Config(**GPT2),
         "bart": t.BartConfig(**BART, is_decoder=True, initializer_range=0.02),
+        "roberta": t.RobertaConfig(**{**BERT, "max_position_embeddings": 20, "pad_token_id": 1}),
     }
     for name, decoder in decoders.items():
         encoder = t.Wav2Vec2Config(**{**SIZES, "hidden_size": 24}, **LAYER)
         both = t.SpeechEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder)
         model = lively(t.FlaxSpeechEncoderDecoderModel(both, input_shape=((1, 1000), (1, 1))))
-        keep(f"flax-{name}", model, audio=AUDIO, tokens=TOKENS, logits=model(AUDIO, decoder_input_ids=TOKENS).logits)
+        places = TOKENS * 0 + np.arange(TOKENS.shape[1]) + (2 if name == "roberta" else 0)
+        found = model(AUDIO, decoder_input_ids=TOKENS, decoder_position_ids=places)
+        keep(f"flax-{name}", model, audio=AUDIO, tokens=TOKENS, logits=found.logits)
+    for name, kind, config in (
+        ("flax-mbart", t.FlaxMBartForConditionalGeneration, t.MBartConfig(**BART)),
+        ("flax-marian", t.FlaxMarianMTModel, t.MarianConfig(**{**BART, "pad_token_id": 10})),
+    ):
+        model = lively(kind(config, input_shape=(1, 8)))
+        found = model(TOKENS, decoder_input_ids=TOKENS)
+        keep(name, model, tokens=TOKENS, encoder=found.encoder_last_hidden_state, logits=found.logits)
 
 
 def tensorflow_goldens():
