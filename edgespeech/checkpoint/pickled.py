@@ -27,7 +27,8 @@ DATA = frozenset(
 )
 PICKLES = 5  # that stand one behind another in a file of torch before 1.6: three of its head, the content, the storages
 ASKED = re.compile(r"GLOBAL ([\w.]+\w)")  # how torch's reader names what it refuses
-CALLED = re.compile(r"torch\.(?!_|storage|Size|device|nn\.parameter|\w+Storage$|u?int\d+$|b?float\d+$|bool$)")  # or may be
+# Names of torch's that are functions or modules, which only stand in files that ask to run them.
+CALLED = re.compile(r"torch\.(?!_|storage|Size|device|nn\.parameter|\w+Storage$|u?int\d+$|b?float\d+$|bool$)")
 NAMED_AT_MOST = 3
 
 

@@ -1,7 +1,7 @@
 """A processor that decodes logits by beam search with a language model, with transformers' names and results."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from edgespeech_runtime.ctc.hypotheses import Hypothesis
 
+from edgespeech.base.named_output import NamedOutput
 from edgespeech.checkpoint import resolve, write_json
 from edgespeech.errors import CheckpointError, ProcessingError
 from edgespeech.processing.auto import AutoFeatureExtractor, AutoTokenizer
@@ -21,8 +22,8 @@ PADDING = -100.0  # frames of this value are no frames
 DECODER_OPTIONS = (*NAMES.values(), "unigram_encoding")
 
 
-@dataclass
-class Wav2Vec2DecoderWithLMOutput:
+@dataclass(eq=False)
+class Wav2Vec2DecoderWithLMOutput(NamedOutput):
     """Texts with scores, and the frames of words where they were asked for.
 
     For one utterance and `n_best` 1, values; for several utterances, lists of those; with `n_best` above 1, lists over
@@ -34,18 +35,6 @@ class Wav2Vec2DecoderWithLMOutput:
     logit_score: Any = None
     lm_score: Any = None
     word_offsets: Any = None
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.keys():
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def keys(self) -> list[str]:
-        """Names of the entries that are there."""
-        return [name for name in self.__dataclass_fields__ if getattr(self, name) is not None]
 
 
 class Wav2Vec2ProcessorWithLM(Wav2Vec2Processor):

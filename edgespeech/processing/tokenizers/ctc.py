@@ -4,7 +4,7 @@ It picks no ids from logits and knows no language model.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,6 +13,7 @@ import numpy as np
 from edgespeech_runtime.bundle.manifest import Vocabulary
 from edgespeech_runtime.text import Detokenizer, Step
 
+from edgespeech.base.named_output import NamedOutput
 from edgespeech.checkpoint import read_json, write_json
 from edgespeech.errors import CheckpointError, ProcessingError
 from edgespeech.processing.batch import to_numpy
@@ -26,8 +27,8 @@ from edgespeech.processing.tokenizers.tokenizer import Tokenizer
 TokenizerT = TypeVar("TokenizerT", bound="Wav2Vec2CTCTokenizer")
 
 
-@dataclass
-class Wav2Vec2CTCTokenizerOutput:
+@dataclass(eq=False)
+class Wav2Vec2CTCTokenizerOutput(NamedOutput):
     """Decoded text with offsets in frames, each None if it was not asked for; lists of these for a batch.
 
     Entries can be read as attributes and by name, as in `output["text"]`.
@@ -36,18 +37,6 @@ class Wav2Vec2CTCTokenizerOutput:
     text: str | list[str]
     char_offsets: list[CharOffset] | list[list[CharOffset]] | None = None
     word_offsets: list[WordOffset] | list[list[WordOffset]] | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.keys():
-            raise KeyError(name)
-        return getattr(self, name)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.keys())
-
-    def keys(self) -> list[str]:
-        """Names of the entries that are there."""
-        return [name for name in self.__dataclass_fields__ if getattr(self, name) is not None]
 
 
 class Wav2Vec2CTCTokenizer(Tokenizer):

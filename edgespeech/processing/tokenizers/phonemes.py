@@ -12,6 +12,7 @@ from typing import Any, cast
 from edgespeech_runtime.bundle.manifest import Vocabulary
 from edgespeech_runtime.text import Detokenizer
 
+from edgespeech.base.named_output import NamedOutput
 from edgespeech.errors import ProcessingError
 from edgespeech.processing.batch import BatchFeature
 from edgespeech.processing.tokenizers.ctc import Wav2Vec2CTCTokenizer, frame_ids
@@ -22,17 +23,12 @@ SPACE = " "  # between phonemes in text, whatever the delimiters in the settings
 DELIMITERS = ("word_delimiter_token", "phone_delimiter_token")
 
 
-@dataclass
-class Wav2Vec2PhonemeCTCTokenizerOutput:
+@dataclass(eq=False)
+class Wav2Vec2PhonemeCTCTokenizerOutput(NamedOutput):
     """Decoded phonemes with offsets in frames; lists of these for a batch. Entries can be read by name too."""
 
     text: str | list[str]
     char_offsets: list[CharOffset] | list[list[CharOffset]] | None = None
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self.__dataclass_fields__:
-            raise KeyError(name)
-        return getattr(self, name)
 
 
 class Wav2Vec2PhonemeCTCTokenizer(Wav2Vec2CTCTokenizer):

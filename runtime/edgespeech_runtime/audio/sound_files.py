@@ -84,7 +84,7 @@ def _blocks(
 
 
 def _reason(error: Exception) -> str:
-    """An error of libsndfile without the path, which the caller names, and without guesses about files that are there."""
+    """An error of libsndfile without the path, which the caller names, and without doubts that the file exists."""
     reason = str(getattr(error, "error_string", error)).strip().rstrip(".")
     return "Format not recognised" if reason.startswith("File does not exist") else reason
 

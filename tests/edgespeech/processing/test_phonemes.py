@@ -174,3 +174,12 @@ def test_in_a_processor(folder):
     )
     processor = Wav2Vec2Processor.from_pretrained(folder)
     assert processor.batch_decode([[4, 4, 0, 5]]) == ["oʊ t"]
+
+
+def test_outputs_are_mappings_as_in_the_reference_library(pair):
+    mine, theirs = (tokenizer.batch_decode([[4, 5, 5, 0, 6]], output_char_offsets=True) for tokenizer in pair)
+    assert list(mine) == list(theirs)
+    assert dict(mine) == dict(theirs)
+    assert mine[0] == mine["text"] == mine.text == theirs.text
+    assert "char_offsets" in mine
+    assert len(mine) == 2

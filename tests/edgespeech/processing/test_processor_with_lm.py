@@ -72,7 +72,7 @@ def test_decoding_is_the_search_of_the_runtime(folder):
         several = processor.decode(values, n_best=3)
         assert several.text == [hypothesis.text for hypothesis in expected[:3]]
         assert several.word_offsets is None
-        assert several.keys() == ["text", "logit_score", "lm_score"]
+        assert list(several) == ["text", "logit_score", "lm_score"]
 
 
 def test_options_of_a_call_hold_for_that_call(folder):
