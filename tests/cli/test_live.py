@@ -130,3 +130,20 @@ def test_the_screen():
 def test_the_meter():
     assert captions.meter(0) == "[########################]    0 dB"
     assert captions.meter(-100) == "[                        ] -100 dB"
+
+
+def test_an_encoder_decoder_writes_at_pauses(run, translator_bundle, played):
+    finals = []
+    with edgespeech_runtime.load(translator_bundle) as model:
+        live.transcribe(model, played, on_final=finals.append, num_beams=2, max_new_tokens=8)
+    flags = ("--num-beams", 2, "--max-new-tokens", 8)
+    result = run("live", translator_bundle, "--from", played, *flags, *FAST)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout == "".join(f"{event.text}\n" for event in finals) != ""
+
+
+def test_options_of_the_other_kind_of_model(run, bundle, translator_bundle, played):
+    for folder, flags in ((bundle, ("--num-beams", 2)), (translator_bundle, ("--beams", 2))):
+        result = run("live", folder, "--from", played, *flags)
+        assert result.exit_code == 2
+        assert result.stderr.startswith(f"edgespeech: {flags[0]} is not for {folder}, which is ")

@@ -3,7 +3,7 @@
 import itertools
 
 import pytest
-from edgespeech_runtime import Transcript, Word, to_srt, to_vtt
+from edgespeech_runtime import TextSegment, Transcript, Word, to_srt, to_vtt
 from edgespeech_runtime.results.subtitles import cues
 
 
@@ -79,3 +79,11 @@ def test_cues_cover_every_word_in_order():
     assert " ".join(cue.text for cue in found) == " ".join(word for word, *_ in words)
     assert all(cue.text and cue.start < cue.end for cue in found)
     assert all(a.end <= b.start for a, b in itertools.pairwise(found))
+
+
+def test_segments_without_words_share_out_their_time_among_letters():
+    segments = [TextSegment("ab cd", 1.0, 2.0), TextSegment("x" * 30 + " " + "y" * 29, 10.0, 16.0)]
+    found = cues(Transcript(f"ab cd {segments[1].text}", duration=20.0, segments=segments))
+    assert [cue.text for cue in found] == ["ab cd", "x" * 30, "y" * 29]
+    times = [time for cue in found for time in (cue.start, cue.end)]
+    assert times == pytest.approx([1.0, 2.0, 10.0, 13.0, 13.1, 16.0])

@@ -14,7 +14,8 @@ from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import number, say, to_json
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.interrupts import Interrupted
-from edgespeech.cli.options.kinds import streamer
+from edgespeech.cli.options.decoder import decodes
+from edgespeech.cli.options.kinds import DECODER, streamer
 from edgespeech.cli.options.search import NAMES as SEARCH
 from edgespeech.cli.options.search import decoding, weighs
 
@@ -33,6 +34,9 @@ HELP = """Show captions of the microphone while people speak, with the model in 
 
 On a terminal, words that will not change are plain and those that still may are dim; below them is the level of the
 sound. Elsewhere each utterance is a line on stdout as soon as it has ended. Ctrl-C ends it.
+
+A model with a CTC head shows words while they are said. An encoder-decoder reads what was said up to a pause, and then
+writes it down.
 
 A file is played as if it were said now (--from), in real time or faster (--speed). If the model is too slow, nothing is
 left out: captions fall behind, and how far is shown. A microphone needs the extra mic of edgespeech-runtime.
@@ -69,7 +73,7 @@ class LatencyType(click.ParamType[Any]):
     metavar="LATENCY",
     default="balanced",
     show_default=True,
-    help="Sound that a word waits for: low, balanced, high, or milliseconds.",
+    help="Sound that a word waits for (CTC), or the pause that a text waits for: low, balanced, high, or milliseconds.",
 )
 @click.option("--after-speech", type=float, metavar="S", help="Silence that ends an utterance.  [default: 1.2]")
 @click.option("--without-speech", type=float, metavar="S", help="Silence that ends an empty one.  [default: 2.4]")
@@ -77,6 +81,7 @@ class LatencyType(click.ParamType[Any]):
 @click.option("--srt", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write SubRip subtitles.")
 @click.option("--force", is_flag=True, help="Replace the file of --srt.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each event, partial and final.")
+@decodes
 @weighs
 @click.option(
     "--run-on",
@@ -99,7 +104,7 @@ def live(bundle: Path | None, **options: Any) -> None:
     announce()
     is_watched = sys.stdout is not None and sys.stdout.isatty() and not options["as_json"]
     with open_model(bundle, options["run_on"], options["threads"]) as model:
-        stream = streamer(model, bundle, {name: options.get(name) for name in SEARCH})
+        stream = streamer(model, bundle, {name: options.get(name) for name in (*DECODER, *SEARCH)})
         subtitles = None if options["srt"] is None else SubtitleFile(options["srt"])
         captions: Captions = Screen() if is_watched else Lines(options["as_json"])
         with captions:

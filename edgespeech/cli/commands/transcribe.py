@@ -12,6 +12,7 @@ from edgespeech.cli.display.live import LiveText
 from edgespeech.cli.display.results import SUBTITLES, Form, Sink
 from edgespeech.cli.display.transcripts import render
 from edgespeech.cli.errors import CommandError
+from edgespeech.cli.options.decoder import decodes
 from edgespeech.cli.options.kinds import transcriber
 from edgespeech.cli.options.listening import FAILURES, audio_options, listen, planned
 from edgespeech.cli.options.search import decoding, searches
@@ -43,9 +44,7 @@ refused before any work.
 @click.option("--srt", is_flag=True, help="Write SubRip subtitles.")
 @click.option("--vtt", is_flag=True, help="Write WebVTT subtitles.")
 @click.option("--stream", is_flag=True, help="Print each text while it comes into being, one file at a time.")
-@click.option("--num-beams", type=click.IntRange(min=1), help="Hypotheses kept in the search of an encoder-decoder.")
-@click.option("--language", metavar="NAME", help="Language that an encoder-decoder shall write, by name: de_DE, de.")
-@click.option("--max-new-tokens", type=click.IntRange(min=1), help="Tokens that an encoder-decoder writes at most.")
+@decodes
 @click.option(
     "--times-from",
     metavar="BUNDLE",

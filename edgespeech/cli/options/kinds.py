@@ -22,7 +22,7 @@ def _no_options(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _decoder_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in DECODER if options[name] is not None}
+    return {name: options[name] for name in DECODER if options.get(name) is not None}
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
-from ..results.transcript import Transcript, Word
+from ..results.transcript import TextSegment, Transcript, Word
+from ..text.joining import joined
 
 EventKind: TypeAlias = Literal["partial", "final"]
 # Why an utterance ended: by silence, at its greatest length, at a gap in the sound, or because the stream was finished.
@@ -79,7 +80,8 @@ class Stream(Protocol):
 def transcript(finals: list[Event]) -> Transcript:
     """All that final events say, as one transcript."""
     return Transcript(
-        " ".join(event.text for event in finals),
+        joined(event.text for event in finals),
         [word for event in finals for word in event.words],
         duration=max((event.end for event in finals), default=0.0),
+        segments=[TextSegment(event.text, event.start, event.end, event.words) for event in finals],
     )

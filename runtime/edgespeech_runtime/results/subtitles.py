@@ -1,10 +1,11 @@
 """Subtitles from a transcript: SubRip (.srt) and WebVTT (https://www.w3.org/TR/webvtt1/). It writes no file."""
 
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from .transcript import Transcript, Word
+from .transcript import TextSegment, Transcript, Word
 
 WIDTH = 42  # characters a cue, one line by the usual guidelines for broadcast subtitles
 LONGEST = 6.0  # seconds a cue
@@ -43,14 +44,15 @@ def to_vtt(transcript: Transcript) -> str:
 def cues(transcript: Transcript) -> list[Cue]:
     """The transcript in pieces to read: whole words, split at pauses, after `WIDTH` characters or `LONGEST` seconds.
 
-    A single word may exceed both. A transcript without words is one cue; one without text has none.
+    A single word may exceed both. Where words have no times, those of their segment are shared out among its letters. A
+    transcript without either is one cue; one without text has none.
     """
-    if not transcript.words:
+    words = transcript.words or [word for segment in transcript.segments for word in _shared_out(segment)]
+    if not words:
         text = " ".join(transcript.text.split())
         return [Cue(text, 0.0, transcript.duration)] if text else []
-    gaps = list(_gaps(transcript))
     found: list[Cue] = []
-    for word, gap in zip(transcript.words, gaps, strict=True):
+    for word, gap in zip(words, _gaps(transcript.text, words), strict=True):
         text = " ".join(word.text.split())
         if found and _fits(found[-1], gap + text, word):
             found[-1] = Cue(found[-1].text + gap + text, found[-1].start, word.end)
@@ -64,11 +66,18 @@ def _fits(cue: Cue, addition: str, word: Word) -> bool:
     return is_narrow and word.end - cue.start <= LONGEST and word.start - cue.end < PAUSE
 
 
-def _gaps(transcript: Transcript) -> Iterator[str]:
+def _shared_out(segment: TextSegment) -> Iterator[Word]:
+    """The words of a segment, with times as if all letters took the same."""
+    pace = (segment.end - segment.start) / max(1, len(segment.text))
+    for word in re.finditer(r"\S+", segment.text):
+        yield Word(word[0], segment.start + word.start() * pace, segment.start + word.end() * pace, 0.0)
+
+
+def _gaps(text: str, words: Sequence[Word]) -> Iterator[str]:
     """What stands before each word in the text: one space, or nothing where the language writes no spaces."""
     position = 0
-    for word in transcript.words:
-        found = transcript.text.find(word.text, position)
+    for word in words:
+        found = text.find(word.text, position)
         yield "" if found == position else " "
         position = found + len(word.text) if found >= 0 else position
 
