@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.adapter import PADDING, Adapter
-from edgespeech.encoder.features import FeatureExtractor, FeatureProjection
+from edgespeech.encoder.features import FeatureExtractor, FeatureProjection, Patches
 from edgespeech.encoder.lengths import conv_length, samples_for
 from edgespeech.encoder.spec_augment import spans
 from edgespeech.encoder.transformer import Trace, Transformer
@@ -48,10 +48,12 @@ class SpeechEncoder(nn.Module):
         *,
         mask_time_indices: Tensor | None = None,
         trace: Trace | None = None,
+        patches: Patches | None = None,
     ) -> EncoderOutput:
         """Encode a waveform (batch, samples); `lengths` (batch,) counts the real samples, None means all.
 
-        `mask_time_indices` (batch, frames) hides frames, as pre-training does.
+        `mask_time_indices` (batch, frames) hides frames, as pre-training does. Of windows of a recording, `patches` are
+        those of the whole.
 
         Raises:
             InputError: the audio is shorter than the receptive field, or `mask_time_indices` has another shape.
@@ -61,8 +63,19 @@ class SpeechEncoder(nn.Module):
             raise InputError(
                 f"audio must have at least {self.shortest} samples for one frame, got {waveform.shape[-1]}; pad it"
             )
+        features, lengths = self.feature_extractor(waveform, lengths, patches)
+        return self.encode_features(features, lengths, mask_time_indices=mask_time_indices, trace=trace)
+
+    def encode_features(
+        self,
+        features: Tensor,
+        lengths: Tensor | None = None,
+        *,
+        mask_time_indices: Tensor | None = None,
+        trace: Trace | None = None,
+    ) -> EncoderOutput:
+        """Encode what the conv stack gives, (batch, frames, channels); `lengths` counts frames. See `encode`."""
         trace = trace or Trace()
-        features, lengths = self.feature_extractor(waveform, lengths)
         x, features = self.feature_projection(features)
         x = self._augmented(x, lengths, mask_time_indices)
         x = self.encoder(x, lengths, trace)

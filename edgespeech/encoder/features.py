@@ -1,11 +1,30 @@
 """The conv stack that turns a waveform into features, and their projection to the transformer's size."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from edgespeech.activations import activation
 from edgespeech.configuration import SpeechEncoderConfig
 from edgespeech.encoder.lengths import conv_length, real
+
+
+class Patches(NamedTuple):
+    """Mean (taps,) and spread (axes, taps) of all that the first convolution reads of a whole recording.
+
+    See `edgespeech_runtime.long.statistics`. A window of the recording, given these, is normalised over time as the
+    whole would be.
+    """
+
+    mean: Tensor
+    spread: Tensor
+
+    def moments(self, conv: nn.Conv1d) -> tuple[Tensor, Tensor]:
+        """Return mean and variance of each channel of the convolution's output, (1, channels, 1) both."""
+        mean = F.conv1d(self.mean[None, None], conv.weight, conv.bias)
+        return mean, F.conv1d(self.spread[:, None], conv.weight).square().sum(0, keepdim=True)
 
 
 class TimeGroupNorm(nn.GroupNorm):
@@ -26,6 +45,10 @@ class TimeGroupNorm(nn.GroupNorm):
         variance = (centred * mask).square().sum(-1, keepdim=True) / count
         scale = self.weight[:, None] * torch.rsqrt(variance + self.eps)
         return (centred * scale + self.bias[:, None]).to(x.dtype)
+
+    def by_moments(self, x: Tensor, mean: Tensor, variance: Tensor) -> Tensor:
+        """Normalise x (batch, channels, frames) by moments of each channel (1, channels, 1) that are not its own."""
+        return (x - mean) * (self.weight[:, None] * torch.rsqrt(variance + self.eps)) + self.bias[:, None]
 
 
 class ChannelLayerNorm(nn.LayerNorm):
@@ -53,12 +76,19 @@ class ConvLayer(nn.Module):
             self.layer_norm = TimeGroupNorm(channels)
         self.activation = activation(config.feat_extract_activation)
 
-    def forward(self, x: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, channels_in, frames_in) -> (batch, channels, frames), with the lengths of both."""
+    def forward(
+        self, x: Tensor, lengths: Tensor | None, patches: Patches | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, channels_in, frames_in) -> (batch, channels, frames), with the lengths of both.
+
+        A norm over time takes the moments that follow from `patches`, where they are given.
+        """
         x = self.conv(x)
         if lengths is not None:
             lengths = conv_length(lengths, self.conv.kernel_size[0], self.conv.stride[0])
-        if self.layer_norm is not None:
+        if isinstance(self.layer_norm, TimeGroupNorm) and patches is not None:
+            x = self.layer_norm.by_moments(x, *patches.moments(self.conv))
+        elif self.layer_norm is not None:
             x = self.layer_norm(x, lengths)
         return self.activation(x), lengths
 
@@ -70,10 +100,16 @@ class FeatureExtractor(nn.Module):
         super().__init__()
         self.conv_layers = nn.ModuleList(ConvLayer(config, index) for index in range(len(config.conv_dim)))
 
-    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames."""
-        x = waveform[:, None]  # (batch, 1, samples)
-        for layer in self.conv_layers:
+    def forward(
+        self, waveform: Tensor, lengths: Tensor | None = None, patches: Patches | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames.
+
+        Of windows, `patches` are those of the whole recording.
+        """
+        first, *rest = self.conv_layers
+        x, lengths = first(waveform[:, None], lengths, patches)
+        for layer in rest:
             x, lengths = layer(x, lengths)
         return x.transpose(1, 2), lengths
 

@@ -41,7 +41,7 @@ def _size(model: DemoModel, form: str) -> str:
 
 def _proof(report: Mapping[str, Any]) -> str:
     parity = report.get("parity", {})
-    off = [value for name in ("single", "batch") if isinstance(value := parity.get(name), float)]
+    off = [value for name in ("single", "batch", "window") if isinstance(value := parity.get(name), float)]
     said = [f"off float64 by {max(off):.0e}"] if off else []
     if isinstance(own := parity.get("float32"), float):
         said.append(f"torch in float32 by {own:.0e}")

@@ -19,9 +19,9 @@ def proof_rows(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     tokens = _counts(parity, "tokens")  # of what a decoder wrote; a CTC model has none
     if numbers := _numbers(parity, "single", "batch", "tolerance"):
         alone, together, allowed = numbers
-        rows.append(
-            ("largest difference", f"{alone:.1e} alone, {together:.1e} in a padded batch; {allowed:.1e} is allowed")
-        )
+        windows = "".join(f", {value:.1e} in windows" for value in _numbers(parity, "window") or ())
+        measured = f"{alone:.1e} alone, {together:.1e} in a padded batch{windows}"
+        rows.append(("largest difference", f"{measured}; {allowed:.1e} is allowed"))
     if numbers := _numbers(parity, "float32"):  # of bundles since the proof's yardstick is float64
         rows.append(("float32 itself", f"{numbers[0]:.1e}: torch in float32 from torch in float64, the yardstick here"))
     if numbers := _numbers(parity, "rounding"):

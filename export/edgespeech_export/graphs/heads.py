@@ -4,11 +4,14 @@ What they take and give is the runtime's contract. Graphs of fixed shapes are in
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from edgespeech_runtime.bundle.contracts import HEADS, contract
 from edgespeech_runtime.choices import Task
 from torch import Tensor, nn
 
+from edgespeech.encoder.features import Patches
+from edgespeech.encoder.transformer import Trace
 from edgespeech_export.graphs.graphs import GraphSource
 
 
@@ -44,10 +47,29 @@ class Batch(nn.Module):
         return computed(self.model, self.task)(input_values, input_lengths)
 
 
-def head_graphs(task: Task, model: nn.Module, size: int) -> list[GraphSource]:
+class Window(nn.Module):
+    """The output for parts of a recording, of one length, whose first layer normalises over the whole recording."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, input_values: Tensor, patch_mean: Tensor, patch_spread: Tensor) -> Tensor:
+        """(batch, samples), mean (taps,) and spread (axes, taps) of the whole's patches -> the task's output."""
+        patches = Patches(patch_mean, patch_spread)
+        output = self.model.base_model.encode(input_values, trace=Trace([]), patches=patches)
+        found: Tensor = self.model.head(self.model.mixed(output.hidden_states, output.last_hidden_state), None)
+        return found
+
+
+def head_graphs(task: Task, model: Any, size: int) -> list[GraphSource]:
     """Return the graphs that the runtime's contract names; `size` is that of the output's last axis."""
     modules: dict[str, nn.Module] = {"single": Single(model, task), "batch": Batch(model, task)}
-    fixed = {HEADS[task].axes[-1]: size}
+    config = model.config
+    if config.feat_extract_norm == "group":  # others run windows as they are
+        modules["window"] = Window(model)
+    taps = config.conv_kernel[0]
+    fixed = {HEADS[task].axes[-1]: size, "taps": taps, "axes": taps}
     return [
         GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract(task).items() if name in modules
     ]

@@ -2,17 +2,20 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import edgespeech_runtime
 import numpy as np
 import torch
 from edgespeech_runtime.bundle.contracts import HEADS, VALUES
+from edgespeech_runtime.bundle.manifest import Audio, Frames
 from edgespeech_runtime.choices import Task
 from torch import Tensor
 
 from edgespeech.base.pretrained import PreTrainedModel
+from edgespeech.encoder.transformer import Trace
 from edgespeech_export.errors import ProofError
 from edgespeech_export.graphs.heads import computed
 from edgespeech_export.proof import proof
@@ -29,6 +32,7 @@ class Parity:
     float32: float  # torch's own
     single: float
     batch: float
+    window: float | None  # of windows of a recording; None where there is no graph for them
     largest_logit: float
     tolerance: float
 
@@ -50,7 +54,7 @@ class HeadReference(Reference):
         return {VALUES.name: values, HEADS[self.task].name: self.exact[0][None]}
 
     def prove(self, bundle: Path) -> dict[str, object]:
-        """Compare the golden input, lengths at the edges alone, and all of them as one padded batch.
+        """Compare the golden input, lengths at the edges alone, all of them as one padded batch, and windows.
 
         Returns the numbers, and whether the answers that follow from them are the same; errors as `Reference.prove`.
         """
@@ -64,13 +68,31 @@ class HeadReference(Reference):
                 float32=self.float32,
                 single=difference(self.exact, alone),
                 batch=difference(self.exact, together),
+                window=self._window_difference(runtime) if "window" in runtime.manifest.graphs else None,
                 largest_logit=self.largest,
                 tolerance=self.allowed,
             )
-            for name in ("single", "batch"):
-                proof.require(name, getattr(parity, name), self)
+            measured = {name: value for name, value in asdict(parity).items() if value is not None}
+            for name in ("single", "batch", "window"):
+                if name in measured:
+                    proof.require(name, measured[name], self)
             runtime.self_check()
-        return {**asdict(parity), **_answers(self.task, self.exact * 2, alone + together)}
+        return {**measured, **_answers(self.task, self.exact * 2, alone + together)}
+
+    def _window_difference(self, runtime: Any) -> float:
+        """Run windows of the golden input, with the statistics of the whole, and compare them with the model.
+
+        Of each window it is given the frames that its conv stack makes of the whole input.
+        """
+        whole, runner = self.waveforms[0], runtime.runner
+        gatherer = runner.gatherer()
+        gatherer.add(whole)
+        cuts = _overlapping(len(whole), runtime.manifest.audio)
+        found = runner.run_windows([whole[start:stop] for start, stop in cuts], gatherer.statistics())
+        with proof.in_float64(self.model):
+            values = torch.from_numpy(model_input(whole, self.normalized)).to(self.model.dtype)
+            expected = list(_in_windows(self.model, values, cuts, runtime.manifest.frames))
+        return difference(expected, found)
 
 
 def reference(model: PreTrainedModel, task: Task, waveforms: list[Waveform], normalized: bool) -> HeadReference:
@@ -81,6 +103,27 @@ def reference(model: PreTrainedModel, task: Task, waveforms: list[Waveform], nor
         return (computed(model, task)(each.to(model.dtype))[0] for each in values)
 
     return HeadReference(waveforms, normalized, *proof.exactly(model, outputs), model, task)
+
+
+def _overlapping(samples: int, audio: Audio) -> list[tuple[int, int]]:
+    """Two windows that overlap by a quarter of so many samples, at whole hops; one where two would be too short."""
+    hops = samples // audio.hop
+    first, second = hops * 5 // 8 * audio.hop, hops * 3 // 8 * audio.hop
+    return [(0, first), (second, samples)] if first >= audio.shortest else [(0, samples)]
+
+
+@torch.no_grad()
+def _in_windows(model: Any, values: Tensor, cuts: list[tuple[int, int]], frames: Frames) -> Iterator[Logits]:
+    """What a model makes of parts of an input (1, samples), each from the features that the whole has there."""
+    encoder = model.base_model
+    layers = len(encoder.config.conv_dim)
+    hop = prod(frames.strides[:layers])
+    features, _ = encoder.feature_extractor(values)
+    for start, stop in cuts:
+        part = features[:, start // hop : start // hop + frames.count(stop - start, layers)]
+        output = encoder.encode_features(part, trace=Trace([]))
+        found = model.head(model.mixed(output.hidden_states, output.last_hidden_state), None)
+        yield found[0].float().numpy()
 
 
 def _logits(prediction: edgespeech_runtime.Prediction) -> Logits:

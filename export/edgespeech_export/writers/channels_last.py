@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgespeech.encoder.features import ChannelLayerNorm, ConvLayer, FeatureExtractor, TimeGroupNorm
+from edgespeech.encoder.features import ChannelLayerNorm, ConvLayer, FeatureExtractor, Patches, TimeGroupNorm
 from edgespeech.encoder.lengths import conv_length, real
 from edgespeech.models.speech import SpeechModel
 
@@ -37,10 +37,16 @@ class ChannelsLastExtractor(nn.Module):
         layers = [PatchMatMul(first), *(StridedMatMul(layer) for layer in rest)]  # type: ignore[arg-type]
         self.conv_layers = nn.ModuleList(layers)
 
-    def forward(self, waveform: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
-        """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames."""
-        x = waveform
-        for layer in self.conv_layers:
+    def forward(
+        self, waveform: Tensor, lengths: Tensor | None = None, patches: Patches | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, samples) -> (batch, frames, channels), with the lengths in samples and in frames.
+
+        Of windows, `patches` are those of the whole recording.
+        """
+        first, *rest = self.conv_layers
+        x, lengths = first(waveform, lengths, patches)
+        for layer in rest:
             x, lengths = layer(x, lengths)
         return x, lengths
 
@@ -81,28 +87,39 @@ class PatchMatMul(nn.Module):
         self.layer_norm = as_last(layer.layer_norm)
         self.activation = layer.activation
 
-    def forward(self, waveform: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """(batch, samples) -> (batch, frames, channels), with the lengths of both."""
+    def forward(
+        self, waveform: Tensor, lengths: Tensor | None, whole: Patches | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """(batch, samples) -> (batch, frames, channels), with the lengths of both; for `whole` see `normalized`."""
         mask = None
         if lengths is not None:
             lengths = conv_length(lengths, self.kernel, self.stride)
             mask = real(lengths, conv_length(waveform.shape[1], self.kernel, self.stride)).to(waveform.dtype)
-        return self.masked(waveform, mask), lengths
+        return self.masked(waveform, mask, whole), lengths
 
-    def masked(self, waveform: Tensor, mask: Tensor | None) -> Tensor:
+    def masked(self, waveform: Tensor, mask: Tensor | None, whole: Patches | None = None) -> Tensor:
         """(batch, samples) -> (batch, frames, channels); `mask` (batch, frames) is 1 on real frames, 0 on others."""
         patches = F.conv1d(waveform[:, None], self.get_buffer("basis"), stride=self.stride)  # (batch, kernel, frames)
         if self.group_norm is not None:
-            x = self.normalized(patches, mask, self.group_norm)
+            x = self.normalized(patches, mask, self.group_norm, whole)
         else:
             x = self.conv(patches.transpose(1, 2))
         if self.layer_norm is not None:
             x = self.layer_norm(x)
         return self.activation(x)
 
-    def normalized(self, patches: Tensor, mask: Tensor | None, norm: TimeGroupNorm) -> Tensor:
-        """(batch, kernel, frames) -> (batch, frames, channels) after convolution and norm over the real frames."""
-        if mask is None:
+    def normalized(
+        self, patches: Tensor, mask: Tensor | None, norm: TimeGroupNorm, whole: Patches | None = None
+    ) -> Tensor:
+        """(batch, kernel, frames) -> (batch, frames, channels) after convolution and norm over the real frames.
+
+        The norm is over the `whole` recording instead where its patches are given.
+        """
+        if whole is not None:
+            basis = self.get_buffer("basis")
+            spread = F.conv1d(whole.spread[:, None], basis).squeeze(2)  # (axes, kernel)
+            centred, covariance = patches - F.conv1d(whole.mean[None, None], basis), (spread.T @ spread)[None]
+        elif mask is None:
             centred = patches - patches.mean(2, keepdim=True)
             covariance = centred @ centred.transpose(1, 2) / patches.shape[2]  # (batch, kernel, kernel)
         else:

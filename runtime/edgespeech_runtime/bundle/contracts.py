@@ -83,7 +83,7 @@ FRAME_LOGITS = Tensor("logits", "float32", ("batch", "frames", "labels"))
 STATES = Tensor("last_hidden_state", "float32", ("batch", "frames", "dimensions"))  # of chosen layers side by side
 EMBEDDINGS = Tensor("embeddings", "float32", ("batch", "dimensions"))
 PATCH_MEAN = Tensor("patch_mean", "float32", ("taps",))  # of the first convolution's kernel
-PATCH_COVARIANCE = Tensor("patch_covariance", "float32", ("taps", "taps"))
+PATCH_SPREAD = Tensor("patch_spread", "float32", ("axes", "taps"))
 
 # What an encoder with a head on it gives: the one output of each of its graphs.
 HEADS: dict[Task, Tensor] = {
@@ -119,8 +119,7 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
 
     The tasks in `HEADS`: `single` serves one utterance, or several of one length; `batch` serves padded batches. Where
     the output has frames, `window` serves one part of a recording, or several of one length, whose first layer
-    normalises over the whole recording: by mean and covariance of that layer's input patches in the cosine basis, as
-    `long.statistics` gathers them.
+    normalises over the whole recording: by mean and spread of that layer's input patches (`Statistics.patches`).
     "encoder-decoder": `encoder` and `encoder_batch` likewise give what all layers of the decoder attend to; `decoder`
     reads new tokens; `cache` puts chosen columns of the cache and of new tokens into the slots of the next cache, for
     devices that keep it in their own memory. Keys are (batch, heads, head_dim, length) and values (batch, heads,
@@ -130,7 +129,7 @@ def contract(task: Task, decoder: Decoder | None = None) -> Contract:
         outputs = (HEADS[task],)
         graphs: Contract = {"single": ((VALUES,), outputs), "batch": ((VALUES, LENGTHS), outputs)}
         if "frames" in HEADS[task].axes:
-            graphs["window"] = ((VALUES, PATCH_MEAN, PATCH_COVARIANCE), outputs)
+            graphs["window"] = ((VALUES, PATCH_MEAN, PATCH_SPREAD), outputs)
         return graphs
     if decoder is None:
         raise BundleError("edgespeech.json: decoder: a bundle of the task 'encoder-decoder' must have it")

@@ -24,14 +24,12 @@ Waveform = npt.NDArray[np.float32]
 class Statistics:
     """Mean and (population) variance of a recording's samples, in float64; of its patches too, if they were gathered.
 
-    A patch is what the first convolution sees at once: `kernel` samples, from one to the next `stride` apart. They are
-    given in the cosine basis (`cosines`), in which their components hardly correlate: in that of samples the variance
-    of a channel that sees only high frequencies would be a small difference of large numbers.
+    A patch is what the first convolution sees at once: `kernel` samples, from one to the next `stride` apart.
 
     Attributes:
         samples: how many there were; with a memory, how many still count.
         mean, variance: of the samples as they came.
-        patch_mean: float64 `[kernel]` of the patches as they came, in the cosine basis; None without patches.
+        patch_mean: float64 `[kernel]` of the patches as they came; None without patches.
         patch_covariance: float64 `[kernel, kernel]`, likewise.
     """
 
@@ -47,18 +45,21 @@ class Statistics:
         return (samples - np.float32(self.mean)) / np.float32(self._deviation)
 
     def patches(self, is_normalized: bool) -> tuple[Waveform, Waveform]:
-        """Mean `[kernel]` and covariance `[kernel, kernel]` of patches in the cosine basis, float32, as a graph wants
-        them: of the samples as they came, or as they are when they are normalised.
+        """Mean `[kernel]` and spread `[kernel, kernel]` of patches, float32: as the samples came, or normalised.
 
-        Raises AudioError where no patch was gathered.
+        Rows r of the spread are the principal axes, each as long as the deviation along it, so that the covariance is
+        their sum of r r^T, and the variance of a channel with weights w the sum of (w.r)^2. That keeps its digits in
+        float32 where a channel sees only high frequencies, of which speech has least: w.C w would be a small
+        difference of large numbers. Raises AudioError where no patch was gathered.
         """
         if self.patch_mean is None or self.patch_covariance is None:
             raise AudioError("expected statistics with those of patches, got none: gather them with a kernel")
         mean, covariance = self.patch_mean, self.patch_covariance
         if is_normalized:
-            shift = cosines(len(mean)) @ np.full(len(mean), self.mean)
-            mean, covariance = (mean - shift) / self._deviation, covariance / self._deviation**2
-        return mean.astype(np.float32), covariance.astype(np.float32)
+            mean, covariance = (mean - self.mean) / self._deviation, covariance / self._deviation**2
+        powers, axes = np.linalg.eigh(covariance)
+        spread = np.sqrt(np.maximum(powers, 0))[:, None] * axes.T
+        return mean.astype(np.float32), spread.astype(np.float32)
 
     @property
     def _deviation(self) -> float:
@@ -116,8 +117,7 @@ class Gatherer:
         wide = samples.astype(np.float64)
         self._samples.add(wide[:chunk, None])
         if self._patches is not None and self._kernel is not None and len(wide) >= self._kernel:
-            patches = np.lib.stride_tricks.sliding_window_view(wide, self._kernel)[: chunk : self._stride]
-            self._patches.add(patches @ cosines(self._kernel).T)
+            self._patches.add(np.lib.stride_tricks.sliding_window_view(wide, self._kernel)[: chunk : self._stride])
 
     def _fade(self) -> None:
         for moments in (self._samples, self._patches):
@@ -156,11 +156,3 @@ class Moments:
         """Let all rows so far count less."""
         self.count *= factor
         self._scatter *= factor
-
-
-def cosines(size: int) -> Values:
-    """The orthonormal cosine basis (DCT-II), one vector a row: float64 `[size, size]`."""
-    order = np.arange(size)
-    basis = np.sqrt(2 / size) * np.cos(np.pi / size * np.outer(order, order + 0.5))
-    basis[0] /= np.sqrt(2)
-    return np.asarray(basis, np.float64)

@@ -14,7 +14,7 @@ from ..audio.batching import plan
 from ..audio.buckets import Buckets
 from ..audio.samples import AudioWarning
 from ..audio.waveform import padded
-from ..bundle.contracts import LENGTHS, PATCH_COVARIANCE, PATCH_MEAN, VALUES, Tensor
+from ..bundle.contracts import LENGTHS, PATCH_MEAN, PATCH_SPREAD, VALUES, Tensor
 from ..bundle.manifest import Audio, Manifest
 from ..engines.calls import require_running
 from ..engines.graphs import Graphs
@@ -104,8 +104,8 @@ class HeadRunner(Batches):
         if self._buckets is not None:
             return [self._in_buckets(self._buckets, row[None]) for row in values]
         if "window" in self._graphs:
-            mean, covariance = statistics.patches(is_normalized)
-            given = {VALUES.name: values, PATCH_MEAN.name: mean, PATCH_COVARIANCE.name: covariance}
+            mean, spread = statistics.patches(is_normalized)
+            given = {VALUES.name: values, PATCH_MEAN.name: mean, PATCH_SPREAD.name: spread}
             outputs = self._graphs.run("window", given)
         else:
             outputs = self._graphs.run("single", {VALUES.name: values})

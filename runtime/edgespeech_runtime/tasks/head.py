@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import AudioInput, is_single
-from ..bundle.contracts import HEADS, LENGTHS, PATCH_COVARIANCE, PATCH_MEAN, VALUES
+from ..bundle.contracts import HEADS, LENGTHS, PATCH_MEAN, PATCH_SPREAD, VALUES
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
 from ..engines import Arrays, Engine
@@ -30,11 +30,16 @@ class HeadModel(Model):
         self._runner = HeadRunner(bundle.manifest, self._graphs, self._buckets, self._output, size)
         self._run = self._runner.run
 
+    @property
+    def runner(self) -> HeadRunner:
+        """What runs batches of utterances, and windows of recordings."""
+        return self._runner
+
     def _examples(self, values: Waveform, lengths: npt.NDArray[np.int64]) -> dict[str, Arrays]:
         if self._buckets is not None:
             return {f"single_{size}": self._buckets.inputs(values, size) for size in self._buckets.lengths}
         taps = self.manifest.frames.kernels[0]
-        patches = {PATCH_MEAN.name: np.zeros(taps), PATCH_COVARIANCE.name: np.eye(taps)}
+        patches = {PATCH_MEAN.name: np.zeros(taps, np.float32), PATCH_SPREAD.name: np.eye(taps, dtype=np.float32)}
         return {
             "single": {VALUES.name: values},
             "batch": {VALUES.name: values, LENGTHS.name: lengths},
