@@ -18,7 +18,7 @@ from .endpoints import Endpoints
 from .events import Event, Reason
 from .geometry import Geometry
 from .intake import Clock
-from .plan import GUARD, LEAD, PENDING, REST, Plan
+from .plan import GUARD, LEAD, PENDING, REST, SLACK, Plan
 from .seams import Kinds, Tokens, forced, seam
 
 
@@ -75,6 +75,7 @@ class Captioner:
         self._counted = 0  # samples that are in the statistics
         self._seen = 0  # frames up to which the last window went
         self._due = self._geometry.at_least(recipe.plan.chunk)  # those up to which the next one goes
+        self._slack = 0.0  # seconds that a silence may lack when that one is over
 
     def add(self, samples: Waveform) -> None:
         """See `Machine.add`."""
@@ -113,12 +114,10 @@ class Captioner:
     def _step(self, frames: int, partials: bool) -> None:
         """Run a window that counts: move the seam, end the utterance where a rule says so."""
         logits = self._window(frames)
-        utterance, geometry = self._utterance, self._geometry
+        utterance = self._utterance
         ids = greedy(logits)
-        said = self._said(ids)
-        silence = frames - (utterance.begin if said is None else said)
-        length = geometry.seconds(frames - utterance.begin)
-        reason = self._recipe.endpoints.fired(length, geometry.seconds(silence), said is not None)
+        said, silence, length = self._state(ids, frames)
+        reason = self._recipe.endpoints.fired(length, silence + self._slack, said is not None)
         count = self._final_frames(ids, frames, said, reason)
         utterance.captions.advance(logits[:count])
         self._seen = frames
@@ -143,6 +142,15 @@ class Captioner:
         """The frame behind the last token, of frames from the seam on."""
         writes = np.flatnonzero(self._recipe.kinds.writes(ids))
         return self._utterance.seam + int(writes[-1]) + 1 if len(writes) else self._utterance.said
+
+    def _state(self, ids: Tokens, frames: int) -> tuple[int | None, float, float]:
+        """The frame behind the last token; the silence behind it and the length of the utterance, in seconds.
+
+        `ids` are the tokens of frames from the seam on, as they seem now.
+        """
+        said, begin = self._said(ids), self._utterance.begin
+        silence = self._geometry.seconds(begin if said is None else said, frames)
+        return said, silence, self._geometry.seconds(begin, frames)
 
     def _move(self, ids: Tokens) -> None:
         """Move the seam behind these frames."""
@@ -170,14 +178,11 @@ class Captioner:
 
         `ids` are the tokens of frames from the seam on, as they seem now.
         """
-        geometry, utterance, plan = self._geometry, self._utterance, self._recipe.plan
-        said = self._said(ids)
-        silence = frames - (utterance.begin if said is None else said)
-        length = geometry.seconds(frames - utterance.begin)
-        rest = self._recipe.endpoints.next(length, geometry.seconds(silence), said is not None)
-        self._due = frames + max(
-            geometry.at_least(REST), min(geometry.at_least(plan.chunk), geometry.at_least(max(rest, 0.0)))
-        )
+        said, silence, length = self._state(ids, frames)
+        rest = self._recipe.endpoints.next(length, silence, said is not None)
+        chunk, geometry = self._recipe.plan.chunk, self._geometry
+        self._slack = SLACK if rest < chunk else 0.0
+        self._due = frames + geometry.at_least(max(min(chunk, rest), REST))
 
     def _show(self, reading: Reading) -> None:
         """A partial, if it says something new."""

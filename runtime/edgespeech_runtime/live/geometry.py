@@ -24,6 +24,6 @@ class Geometry:
         """The fewest frames, one or more, that are so many seconds."""
         return max(1, math.ceil(round(seconds * self.rate / self.hop, 6)))
 
-    def seconds(self, frames: int) -> float:
-        """So many frames in seconds."""
-        return frames * self.hop / self.rate
+    def seconds(self, begin: int, frames: int) -> float:
+        """From the beginning of the frame `begin` to the end of the samples that `frames` frames take."""
+        return (self.end(frames) - begin * self.hop) / self.rate
