@@ -23,7 +23,7 @@ import numpy as np
 from edgespeech_calib import open_set, score
 from edgespeech_calib.scoring.bootstrap import paired_difference
 from edgespeech_calib.scoring.normalisation import normalise
-from edgespeech_runtime.live.sound import Waveform
+from edgespeech_runtime.live.intake import Waveform
 
 from benchmarks.live_picture import picture
 from benchmarks.virtual_clock import Cost, Told, played

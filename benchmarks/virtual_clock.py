@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from edgespeech_runtime.live import Event, LiveStream
+from edgespeech_runtime.live.intake import Waveform
 from edgespeech_runtime.live.session import BEHIND
-from edgespeech_runtime.live.sound import Waveform
 
 BLOCK = 0.02  # seconds: a sound card gives sound in such pieces
 
