@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet, TokenTable, log_probabilities
-from .automaton import DEAD, START
+from .automaton import START
 from .beams import (
     CONTEXT,
     HOT,
@@ -24,7 +24,9 @@ from .beams import (
     LAST,
     LENGTH,
     LOGITS,
+    NEXT,
     NO_TOKEN,
+    OPEN,
     PATH,
     PLAIN,
     PREFIX,
@@ -36,10 +38,12 @@ from .beams import (
     Ints,
     Path,
 )
-from .fusion import Fusion, PrefixAutomaton
+from .fusion import Fusion
 from .hotwords import HotwordAutomaton, PhraseTrie
 from .hypotheses import Hypothesis, word_spans
+from .judging import Judge
 from .paths import EMPTY, ROOT, PathTree
+from .prefixes import PrefixAutomaton
 from .step import BeamOptions, FrameStep
 
 PIECE = 512  # frames between which the memory of a search is tidied
@@ -64,11 +68,11 @@ class BeamSearch:
 
     def start(self, model_state: Any = None) -> BeamState:
         """The state before the first frame; `model_state` is that of the language model, None for its beginning."""
-        numbers = np.zeros((13, 1), np.int64)
-        numbers[[LAST, TOKEN]], numbers[PATH], numbers[PREFIX], numbers[HOT] = NO_TOKEN, ROOT, START, START
+        numbers = np.zeros((14, 1), np.int64)
+        numbers[[LAST, TOKEN]], numbers[PATH], numbers[HOT] = NO_TOKEN, ROOT, START
         context = Context(None, 0.0, ()) if self._fusion is None else self._fusion.start(model_state)
         beams = Beams(numbers, np.zeros((7, 1)))
-        return BeamState(0, beams, (context,), ("",), (((0, 0.0),),), EMPTY, EMPTY, np.zeros(0, np.int64))
+        return BeamState(0, beams, (context,), (((0, 0.0),),), EMPTY, EMPTY, np.zeros(0, np.int64))
 
     def decode(self, logits: npt.ArrayLike, n_best: int | None = None) -> list[Hypothesis]:
         """The `n_best` hypotheses (None: all that are left) for all logits at once, `[frames, vocabulary]`."""
@@ -89,16 +93,17 @@ class BeamSearch:
         likely &= table.allowed
         columns = np.flatnonzero(likely.any(axis=0))
         step, beams = self._resume(state, columns)
-        only_blank = (likely.sum(axis=1) == 1) & (best == table.blank)
-        bounds = np.concatenate([[0], np.cumsum(likely.sum(axis=1))]).tolist()
-        tokens = np.nonzero(likely)[1]
-        for index, is_silent in enumerate(only_blank.tolist()):
+        counts = likely.sum(axis=1)
+        only_blank = ((counts == 1) & (best == table.blank)).tolist()
+        bounds = [0, *np.cumsum(counts).tolist()]
+        tokens, values, silence = np.nonzero(likely)[1], logp[likely], logp[:, table.blank].tolist()
+        for index, is_silent in enumerate(only_blank):
             if is_silent and (beams.numbers[LAST] == table.blank).all():
-                beams.scores[LOGITS] += logp[index, table.blank]
-                beams.scores[PLAIN] += logp[index, table.blank]
+                beams.scores[LOGITS] += silence[index]
+                beams.scores[PLAIN] += silence[index]
                 continue
-            some = tokens[bounds[index] : bounds[index + 1]]
-            beams = step.advance(beams, state.frames + index, some, logp[index, some])
+            some = slice(bounds[index], bounds[index + 1])
+            beams = step.advance(beams, state.frames + index, tokens[some], values[some])
         return self._suspend(state, step, beams, len(logp))
 
     def _resume(self, state: BeamState, columns: Ints) -> tuple[FrameStep, Beams]:
@@ -108,30 +113,30 @@ class BeamSearch:
         hot = None if self._trie is None else HotwordAutomaton(self._trie, texts)
         beams = Beams(state.beams.numbers.copy(), state.beams.scores.copy())
         if prefixes is not None:
-            beams.numbers[PREFIX] = [DEAD if prefix is None else prefixes.add(prefix) for prefix in state.prefixes]
+            beams.numbers[PREFIX] = prefixes.enter(state.beams.numbers[PREFIX])
         if hot is not None:
             beams.numbers[HOT] = [hot.add(matches) for matches in state.hot]
         tree = PathTree(state.steps, state.before)
-        step = FrameStep(
-            self._table, self.options, columns, self._fusion, prefixes, hot, state.contexts, tree, state.asks_for_word
-        )
-        return step, beams
+        judge = Judge(self._table, self._fusion, prefixes, hot, state.contexts, tree)
+        return FrameStep(self._table, self.options, columns, judge, tree, state.asks_for_word), beams
 
     def _suspend(self, state: BeamState, step: FrameStep, beams: Beams, frames: int) -> BeamState:
         """What of the search's memory its beams still need."""
         numbers = beams.numbers
         shared, steps, before, ends = step.tree.pruned(numbers[PATH])
-        prefixes: tuple[str | None, ...] = ("",) * beams.width
         hot: tuple[Any, ...] = (((0, 0.0),),) * beams.width
-        if step.prefixes is not None:
-            prefixes = tuple(step.prefixes.states[index] for index in numbers[PREFIX].tolist())
-        if step.hot is not None:
-            hot = tuple(step.hot.states[index] for index in numbers[HOT].tolist())
+        judge = step.judge
+        if judge.prefixes is not None:
+            numbers[PREFIX] = judge.prefixes.nodes(numbers[PREFIX])
+        if judge.hot is not None:
+            hot = tuple(judge.hot.states[index] for index in numbers[HOT].tolist())
+        numbers[HOT] = START  # numbers of states are those of this piece
         used, contexts = np.unique(numbers[CONTEXT], return_inverse=True)
         numbers[CONTEXT], numbers[PATH] = contexts.reshape(-1), ends
+        numbers[NEXT] = np.where(numbers[LENGTH] == 0, numbers[CONTEXT], OPEN)
         certain = Path(*(np.concatenate(parts, axis=-1) for parts in zip(state.certain, shared, strict=True)))
-        kept = tuple(step.contexts[index] for index in used.tolist())
-        return BeamState(state.frames + frames, beams, kept, prefixes, hot, certain, steps, before, step.asks_for_word)
+        kept = tuple(judge.contexts[index] for index in used.tolist())
+        return BeamState(state.frames + frames, beams, kept, hot, certain, steps, before, step.asks_for_word)
 
     def best(self, state: BeamState) -> Hypothesis:
         """The leading text so far: what may still change, with a last word that may be unfinished.
@@ -146,7 +151,7 @@ class BeamSearch:
         if n_best is not None and n_best < 1:
             raise ArgumentError(f"n_best: expected at least 1, got {n_best}")
         step, beams = self._resume(state, np.arange(len(self._table.texts)))
-        ended = step.ended(beams)
+        ended = step.judge.ended(beams)
         groups: dict[int, list[int]] = {}
         for index, text in enumerate(ended.text.tolist()):
             groups.setdefault(text, []).append(index)
@@ -175,8 +180,8 @@ class BeamSearch:
         """What the language model says of a beam that ends here, and its state."""
         if self._fusion is None:
             return 0.0, None
-        word = step.word(beams, index) if beams.numbers[LENGTH, index] else ""
-        return self._fusion.finish(step.contexts[beams.numbers[CONTEXT, index]], word)
+        word = step.judge.word(beams, index) if beams.numbers[LENGTH, index] else ""
+        return self._fusion.finish(step.judge.contexts[beams.numbers[CONTEXT, index]], word)
 
     def _hypothesis(
         self, state: BeamState, tree: PathTree, index: int, logits: float, score: float, model_state: Any

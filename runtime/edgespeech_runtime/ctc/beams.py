@@ -6,25 +6,26 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-Ints: TypeAlias = npt.NDArray[np.integer[Any]]
+Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
+Bools: TypeAlias = npt.NDArray[np.bool_]
 
 # Rows of `Beams.numbers`: hashes of the finished words, of the last few of them, and of the word that is being written;
-# index of the language model's context; states of the automata; length of the word; last token, blanks included; the
-# path: index of its last finished token, and the token being emitted (-1: none), its first frame, the frame behind its
-# last, and whether it begins a word.
-TEXT, TAIL, PART, CONTEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(13)
+# index of the language model's context, and of that behind the word (-1: not known yet); states of the automata; length
+# of the word; last token, blanks included; the path: index of its last finished token, and the token being emitted
+# (-1: none), its first frame, the frame behind its last, and whether it begins a word.
+TEXT, TAIL, PART, CONTEXT, NEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(14)
 # Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed;
 # what language model and hotwords add to the logits, with that of the word that is being written, and the same without
 # hotwords; logits in a search without hotwords, -inf where that has dropped the beam.
 LOGITS, MODEL, HOTWORDS, EMITTED, JUDGED, UNBOOSTED, PLAIN = range(7)
-NO_TOKEN = -1
+NO_TOKEN, OPEN = -1, -1
 
 
 class Beams(NamedTuple):
-    """Beams in the order of their scores: `numbers [13, beams]` and `scores [7, beams]`."""
+    """Beams in the order of their scores: `numbers [14, beams]` and `scores [7, beams]`."""
 
-    numbers: npt.NDArray[np.int64]
+    numbers: Ints
     scores: Floats
 
     @property
@@ -49,7 +50,7 @@ class Path(NamedTuple):
     """Emitted tokens in order: `numbers [4, tokens]` (token, first frame, end frame, begins a word) and their summed
     probabilities."""
 
-    numbers: npt.NDArray[np.int64]
+    numbers: Ints
     emitted: Floats
 
 
@@ -58,15 +59,15 @@ class BeamState:
     """What a search knows after some frames: a value, which `advance` takes and leaves as it is. It can be pickled.
 
     `certain` are the tokens of words that all beams agree on; they never change any more. `steps` is the rest as a
-    tree, each with the index of the one before it (-1: the last of `certain`). `asks_for_word`: see `FrameStep`.
+    tree, each with the index of the one before it (-1: the last of `certain`). The row PREFIX is as
+    `PrefixAutomaton.nodes` says, and `hot` are the states of the hotwords. `asks_for_word`: see `FrameStep`.
     """
 
     frames: int
     beams: Beams
     contexts: tuple[Context, ...]
-    prefixes: tuple[str | None, ...]
     hot: tuple[Any, ...]
     certain: Path
     steps: Path
-    before: npt.NDArray[np.int64]
+    before: Ints
     asks_for_word: bool = False

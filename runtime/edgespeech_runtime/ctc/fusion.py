@@ -7,9 +7,9 @@ weighted and is gone when the word is finished.
 """
 
 import math
-from bisect import bisect_left
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -17,9 +17,9 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet
-from .automaton import Automaton
-from .beams import Context, Floats, Ints
+from .beams import Bools, Context, Floats, Ints
 from .language_model import NgramModel
+from .ngrams.prefix_tree import PrefixTree
 
 USUAL_LENGTH = 6  # characters of a word, beyond which an unknown one costs more
 CACHED = 1_000_000  # words and prefixes that are remembered
@@ -49,7 +49,7 @@ class FusionWeights:
 class Fusion:
     """A language model with its weights, and its words, if others than the model's own vocabulary.
 
-    One may serve several searches and threads at a time.
+    One may serve several searches and threads at a time. `knows_words`: what is not among `prefixes` is unknown.
     """
 
     def __init__(
@@ -58,10 +58,13 @@ class Fusion:
         """`unigrams` None: the vocabulary of the model itself. Unigrams that it does not have count for nothing."""
         self.model, self.weights = model, FusionWeights() if weights is None else weights
         self._unigrams = None if unigrams is None else frozenset(word for word in unigrams if word in model)
-        self._sorted = None if self._unigrams is None else sorted(self._unigrams)
-        self._knows_prefixes = self._unigrams is not None or model.words is not None
-        self._prefixes: dict[str, bool] = {}
+        self.knows_words = model.words is not None if self._unigrams is None else bool(self._unigrams)
         self._scores: dict[tuple[Any, str], tuple[float, Any]] = {}
+
+    @cached_property
+    def prefixes(self) -> PrefixTree:
+        """All beginnings of its words."""
+        return self.model.prefix_tree if self._unigrams is None else PrefixTree(self._unigrams)
 
     @property
     def kept_words(self) -> int:
@@ -102,47 +105,27 @@ class Fusion:
             self._scores[state, word] = known
         return known
 
-    def has_prefix(self, prefix: str) -> bool:
-        """Whether any known word begins so."""
-        if not self._knows_prefixes:
-            return False
-        known = self._prefixes.get(prefix)
-        if known is None:
-            if len(self._prefixes) >= CACHED:
-                self._prefixes.clear()
-            known = self._prefixes[prefix] = self._begins(prefix)
-        return known
+    def unfinished(self, lengths: Ints) -> Floats:
+        """What words of so many characters that are being written cost, where no known word begins so."""
+        return self.weights.unknown_offset * np.maximum(1.0, lengths / USUAL_LENGTH)
 
-    def _begins(self, prefix: str) -> bool:
-        if self._sorted is None:
-            return bool(self.model.has_prefix(prefix))
-        index = bisect_left(self._sorted, prefix)
-        return index < len(self._sorted) and self._sorted[index].startswith(prefix)
+    @property
+    def at_best_unfinished(self) -> float:
+        """No less than what a word costs that is being written, whatever it is."""
+        return 0.0 if self.weights.unknown_offset <= 0 else math.inf
 
-    def unfinished(self, is_prefix: Any, lengths: Ints) -> Floats:
-        """What words that are being written cost: `is_prefix` and `lengths` of one shape give that shape."""
-        offset = self.weights.unknown_offset
-        costs = np.where(lengths > USUAL_LENGTH, offset * lengths / USUAL_LENGTH, offset)
-        return np.where(is_prefix | (lengths == 0), 0.0, costs)
+    def at_best(self, is_unknown: Bools) -> Floats:
+        """No less than what a word adds that is still to be scored; `is_unknown` where it is no known word."""
+        weights = self.weights
+        if weights.alpha < 0:
+            return np.full(is_unknown.shape, np.inf)
+        most = self._weighted(max(0.0, weights.unknown_offset))
+        if not self.knows_words:
+            return np.full(is_unknown.shape, most)
+        return np.where(is_unknown, self._weighted(weights.unknown_offset), most)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_prefixes": {}, "_scores": {}}
-
-
-class PrefixAutomaton(Automaton[str | None]):
-    """Beginnings of the language model's words; None where no word begins so."""
-
-    def __init__(self, fusion: Fusion, texts: Sequence[str]) -> None:
-        self._fusion = fusion
-        super().__init__(texts, None, "")
-
-    def follow(self, state: str | None, text: str) -> str | None:
-        """See `Automaton.follow`."""
-        if not text:
-            return state
-        if state is None or not self._fusion.has_prefix(state + text):
-            return None
-        return state + text
+        return {**{name: value for name, value in vars(self).items() if name != "prefixes"}, "_scores": {}}
 
 
 def check_words(model: NgramModel, alphabet: Alphabet) -> None:

@@ -11,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet, word_hash
-from .automaton import Automaton
+from .automaton import DEAD, UNKNOWN, Transitions
+from .beams import Ints
 
 DEFAULT_WEIGHT = 10.0  # pyctcdecode's
+NO_MATCH = -1.0  # what counts where no phrase goes on
 # Matches in progress: the node of each in the trie, and what its beginning had behind what is counted now.
 Matches: TypeAlias = tuple[tuple[int, float], ...]
 
@@ -98,33 +99,45 @@ class PhraseTrie:
         return node
 
 
-class HotwordAutomaton(Automaton[Matches]):
+class HotwordAutomaton(Transitions):
     """All matches in progress by the letters of a word; `ended` leads over the end of the word.
 
-    Attributes of states: `pending`, what counts for matches in progress; `alive`, whether there are any; `gain`, what
-    stays where the word ends here; `history`, a number that says which matches began in an earlier word (0: none).
+    `values` are what counts for the matches in progress, -1 where there are none. Attributes of states: `pending`, the
+    same; `gain`, what stays where the word ends here; `history`, a number that says which matches began in an earlier
+    word (0: none).
     """
 
     def __init__(self, trie: PhraseTrie, texts: Sequence[str]) -> None:
         self._trie = trie
-        self.pending, self.gain = np.zeros(64), np.zeros(64)
-        self.alive, self.history = np.zeros(64, bool), np.zeros(64, np.int64)
-        self._ended = np.full(64, -1, np.int64)
-        super().__init__(texts, (), ((0, 0.0),))
+        self.pending, self.gain, self.history = np.zeros(64), np.zeros(64), np.zeros(64, np.int64)
+        self._ended, self._is_ready = np.full(64, UNKNOWN), np.zeros(64, bool)
+        self._silent = [column for column, text in enumerate(texts) if not text]
+        self._beginning: dict[str, list[int]] = {}
+        for column, text in enumerate(texts):
+            self._beginning.setdefault(text[:1], []).append(column)
+        super().__init__(texts, NO_MATCH)
+        self.states: list[Matches] = []
+        self._ids: dict[Matches, int] = {}
+        self.add(())
+        self.add(((0, 0.0),))
 
-    def describe(self, state: Matches) -> None:
-        """See `Automaton.describe`."""
-        number = len(self.states) - 1
-        if number == len(self.pending):
-            for name in ("pending", "gain", "alive", "history"):
-                values = getattr(self, name)
-                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
-            self._ended = np.concatenate([self._ended, np.full_like(self._ended, -1)])
-        self.pending[number] = max((base + self._trie.worth[node] for node, base in state), default=0.0)
-        self.pending[number] = max(self.pending[number], 0.0)
-        self.alive[number] = bool(state)
+    def add(self, state: Matches) -> int:
+        """The id of a state, which is new or known."""
+        known = self._ids.get(state)
+        if known is not None:
+            return known
+        number = self._ids[state] = len(self.states)
+        self.states.append(state)
+        missing = self.make_room(number + 1) - len(self.pending)
+        if missing:
+            for name in ("pending", "gain", "history", "_is_ready"):
+                setattr(self, name, np.pad(getattr(self, name), (0, missing)))
+            self._ended = np.pad(self._ended, (0, missing), constant_values=UNKNOWN)
+        worth = max((base + self._trie.worth[node] for node, base in state), default=NO_MATCH)
+        self.pending[number] = max(worth, 0.0) if state else NO_MATCH
         self.gain[number] = self._gain(state)
         self.history[number] = self._history(state)
+        return number
 
     def _gain(self, state: Matches) -> float:
         complete = self._trie.complete
@@ -134,11 +147,27 @@ class HotwordAutomaton(Automaton[Matches]):
         begun = [match for match in state if self._trie.spans_words[match[0]]]
         return word_hash(repr(begun)) if begun else 0
 
-    def follow(self, state: Matches, text: str) -> Matches:
-        """See `Automaton.follow`."""
-        return self._best([(self._trie.walk(node, text), base) for node, base in state])
+    def prepare(self, states: Ints) -> None:
+        """Note all that follows some states, before it is asked for."""
+        ready = self._is_ready.take(states)
+        if ready.all():
+            return
+        for state in set(states[~ready].tolist()):
+            matches = self.states[state]
+            self.following[state] = DEAD
+            letters = {letter for node, _ in matches for letter in self._trie.children[node]}
+            for column in [column for letter in letters for column in self._beginning.get(letter, ())]:
+                text = self.texts[column]
+                self._lead(state, column, self._best([(self._trie.walk(node, text), base) for node, base in matches]))
+            for column in self._silent:
+                self._lead(state, column, matches)
+            self._is_ready[state] = True
 
-    def ended(self, states: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    def _lead(self, state: int, column: int, target: Matches) -> None:
+        number = self.add(target)
+        self.following[state, column], self.values[state, column] = number, self.pending[number]
+
+    def ended(self, states: Ints) -> Ints:
         """The states behind the ends of words that stand in `states`."""
         reached = self._ended[states]
         unknown = reached < 0

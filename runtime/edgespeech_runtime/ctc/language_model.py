@@ -14,6 +14,7 @@ from .ngrams.arpa import read_arpa
 from .ngrams.compact import is_compact, open_compact
 from .ngrams.kenlm.file import open_kenlm
 from .ngrams.kenlm.header import PREFIX, is_kenlm
+from .ngrams.prefix_tree import PrefixTree
 from .ngrams.tables import BEGIN, END, UNKNOWN
 from .ngrams.trie import Context, build
 
@@ -86,6 +87,11 @@ class NgramModel:
             return None
         markers = {BEGIN, END, UNKNOWN}
         return [word.decode() for word in self._words if word not in markers]
+
+    @cached_property
+    def prefix_tree(self) -> PrefixTree:
+        """All beginnings of its words, for the search; none where the file does not hold the strings."""
+        return PrefixTree(self.words or ())
 
     def has_prefix(self, prefix: str) -> bool:
         """Whether any word begins with `prefix`. Raises LanguageModelError for a file without the text of its words."""

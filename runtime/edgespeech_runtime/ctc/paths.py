@@ -27,9 +27,9 @@ class PathTree:
             self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)], axis=1)
             self._emitted = np.concatenate([self._emitted, np.empty_like(self._emitted)])
             self._before = np.concatenate([self._before, np.empty_like(self._before)])
-        self._numbers[:, start:stop] = beams.numbers[[TOKEN, FIRST, END, BEGINS]][:, which]
-        self._emitted[start:stop] = beams.scores[EMITTED, which]
-        self._before[start:stop] = beams.numbers[PATH, which]
+        self._numbers[:, start:stop] = beams.numbers[TOKEN : BEGINS + 1].take(which, axis=1)
+        self._emitted[start:stop] = beams.scores[EMITTED].take(which)
+        self._before[start:stop] = beams.numbers[PATH].take(which)
         self._count = stop
         return np.arange(start, stop)
 

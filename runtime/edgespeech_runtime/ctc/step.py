@@ -1,15 +1,13 @@
 """One frame of a beam search: what all beams become with all tokens, merged, judged and cut down to the best.
 
-Everything is arrays over beams and tokens, `[tokens, beams]`; Python loops over new words and new prefixes only.
+Everything is arrays over beams or candidates; Python loops over new words and new prefixes only.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from .alphabet import TokenTable, signed
+from .alphabet import TokenTable
 from .automaton import START
 from .beams import (
     BEGINS,
@@ -24,7 +22,9 @@ from .beams import (
     LENGTH,
     LOGITS,
     MODEL,
+    NEXT,
     NO_TOKEN,
+    OPEN,
     PART,
     PATH,
     PLAIN,
@@ -34,16 +34,13 @@ from .beams import (
     TOKEN,
     UNBOOSTED,
     Beams,
-    Context,
+    Bools,
     Floats,
     Ints,
 )
-from .fusion import Fusion, PrefixAutomaton
-from .hotwords import HotwordAutomaton
+from .judging import TEXTS, TOKENS, Candidates, Ended, Judge
+from .merging import Merged, largest, merge
 from .paths import PathTree
-
-# Odd numbers that mix hashes; by them a text is the sum of its words, and a beam that of its parts.
-WORDS, TEXTS, TOKENS = map(signed, (0x8CB92BA72F3D8DD7, 0xD1342543DE82EF95, 0xAF251AF3B0F025B5))
 
 
 @dataclass(frozen=True)
@@ -66,17 +63,6 @@ class BeamOptions:
     keep_unboosted: bool = False
 
 
-class Ended(NamedTuple):
-    """What all beams would be if their words ended here."""
-
-    text: Ints
-    tail: Ints
-    context: Ints
-    hot: Ints
-    model: Floats
-    hotwords: Floats
-
-
 class FrameStep:
     """The parts of a search that serve for some frames, in which tokens other than `columns` do not occur.
 
@@ -89,259 +75,205 @@ class FrameStep:
         table: TokenTable,
         options: BeamOptions,
         columns: Ints,
-        fusion: Fusion | None,
-        prefixes: PrefixAutomaton | None,
-        hot: HotwordAutomaton | None,
-        contexts: Sequence[Context],
+        judge: Judge,
         tree: PathTree,
         asks_for_word: bool = False,
     ) -> None:
-        self.table, self.options, self.tree = table, options, tree
-        self.fusion, self.prefixes, self.hot = fusion, prefixes, hot
-        self.contexts: list[Context] = []
-        self._scores: list[float] = []  # of the contexts
-        self._tails: list[int] = []
-        for context in contexts:
-            self._add(context)
-        self._following: dict[tuple[int, int], int] = {}
+        self.table, self.options, self.judge, self.tree = table, options, judge, tree
         self._column = np.zeros(len(table.texts), np.int64)
         self._column[columns] = np.arange(len(columns))
+        self._steps = table.terms + np.arange(len(table.texts)) * TOKENS  # what a token adds to the key of a word
+        self._shown = np.where(table.lengths > 0, np.arange(len(table.texts)), NO_TOKEN)
+        self._rows = np.full(len(table.texts) + 1, -1)  # of a frame's tokens; -1 (no token) is the last
         self._closes = bool(table.closes[columns].any())
         self.asks_for_word = asks_for_word
-        self.guards = hot is not None and options.keep_unboosted
-
-    def _add(self, context: Context) -> None:
-        self.contexts.append(context)
-        self._scores.append(context.score)
-        self._tails.append(hash(context.tail))
+        self.guards = judge.hot is not None and options.keep_unboosted
 
     def advance(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
         """The beams behind a frame in which `tokens [tokens]`, in ascending order, may be emitted, as `logp` says."""
         if len(tokens) == 1 and tokens[0] == self.table.blank:
-            grown = self._blank(beams, logp[0])
+            grown = self._blank(beams, logp)
         else:
             grown = self._tokens(beams, frame, tokens, logp)
         return self._without_history(grown) if self.options.prune_history else grown
 
-    def _blank(self, beams: Beams, logp: np.float64) -> Beams:
+    def _blank(self, beams: Beams, logp: Floats) -> Beams:
         """The beams behind a frame that is blank: those with the same text become one."""
         numbers, scores = beams.numbers, beams.scores
-        keys = numbers[TEXT] * TEXTS + numbers[PART]
-        totals = scores[JUDGED], scores[UNBOOSTED]
-        sources, logits, plain = self._best(keys, scores[LOGITS] + logp, scores[PLAIN] + logp, *totals)
-        grown = beams.taken(sources)
+        merged = merge(numbers[TEXT] * TEXTS + numbers[PART])
+        if merged.is_trivial:
+            scores[LOGITS] += logp
+            scores[PLAIN] += logp
+            numbers[LAST] = self.table.blank
+            return beams
+        judged, unboosted = scores[JUDGED].take(merged.last), scores[UNBOOSTED].take(merged.last)
+        logits, plain = merged.sums(scores[LOGITS] + logp), None
+        if self.guards:
+            plain = merged.sums(scores[PLAIN] + logp)
+        chosen, logits, plain = self._chosen(merged, logits, plain, judged, unboosted)
+        grown = beams.taken(merged.last.take(chosen))
         grown.numbers[LAST], grown.scores[LOGITS], grown.scores[PLAIN] = self.table.blank, logits, plain
         return grown
 
     def _tokens(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
-        numbers, scores, table = beams.numbers, beams.scores, self.table
-        column = tokens[:, None]
-        stays = (numbers[LAST] == column) | (column == table.blank)
-        breaks = table.breaks[column]
-        if self._closes or self.asks_for_word:
-            breaks = self._with_forced(
-                np.repeat(breaks, beams.width, axis=1), stays, tokens, int(tokens[logp.argmax()])
-            )
-        ended = self.ended(beams) if breaks.any() else None
+        numbers, scores, table, width = beams.numbers, beams.scores, self.table, beams.width
+        self._rows[tokens] = np.arange(len(tokens))
+        self._rows[table.blank] = -1
+        row = self._rows.take(numbers[LAST])
+        self._rows[tokens] = -1
+        staying = (row >= 0).nonzero()[0]  # beams whose last token may come again
+        cells = row.take(staying) * width + staying
+        stays = np.repeat(tokens == table.blank, width)
+        stays[cells] = True
+        ended, breaks = self._breaks(beams, tokens, logp, stays)
 
-        parts, lengths, texts = numbers[PART], numbers[LENGTH], numbers[TEXT]
+        texts, parts = numbers[TEXT] * TEXTS, numbers[PART]
+        grid = parts * table.factors.take(tokens)[:, None]
+        grid += texts
+        keys = grid.ravel()
         if ended is not None:
-            parts, lengths = np.where(breaks, 0, parts), np.where(breaks, 0, lengths)
-            texts = np.where(breaks & ~stays, ended.text, texts)
-        parts = np.where(stays, numbers[PART], parts * table.factors[column] + table.terms[column])
-        lengths = np.where(stays, numbers[LENGTH], lengths + table.lengths[column])
-        keys = (texts * TEXTS + parts + column * TOKENS).ravel()
-        states = self._states(beams, ended, tokens, stays, breaks)
-        judged, unboosted = (each.ravel() for each in self._judged(beams, ended, stays, breaks, lengths, *states))
-        logits = (scores[LOGITS] + logp[:, None]).ravel()
-        plain = (scores[PLAIN] + logp[:, None]).ravel() if self.guards else logits
-        sources, logits, plain = self._best(keys, logits, plain, judged, unboosted)
+            broken = breaks.nonzero()[0]
+            keys[broken] = ended.text.take(broken % width) * TEXTS
+        grid += self._steps.take(tokens)[:, None]
+        keys[cells] = (texts + parts).take(staying) + numbers[LAST].take(staying) * TOKENS
+        merged = merge(keys)
+        rows, parents = np.divmod(merged.last, width)
+        some = Candidates(
+            parents, self._column.take(tokens.take(rows)), stays.take(merged.last), breaks.take(merged.last)
+        )
+        logits = merged.sums((scores[LOGITS] + logp[:, None]).ravel())
+        plain = merged.sums((scores[PLAIN] + logp[:, None]).ravel()) if self.guards else None
+        judged, unboosted = self._judged(beams, ended, some, logits, plain)
+        chosen, logits, plain = self._chosen(merged, logits, plain, judged, unboosted)
 
-        rows, parents = np.divmod(sources, beams.width)
-        grown = beams.taken(parents)
+        some, rows = some.taken(chosen), rows.take(chosen)
+        grown = beams.taken(some.parents)
+        self._write(grown, frame, tokens.take(rows), np.exp(logp).take(rows), ended, some)
         grown.scores[LOGITS], grown.scores[PLAIN] = logits, plain
-        begins = breaks[rows, parents] if breaks.shape[1] > 1 else breaks[rows, 0]
-        self._write(grown, frame, tokens[rows], np.exp(logp[rows]), begins, ended, parents)
-        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judged[sources], unboosted[sources]
-        for row, values in zip((PART, LENGTH, PREFIX, HOT), (parts, lengths, *states), strict=True):
-            if values is not None:
-                grown.numbers[row] = values.ravel()[sources]
+        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judged.take(chosen), unboosted.take(chosen)
         return grown
 
-    def _with_forced(self, breaks: Ints, stays: Ints, tokens: Ints, best: int) -> Ints:
-        """`breaks` with those that a piece before asked for; tokens in the order of a set of their ids, as there."""
-        forced, closes = breaks.copy(), self.table.closes[tokens].tolist()
+    def _breaks(self, beams: Beams, tokens: Ints, logp: Floats, stays: Bools) -> tuple[Ended | None, Bools]:
+        """What ended words are, if any may end, and which candidates `[tokens * beams]` end one."""
+        begins = self.table.breaks.take(tokens)
+        breaks = np.repeat(begins, beams.width)
+        breaks &= ~stays
+        if self._closes or self.asks_for_word:
+            self._force(breaks, stays.reshape(len(tokens), -1), tokens, int(tokens[logp.argmax()]))
+        return (self.judge.ended(beams) if breaks.any() else None), breaks
+
+    def _force(self, breaks: Bools, stays: Bools, tokens: Ints, best: int) -> None:
+        """Add to `breaks` those that a piece before asked for; tokens in the order of a set of their ids, as there."""
+        closes = self.table.closes[tokens].tolist()
         rows = {token: row for row, token in enumerate(tokens.tolist())}
         for token in set(tokens.tolist()) | {best}:  # in CPython, how a set is made decides its order
-            moving = np.flatnonzero(~stays[rows[token]])
+            moving = (~stays[rows[token]]).nonzero()[0]
             if len(moving):
-                forced[rows[token], moving[0]] |= self.asks_for_word
+                breaks[rows[token] * stays.shape[1] + moving[0]] |= self.asks_for_word
                 self.asks_for_word = closes[rows[token]]
-        return forced
-
-    def _best(
-        self, keys: Ints, logits: Floats, plain: Floats, judged: Floats, unboosted: Floats
-    ) -> tuple[Ints, Floats, Floats]:
-        """The candidates to keep, best first, their logits and their plain logits; of equals, the one that came first.
-
-        Candidates with one key are one: their probabilities add up, and the last of them stands for all.
-        """
-        order = keys.argsort(kind="stable")
-        ordered = keys[order]
-        starts = np.flatnonzero(ordered[1:] != ordered[:-1]) + 1
-        first, last = None, None
-        if len(starts) + 1 < len(order):
-            ends = np.empty(len(starts) + 1, np.int64)
-            ends[:-1], ends[-1] = starts, len(order)
-            last = order[ends - 1]
-            starts = np.concatenate([[0], starts])
-            first, logits = order[starts], np.logaddexp.reduceat(logits[order], starts)
-            judged = judged[last]
-            if self.guards:
-                plain, unboosted = np.logaddexp.reduceat(plain[order], starts), unboosted[last]
-        chosen = self._largest(logits + judged, first)
-        if self.guards:
-            chosen, plain = self._with_plain(chosen, plain, plain + unboosted, first)
-        else:
-            plain = logits[chosen]
-        return (chosen if last is None else last[chosen]), logits[chosen], plain
-
-    def _with_plain(self, chosen: Ints, plain: Floats, totals: Floats, first: Ints | None) -> tuple[Ints, Floats]:
-        """`chosen` and those that a search without hotwords keeps, with its logits of them."""
-        kept = self._largest(totals, first)
-        is_chosen, is_kept = np.zeros((2, len(totals)), bool)
-        is_chosen[chosen], is_kept[kept] = True, True
-        chosen = np.concatenate([chosen, kept[~is_chosen[kept]]])
-        return chosen, np.where(is_kept[chosen], plain[chosen], -np.inf)
-
-    def _largest(self, totals: Floats, first: Ints | None) -> Ints:
-        kept = np.flatnonzero(totals >= totals.max() + self.options.beam_prune_logp)
-        by_total = (-totals[kept]).argsort(kind="stable") if first is None else np.lexsort((first[kept], -totals[kept]))
-        return kept[by_total][: self.options.beam_width]
-
-    def ended(self, beams: Beams) -> Ended:
-        """What the beams would be if their words ended here; those between words stay as they are."""
-        numbers, scores = beams.numbers, beams.scores
-        has_word = numbers[LENGTH] > 0
-        text = np.where(has_word, numbers[TEXT] * WORDS + numbers[PART] + TOKENS, numbers[TEXT])
-        tail, context, model = numbers[TAIL], numbers[CONTEXT], scores[MODEL]
-        if self.fusion is None:
-            tail = np.where(has_word, numbers[PART], tail)
-        else:
-            context = np.where(has_word, self._next_contexts(self.fusion, beams, np.flatnonzero(has_word)), context)
-            model = np.array([self._scores[index] for index in context.tolist()])
-        hot, hotwords = numbers[HOT], scores[HOTWORDS]
-        if self.hot is not None:
-            hotwords = np.where(has_word, hotwords + self.hot.gain[hot], hotwords)
-            hot = np.where(has_word, self.hot.ended(np.where(has_word, hot, START)), hot)
-        return Ended(text, tail, context, hot, model, hotwords)
-
-    def _next_contexts(self, fusion: Fusion, beams: Beams, which: Ints) -> Ints:
-        """The context of each beam behind the word it is writing; of those without one, anything."""
-        found = np.zeros(beams.width, np.int64)
-        pairs = zip(beams.numbers[CONTEXT, which].tolist(), beams.numbers[PART, which].tolist(), strict=True)
-        for index, pair in zip(which.tolist(), pairs, strict=True):
-            following = self._following.get(pair)
-            if following is None:
-                context, part = pair
-                following = self._following[pair] = len(self.contexts)
-                self._add(fusion.extend(self.contexts[context], self.word(beams, index), part))
-            found[index] = following
-        return found
-
-    def word(self, beams: Beams, index: int) -> str:
-        """The word that a beam is writing, as far as it is written."""
-        return "".join(self.table.texts[token] for token in self.tree.word(beams, index))
-
-    def _states(
-        self, beams: Beams, ended: Ended | None, tokens: Ints, stays: Ints, breaks: Ints
-    ) -> "tuple[Ints | None, Ints | None]":
-        """The automata's states of each candidate, None where there is no automaton."""
-        numbers = beams.numbers
-        columns = self._column[tokens][:, None]
-        found: list[Ints | None] = []
-        for row, automaton in ((PREFIX, self.prefixes), (HOT, self.hot)):
-            if automaton is None:
-                found.append(None)
-                continue
-            states = numbers[row]
-            begin = states if ended is None else np.where(breaks, ended.hot if row == HOT else START, states)
-            found.append(np.where(stays, states, automaton.step(begin, columns)))
-        return found[0], found[1]
 
     def _judged(
-        self,
-        beams: Beams,
-        ended: Ended | None,
-        stays: Ints,
-        breaks: Ints,
-        lengths: Ints,
-        prefixes: Ints | None,
-        hot: Ints | None,
+        self, beams: Beams, ended: Ended | None, some: Candidates, logits: Floats, plain: Floats | None
     ) -> tuple[Floats, Floats]:
-        """What language model and hotwords add to each candidate's logits, and what the language model adds alone."""
-        if self.fusion is None and self.hot is None:
-            nothing = np.zeros(stays.shape)
-            return nothing, nothing
-        base = beams.scores[MODEL]
-        if ended is not None:
-            base = np.where(breaks, ended.model, base)
-        partial: Any = 0.0
-        if self.fusion is not None and prefixes is not None:
-            partial = self.fusion.unfinished(prefixes > 0, lengths)
-        unboosted = np.where(stays, beams.scores[UNBOOSTED], base + partial)
-        if self.hot is None or hot is None:
-            return unboosted, unboosted
-        hotwords = beams.scores[HOTWORDS] if ended is None else np.where(breaks, ended.hotwords, beams.scores[HOTWORDS])
-        partial = np.where(self.hot.alive[hot], self.hot.pending[hot], partial)
-        return np.where(stays, beams.scores[JUDGED], base + hotwords + partial), unboosted
+        """What language model and hotwords add, as `Judge.judged`; -inf for candidates that cannot be kept."""
+        judged, unboosted, is_open = self.judge.judged(beams, ended, some)
+        if is_open is None or not is_open.any():
+            return judged, unboosted
+        needed = self._can_be_kept(logits + judged, is_open)
+        if plain is not None:
+            needed |= self._can_be_kept(plain + unboosted, is_open)
+        needed &= is_open
+        judged[is_open] = unboosted[is_open] = -np.inf
+        which = needed.nonzero()[0]
+        if len(which):
+            few = some.taken(which)
+            self.judge.settle(beams, ended, few)
+            judged[which], unboosted[which], _ = self.judge.judged(beams, ended, few)
+        return judged, unboosted
+
+    def _can_be_kept(self, totals: Floats, is_open: Bools) -> Bools:
+        """Which candidates may be among the best, whatever those that are open will be."""
+        known, width = totals[~is_open], self.options.beam_width
+        if not len(known):
+            return np.ones(len(totals), bool)
+        least = known.max() + self.options.beam_prune_logp
+        if len(known) > width:
+            least = max(least, np.partition(known, len(known) - width)[len(known) - width])
+        return totals >= least
+
+    def _chosen(
+        self, merged: Merged, logits: Floats, plain: Floats | None, judged: Floats, unboosted: Floats
+    ) -> tuple[Ints, Floats, Floats]:
+        """The candidates to keep, best first, of equals the one that came first; their logits and plain logits.
+
+        With hotwords, those that a search without hotwords keeps are added, with its logits of them.
+        """
+        width, below = self.options.beam_width, self.options.beam_prune_logp
+        chosen = largest(logits + judged, merged.first, width, below)
+        if plain is None:
+            logits = logits.take(chosen)
+            return chosen, logits, logits
+        kept = largest(plain + unboosted, merged.first, width, below)
+        is_new, is_kept = np.zeros((2, len(logits)), bool)
+        is_new[kept] = is_kept[kept] = True
+        is_new[chosen] = False
+        chosen = np.concatenate([chosen, kept[is_new.take(kept)]])
+        return chosen, logits.take(chosen), np.where(is_kept.take(chosen), plain.take(chosen), -np.inf)
 
     def _write(
-        self,
-        grown: Beams,
-        frame: int,
-        token: Ints,
-        probability: Floats,
-        begins: Ints,
-        ended: Ended | None,
-        parents: Ints,
+        self, grown: Beams, frame: int, token: Ints, probability: Floats, ended: Ended | None, some: Candidates
     ) -> None:
         """Note in the chosen candidates, still as their parents were, which token each emits."""
         numbers, scores, table = grown.numbers, grown.scores, self.table
-        stays, is_blank = numbers[LAST] == token, token == table.blank
         numbers[LAST] = token
-        lasting = np.flatnonzero(stays & ~is_blank)
+        lasting = (some.stays & (token != table.blank)).nonzero()[0]
         if len(lasting):
             numbers[END, lasting] = frame + 1
-            scores[EMITTED, lasting] += probability[lasting]
-        moved = np.flatnonzero(~(stays | is_blank))
-        if not len(moved):
+            scores[EMITTED, lasting] += probability.take(lasting)
+        which = (~some.stays).nonzero()[0]
+        if not len(which):
             return
+        moved, some, token = grown.taken(which), some.taken(which), token.take(which)
+        finished = (moved.numbers[TOKEN] != NO_TOKEN).nonzero()[0]
+        moved.numbers[PATH, finished] = self.tree.push(moved, finished)
         if ended is not None:
-            broken = moved[begins[moved]]
-            before = parents[broken]
-            for row, values in ((TEXT, ended.text), (TAIL, ended.tail), (CONTEXT, ended.context)):
-                numbers[row, broken] = values[before]
-            scores[MODEL, broken], scores[HOTWORDS, broken] = ended.model[before], ended.hotwords[before]
-        finished = moved[numbers[TOKEN, moved] != NO_TOKEN]
-        numbers[PATH, finished] = self.tree.push(grown, finished)
-        written = token[moved]
-        numbers[BEGINS, moved] = begins[moved] | (numbers[LENGTH, moved] == 0)
-        numbers[TOKEN, moved] = np.where(table.lengths[written] > 0, written, NO_TOKEN)
-        numbers[FIRST, moved], numbers[END, moved] = frame, frame + 1
-        scores[EMITTED, moved] = probability[moved]
+            self._break(moved, ended, some)
+        values, hot = moved.numbers, self.judge.hot
+        if self.judge.prefixes is not None:
+            values[PREFIX] = self.judge.prefixes.reached(values[PREFIX], some.columns)
+        if hot is not None:
+            values[HOT] = hot.reached(values[HOT], some.columns)
+        values[BEGINS] = some.breaks | (values[LENGTH] == 0)
+        values[PART] *= table.factors.take(token)
+        values[PART] += table.terms.take(token)
+        values[LENGTH] += table.lengths.take(token)
+        values[NEXT] = np.where(values[LENGTH] == 0, values[CONTEXT], OPEN)
+        values[TOKEN], values[FIRST], values[END] = self._shown.take(token), frame, frame + 1
+        moved.scores[EMITTED] = probability.take(which)
+        numbers[:, which], scores[:, which] = values, moved.scores
+
+    def _break(self, moved: Beams, ended: Ended, some: Candidates) -> None:
+        """Note in candidates which of them end a word."""
+        broken = some.breaks.nonzero()[0]
+        if not len(broken):
+            return
+        numbers, scores, before = moved.numbers, moved.scores, some.parents.take(broken)
+        rows = (TEXT, ended.text), (TAIL, ended.tail), (CONTEXT, ended.context), (HOT, ended.hot)
+        for row, values in rows:
+            numbers[row, broken] = values.take(before)
+        numbers[PART, broken] = numbers[LENGTH, broken] = 0
+        numbers[PREFIX, broken] = START
+        scores[MODEL, broken], scores[HOTWORDS, broken] = ended.model.take(before), ended.hotwords.take(before)
 
     def _without_history(self, beams: Beams) -> Beams:
         """Without those beams that differ from a better one only in words that matter no more."""
         numbers = beams.numbers
-        tail = numbers[TAIL]
-        if self.fusion is not None:
-            tail = np.array([self._tails[index] for index in numbers[CONTEXT].tolist()], np.int64)
-        plain = keys = tail * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
-        if self.hot is not None:
-            keys = keys + self.hot.history[numbers[HOT]]
-        if len(set(plain.tolist())) == beams.width:
+        plain = keys = numbers[TAIL] * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
+        ordered = np.sort(plain)
+        if not (ordered[1:] == ordered[:-1]).any():
             return beams
+        if self.judge.hot is not None:
+            keys = keys + self.judge.hot.history[numbers[HOT]]
         kept = np.unique(keys, return_index=True)[1]
         if self.guards:
             scores = beams.scores

@@ -19,10 +19,11 @@ def boosts(phrases, text):
     for character in text:
         if character == " ":
             finished += float(automaton.gain[state][0])
-            state = automaton.ended(state.astype(np.int64))
+            state = automaton.ended(state)
         else:
-            state = automaton.step(state, np.array([letters.index(character)]))
-        found.append(round(finished + float(automaton.pending[state][0]), 6))
+            automaton.prepare(state)
+            state = automaton.reached(state, np.array([letters.index(character)]))
+        found.append(round(finished + max(0.0, float(automaton.pending[state][0])), 6))
     return found
 
 
