@@ -16,7 +16,6 @@ import numpy.typing as npt
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet, TokenTable, log_probabilities
-from .automaton import START
 from .beams import (
     CONTEXT,
     HOT,
@@ -29,7 +28,6 @@ from .beams import (
     OPEN,
     PATH,
     PLAIN,
-    PREFIX,
     TOKEN,
     Beams,
     BeamState,
@@ -39,7 +37,7 @@ from .beams import (
     Path,
 )
 from .fusion import Fusion
-from .hotwords import HotwordAutomaton, PhraseTrie
+from .hotwords import START, HotwordAutomaton, PhraseTrie
 from .hypotheses import Hypothesis, word_spans
 from .judging import Judge
 from .paths import EMPTY, ROOT, PathTree
@@ -112,8 +110,6 @@ class BeamSearch:
         prefixes = None if self._fusion is None else PrefixAutomaton(self._fusion, texts)
         hot = None if self._trie is None else HotwordAutomaton(self._trie, texts)
         beams = Beams(state.beams.numbers.copy(), state.beams.scores.copy())
-        if prefixes is not None:
-            beams.numbers[PREFIX] = prefixes.enter(state.beams.numbers[PREFIX])
         if hot is not None:
             beams.numbers[HOT] = [hot.add(matches) for matches in state.hot]
         tree = PathTree(state.steps, state.before)
@@ -126,8 +122,6 @@ class BeamSearch:
         shared, steps, before, ends = step.tree.pruned(numbers[PATH])
         hot: tuple[Any, ...] = (((0, 0.0),),) * beams.width
         judge = step.judge
-        if judge.prefixes is not None:
-            numbers[PREFIX] = judge.prefixes.nodes(numbers[PREFIX])
         if judge.hot is not None:
             hot = tuple(judge.hot.states[index] for index in numbers[HOT].tolist())
         numbers[HOT] = START  # numbers of states are those of this piece

@@ -11,9 +11,9 @@ Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
 # Rows of `Beams.numbers`: hashes of the finished words, of the last few of them, and of the word that is being written;
-# index of the language model's context, and of that behind the word (-1: not known yet); states of the automata; length
-# of the word; last token, blanks included; the path: index of its last finished token, and the token being emitted
-# (-1: none), its first frame, the frame behind its last, and whether it begins a word.
+# index of the language model's context, and of that behind the word (-1: not known yet); what that word begins like,
+# and the state of the hotwords; its length; last token, blanks included; the path: index of its last finished token,
+# and the token being emitted (-1: none), its first frame, the frame behind its last, and whether it begins a word.
 TEXT, TAIL, PART, CONTEXT, NEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(14)
 # Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed;
 # what language model and hotwords add to the logits, with that of the word that is being written, and the same without
@@ -59,8 +59,8 @@ class BeamState:
     """What a search knows after some frames: a value, which `advance` takes and leaves as it is. It can be pickled.
 
     `certain` are the tokens of words that all beams agree on; they never change any more. `steps` is the rest as a
-    tree, each with the index of the one before it (-1: the last of `certain`). The row PREFIX is as
-    `PrefixAutomaton.nodes` says, and `hot` are the states of the hotwords. `asks_for_word`: see `FrameStep`.
+    tree, each with the index of the one before it (-1: the last of `certain`). `hot` are the
+    states of the hotwords. `asks_for_word`: see `FrameStep`.
     """
 
     frames: int

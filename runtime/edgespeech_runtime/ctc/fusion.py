@@ -17,7 +17,7 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet
-from .beams import Bools, Context, Floats, Ints
+from .beams import Context, Floats, Ints
 from .language_model import NgramModel
 from .ngrams.prefix_tree import PrefixTree
 
@@ -109,20 +109,16 @@ class Fusion:
         """What words of so many characters that are being written cost, where no known word begins so."""
         return self.weights.unknown_offset * np.maximum(1.0, lengths / USUAL_LENGTH)
 
-    @property
-    def at_best_unfinished(self) -> float:
-        """No less than what a word costs that is being written, whatever it is."""
-        return 0.0 if self.weights.unknown_offset <= 0 else math.inf
+    def at_best(self, prefixes: Ints) -> Floats:
+        """No less than what words add that are still to be scored, if alpha is not negative.
 
-    def at_best(self, is_unknown: Bools) -> Floats:
-        """No less than what a word adds that is still to be scored; `is_unknown` where it is no known word."""
+        See `PrefixAutomaton` for what `prefixes` are.
+        """
         weights = self.weights
-        if weights.alpha < 0:
-            return np.full(is_unknown.shape, np.inf)
         most = self._weighted(max(0.0, weights.unknown_offset))
         if not self.knows_words:
-            return np.full(is_unknown.shape, most)
-        return np.where(is_unknown, self._weighted(weights.unknown_offset), most)
+            return np.full(prefixes.shape, most)
+        return np.where(self.prefixes.is_word.take(prefixes, mode="clip"), most, self._weighted(weights.unknown_offset))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**{name: value for name, value in vars(self).items() if name != "prefixes"}, "_scores": {}}

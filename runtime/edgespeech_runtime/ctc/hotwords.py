@@ -14,11 +14,11 @@ import numpy as np
 
 from ..errors import ArgumentError
 from .alphabet import Alphabet, word_hash
-from .automaton import DEAD, UNKNOWN, Transitions
-from .beams import Ints
+from .beams import Floats, Ints
 
 DEFAULT_WEIGHT = 10.0  # pyctcdecode's
 NO_MATCH = -1.0  # what counts where no phrase goes on
+START, UNKNOWN = 1, -1  # the state at the beginning of a word (0: no match), and one that is still to be looked up
 # Matches in progress: the node of each in the trie, and what its beginning had behind what is counted now.
 Matches: TypeAlias = tuple[tuple[int, float], ...]
 
@@ -99,12 +99,11 @@ class PhraseTrie:
         return node
 
 
-class HotwordAutomaton(Transitions):
+class HotwordAutomaton:
     """All matches in progress by the letters of a word; `ended` leads over the end of the word.
 
-    `values` are what counts for the matches in progress, -1 where there are none. Attributes of states: `pending`, the
-    same; `gain`, what stays where the word ends here; `history`, a number that says which matches began in an earlier
-    word (0: none).
+    Attributes of states: `pending`, what counts for the matches in progress, -1 where there are none; `gain`, what
+    stays where the word ends here; `history`, a number that says which matches began in an earlier word (0: none).
     """
 
     def __init__(self, trie: PhraseTrie, texts: Sequence[str]) -> None:
@@ -115,7 +114,9 @@ class HotwordAutomaton(Transitions):
         self._beginning: dict[str, list[int]] = {}
         for column, text in enumerate(texts):
             self._beginning.setdefault(text[:1], []).append(column)
-        super().__init__(texts, NO_MATCH)
+        self._texts = texts
+        self._following = np.zeros((64, len(texts)), np.int64)
+        self._values = np.full((64, len(texts)), NO_MATCH)
         self.states: list[Matches] = []
         self._ids: dict[Matches, int] = {}
         self.add(())
@@ -128,8 +129,10 @@ class HotwordAutomaton(Transitions):
             return known
         number = self._ids[state] = len(self.states)
         self.states.append(state)
-        missing = self.make_room(number + 1) - len(self.pending)
-        if missing:
+        if number == len(self.pending):
+            missing = number
+            self._following = np.pad(self._following, ((0, missing), (0, 0)))
+            self._values = np.pad(self._values, ((0, missing), (0, 0)), constant_values=NO_MATCH)
             for name in ("pending", "gain", "history", "_is_ready"):
                 setattr(self, name, np.pad(getattr(self, name), (0, missing)))
             self._ended = np.pad(self._ended, (0, missing), constant_values=UNKNOWN)
@@ -154,10 +157,9 @@ class HotwordAutomaton(Transitions):
             return
         for state in set(states[~ready].tolist()):
             matches = self.states[state]
-            self.following[state] = DEAD
             letters = {letter for node, _ in matches for letter in self._trie.children[node]}
             for column in [column for letter in letters for column in self._beginning.get(letter, ())]:
-                text = self.texts[column]
+                text = self._texts[column]
                 self._lead(state, column, self._best([(self._trie.walk(node, text), base) for node, base in matches]))
             for column in self._silent:
                 self._lead(state, column, matches)
@@ -165,7 +167,19 @@ class HotwordAutomaton(Transitions):
 
     def _lead(self, state: int, column: int, target: Matches) -> None:
         number = self.add(target)
-        self.following[state, column], self.values[state, column] = number, self.pending[number]
+        self._following[state, column], self._values[state, column] = number, self.pending[number]
+
+    def cells(self, states: Ints, columns: Ints) -> Ints:
+        """Where in the tables pairs of a state, which is prepared, and a token's column stand."""
+        return states * len(self._texts) + columns
+
+    def reached(self, cells: Ints) -> Ints:
+        """The states that tokens lead to."""
+        return self._following.take(cells)
+
+    def worth(self, cells: Ints) -> Floats:
+        """What counts for the matches in progress there, -1 where there are none."""
+        return self._values.take(cells)
 
     def ended(self, states: Ints) -> Ints:
         """The states behind the ends of words that stand in `states`."""

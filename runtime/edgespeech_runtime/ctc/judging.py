@@ -1,7 +1,7 @@
 """What language model and hotwords say of the beams of a search and of what they may become.
 
-Words are scored, and prefixes looked up, only where it can matter: until then a candidate stands with a score that is
-no less than what will come out, and is `is_open`.
+Words are scored only where it can matter: until then a candidate that begins another word has a score that is no less
+than what will come out, and is `is_open`.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 
 from .alphabet import TokenTable, signed
-from .automaton import START
 from .beams import (
     CONTEXT,
     HOT,
@@ -32,7 +31,7 @@ from .beams import (
     Ints,
 )
 from .fusion import Fusion
-from .hotwords import HotwordAutomaton
+from .hotwords import START, HotwordAutomaton
 from .paths import PathTree
 from .prefixes import PrefixAutomaton
 
@@ -55,17 +54,30 @@ class Ended(NamedTuple):
 class Candidates(NamedTuple):
     """What some beams may become, arrays over candidates: a beam's index, a token as the index of its column.
 
-    `stays`: the text stays as it is; `breaks`: the token begins a word.
+    `stays`: the text stays as it is; `breaks`: the token begins a word, None where none does.
     """
 
     parents: Ints
     columns: Ints
     stays: Bools
-    breaks: Bools
+    breaks: Bools | None
 
     def taken(self, which: Ints) -> "Candidates":
         """Some of them."""
-        return Candidates(*(values.take(which) for values in self))
+        parents, columns, stays, breaks = self
+        return Candidates(
+            parents.take(which), columns.take(which), stays.take(which), None if breaks is None else breaks.take(which)
+        )
+
+
+class Judgement(NamedTuple):
+    """What is added to candidates' logits, and without hotwords; which are open; and their cells in the automata."""
+
+    judged: Floats
+    unboosted: Floats
+    is_open: Bools | None = None
+    prefixes: Ints | None = None
+    hot: Ints | None = None
 
 
 class Judge:
@@ -104,71 +116,63 @@ class Judge:
         tail, context, model = numbers[TAIL], numbers[CONTEXT], scores[MODEL]
         if self.fusion is None:
             tail = np.where(has_word, numbers[PART], tail)
-        elif self.prefixes is not None:
+        else:
             context = numbers[NEXT]
-            is_open = context == OPEN
-            at_best = model + self.fusion.at_best(self.prefixes.is_unknown.take(numbers[PREFIX]))
-            model, tail = np.where(is_open, at_best, self._scores.take(context)), self._tails.take(context)
+            at_best = model + self.fusion.at_best(numbers[PREFIX])
+            model = np.where(context == OPEN, at_best, self._scores.take(context))
+            tail = self._tails.take(context)
         hot, hotwords = numbers[HOT], scores[HOTWORDS]
         if self.hot is not None:
             hotwords = np.where(has_word, hotwords + self.hot.gain.take(hot), hotwords)
             hot = np.where(has_word, self.hot.ended(np.where(has_word, hot, START)), hot)
-        return Ended(text, tail, context, hot, model, hotwords)
+        ended = Ended(text, tail, context, hot, model, hotwords)
+        if self.fusion is not None and self.fusion.weights.alpha < 0:  # nothing is known of what a word adds at most
+            self.settle(beams, ended, np.arange(beams.width))
+        return ended
 
-    def word(self, beams: Beams, index: int) -> str:
-        """The word that a beam is writing, as far as it is written."""
-        return "".join(self._table.texts[token] for token in self._tree.word(beams, index))
-
-    def judged(
-        self, beams: Beams, ended: Ended | None, some: Candidates
-    ) -> tuple[Floats, Floats, Bools | None]:
-        """What language model and hotwords add to candidates' logits, and the language model alone; which are open."""
+    def judge(self, beams: Beams, ended: Ended | None, some: Candidates) -> Judgement:
+        """What language model and hotwords add to candidates' logits."""
+        if self.fusion is None and self.hot is None:
+            nothing = np.zeros(len(some.parents))
+            return Judgement(nothing, nothing)
         numbers, scores = beams.numbers, beams.scores
         parents, columns, stays, breaks = some
-        if self.fusion is None and self.hot is None:
-            nothing = np.zeros(len(parents))
-            return nothing, nothing, None
-        base = scores[MODEL].take(parents)
-        if ended is not None:
+        base, is_open, cells, partial = scores[MODEL].take(parents), None, None, None
+        if ended is not None and breaks is not None:
             base = np.where(breaks, ended.model.take(parents), base)
-        is_open = None
-        unboosted, partial = base, None
+        unboosted = base
         if self.prefixes is not None:
-            states = numbers[PREFIX].take(parents)
-            states[breaks] = START
-            partial = self.prefixes.worth(states, columns)
-            is_open = np.isinf(partial) & ~stays
-            partial[is_open] = self.prefixes.at_best
-            if ended is not None:
-                is_open |= breaks & (ended.context.take(parents) == OPEN)
+            rows = self.prefixes.rows(numbers[PREFIX]).take(parents)
+            if ended is not None and breaks is not None:
+                rows[breaks] = self.prefixes.root
+                is_open = breaks & (ended.context.take(parents) == OPEN)
+            cells = self.prefixes.cells(rows, columns)
+            partial = self.prefixes.costs(cells)
             unboosted = base + partial
         unboosted = np.where(stays, scores[UNBOOSTED].take(parents), unboosted)
         if self.hot is None:
-            return unboosted, unboosted, is_open
+            return Judgement(unboosted, unboosted, is_open, cells)
         states, hotwords = numbers[HOT].take(parents), scores[HOTWORDS].take(parents)
-        if ended is not None:
-            states, hotwords = (
-                np.where(breaks, ended.hot.take(parents), states),
-                np.where(breaks, ended.hotwords.take(parents), hotwords),
-            )
-        self.hot.prepare(states)
-        pending = self.hot.worth(states, columns)
+        self.hot.prepare(numbers[HOT])
+        if ended is not None and breaks is not None:
+            self.hot.prepare(ended.hot)
+            states = np.where(breaks, ended.hot.take(parents), states)
+            hotwords = np.where(breaks, ended.hotwords.take(parents), hotwords)
+        hot = self.hot.cells(states, columns)
+        pending = self.hot.worth(hot)
         added = np.where(pending < 0, 0.0 if partial is None else partial, pending)
-        return np.where(stays, scores[JUDGED].take(parents), base + hotwords + added), unboosted, is_open
+        judged = np.where(stays, scores[JUDGED].take(parents), base + hotwords + added)
+        return Judgement(judged, unboosted, is_open, cells, hot)
 
-    def settle(self, beams: Beams, ended: Ended | None, some: Candidates) -> None:
-        """Find out what candidates that are open are worth; `judged` knows it afterwards."""
-        if self.fusion is None or self.prefixes is None:
+    def settle(self, beams: Beams, ended: Ended, parents: Ints) -> None:
+        """Score the words that some beams end."""
+        if self.fusion is None:
             return
-        states = beams.numbers[PREFIX].take(some.parents)
-        states[some.breaks] = START
-        self.prefixes.settle(states, some.columns)
-        if ended is not None:
-            for index in set(some.parents[some.breaks].tolist()):
-                if ended.context[index] == OPEN:
-                    following = self._next_context(self.fusion, beams, index)
-                    ended.context[index] = following  # which is the beams' own row
-                    ended.model[index], ended.tail[index] = self._scores[following], self._tails[following]
+        for index in set(parents.tolist()):
+            if ended.context[index] == OPEN:
+                following = self._next_context(self.fusion, beams, index)
+                ended.context[index] = following  # which is the beams' own row
+                ended.model[index], ended.tail[index] = self._scores[following], self._tails[following]
 
     def _next_context(self, fusion: Fusion, beams: Beams, index: int) -> int:
         """The context of a beam behind the word that it is writing."""
@@ -182,7 +186,11 @@ class Judge:
 
     def _word(self, fusion: Fusion, beams: Beams, index: int) -> str:
         """The word that a beam is writing, or another that is as unknown."""
-        prefix = None if self.prefixes is None else self.prefixes.word(int(beams.numbers[PREFIX, index]))
-        if prefix is not None:
-            return prefix
-        return UNKNOWN_WORD if fusion.knows_words else self.word(beams, index)
+        prefix = int(beams.numbers[PREFIX, index])
+        if not fusion.knows_words:
+            return self.word(beams, index)
+        return fusion.prefixes.text(prefix) if prefix >= 0 and fusion.prefixes.is_word[prefix] else UNKNOWN_WORD
+
+    def word(self, beams: Beams, index: int) -> str:
+        """The word that a beam is writing, as far as it is written."""
+        return "".join(self._table.texts[token] for token in self._tree.word(beams, index))

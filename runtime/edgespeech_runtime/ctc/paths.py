@@ -65,13 +65,12 @@ class PathTree:
 
     def pruned(self, ends: Ints) -> tuple[Path, Path, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
         """What beams ending at `ends` need: whole words that all share, other tokens, those before these, new ends."""
-        kept = np.zeros(self._count + 1, bool)  # the last is the root
-        kept[ROOT] = True
-        level = np.unique(ends)
-        while len(level):
-            level = level[~kept[level]]
-            kept[level] = True
-            level = np.unique(self._before[level])
+        before, kept = self._before[: self._count].tolist(), np.zeros(self._count + 1, bool)
+        for end in set(ends.tolist()):
+            step = end
+            while step != ROOT and not kept[step]:
+                kept[step] = True
+                step = before[step]
         steps = np.flatnonzero(kept[:-1])
         children = np.bincount(self._before[steps] + 1, minlength=self._count + 1)
         ended = np.isin(np.arange(-1, self._count), ends)

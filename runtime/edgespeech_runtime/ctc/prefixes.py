@@ -1,101 +1,78 @@
-"""The automaton over tokens that walks the beginnings of a language model's words."""
+"""Walking the beginnings of a language model's words by tokens, for all beams at once."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from .automaton import START, UNKNOWN, Transitions
-from .beams import Ints
+from .beams import Floats, Ints
 from .fusion import Fusion
 
-USUAL = 64  # characters of words that no known word begins like; longer ones are looked at one by one
-NOT_ASKED = np.inf  # what a word costs that has not been looked up
+UNKNOWN = 64  # characters of words that no known word begins like, for which there is room at first
+NO_ROW = -1
 
 
-class PrefixAutomaton(Transitions):
-    """What beams are writing: a beginning of known words, or a number of characters that no known word begins with.
+class PrefixAutomaton:
+    """What beams are writing: the number of a beginning of known words, or -n, n characters that no known word begins
+    with. The root is 0.
 
-    `values` are what that costs, `NOT_ASKED` where it is still to be looked up (`settle`). For states, `is_unknown`
-    says whether what is written is no known word.
+    Tables `[rows, columns]`, over the tokens that can occur at all, say where they lead and what that costs; `rows`
+    says where in them something stands. A row is filled when it is first asked for.
     """
 
     def __init__(self, fusion: Fusion, texts: Sequence[str]) -> None:
-        super().__init__(texts, NOT_ASKED, 4 * USUAL)
         self._tree, self._fusion = fusion.prefixes, fusion
-        self.at_best = fusion.at_best_unfinished
         width = max(map(len, texts), default=0)
-        self._codes = np.array([[ord(c) for c in text.ljust(width, "\0")] for text in texts], np.int64)
-        self._codes = self._codes.reshape(len(texts), width)
+        codes = [[ord(character) for character in text.ljust(width, "\0")] for text in texts]
+        self._codes = np.array(codes, np.int64).reshape(len(texts), width)
         self._lengths = np.array([len(text) for text in texts], np.int64)
-        # Of states: the beginning, or the number of characters, negative. State n + 1 is that of n characters.
-        self._nodes = np.zeros(len(self.following), np.int64)
-        self._nodes[START + 1 : START + USUAL] = -np.arange(1, USUAL)
-        self.is_unknown = np.ones(len(self.following), bool)
-        self._states = np.full(len(self._tree.lengths), UNKNOWN, np.int32)  # of beginnings
-        self._states[0], self._long, self._count = START, dict[int, int](), START + USUAL
-        unknown = np.arange(1, USUAL)[:, None] + self._lengths
-        is_usual = unknown < USUAL
-        self.following[START + 1 : START + USUAL] = np.where(is_usual, START + unknown, UNKNOWN)
-        self.values[START + 1 : START + USUAL] = np.where(is_usual, fusion.unfinished(unknown), NOT_ASKED)
+        self._begin(UNKNOWN + width)
 
-    def enter(self, nodes: Ints) -> Ints:
-        """The states of what `nodes` of another automaton over these words were."""
-        states = np.where(nodes < 0, 0, self._known(np.maximum(nodes, 0)))
-        for index in (nodes < 0).nonzero()[0].tolist():
-            states[index] = self._unknown(-int(nodes[index]))
-        return states
+    def _begin(self, unknown: int) -> None:
+        """Empty tables, with rows for -1 to `-unknown`."""
+        self._count, self._unknown = unknown + 1, unknown
+        self._following = np.zeros((max(256, 2 * unknown), len(self._lengths)), np.int64)
+        self._costs = np.zeros(self._following.shape)
+        lengths = np.arange(self._count)[:, None] + self._lengths
+        self._following[: self._count], self._costs[: self._count] = -lengths, self._fusion.unfinished(lengths)
+        # By what stands in them; negative ones count from the end, where there is room for one more token.
+        self._rows = np.full(len(self._tree.lengths) + 2 * unknown, NO_ROW)
+        self._rows[-unknown:] = np.arange(unknown, 0, -1)
+        self.root = int(self.rows(np.zeros(1, np.int64))[0])
 
-    def nodes(self, states: Ints) -> Ints:
-        """What states are, whatever the automaton: the number of a beginning, or of characters, negative."""
-        return self._nodes.take(states)
+    def rows(self, prefixes: Ints) -> Ints:
+        """The rows of what beams are writing."""
+        rows = self._rows.take(prefixes)
+        if rows.min() < 0:
+            new = np.unique(prefixes[rows < 0])
+            if new[0] < 0:
+                self._begin(2 * self._unknown)
+                return self.rows(prefixes)
+            self._fill(new)
+            rows = self._rows.take(prefixes)
+        return rows
 
-    def word(self, state: int) -> str | None:
-        """The beginning of known words that a state is, None for another."""
-        node = int(self._nodes[state])
-        return self._tree.text(node) if node >= 0 else None
+    def cells(self, rows: Ints, columns: Ints) -> Ints:
+        """Where in the tables rows and tokens' columns stand."""
+        return rows * len(self._lengths) + columns
 
-    def settle(self, states: Ints, columns: Ints) -> None:
-        """Look up where pairs of a state and a token's column lead, as far as that is not known."""
-        pairs = states * len(self.texts) + columns
-        pairs = np.unique(pairs[self.following.take(pairs) == UNKNOWN])
-        if not len(pairs):
-            return
-        states, columns = np.divmod(pairs, len(self.texts))
-        nodes, more = self._nodes.take(states), self._lengths.take(columns)
-        lengths = np.where(nodes < 0, -nodes, self._tree.lengths.take(np.maximum(nodes, 0))) + more
-        reached = self._tree.walk(nodes, self._codes.take(columns, axis=0))
-        reached[(nodes < 0) & (more > 0)] = UNKNOWN
-        is_unknown = reached < 0
-        following = START + lengths
-        following[~is_unknown] = self._known(reached[~is_unknown])
-        for index in (is_unknown & (lengths >= USUAL)).nonzero()[0].tolist():
-            following[index] = self._unknown(int(lengths[index]))
-        self.following.put(pairs, following)
-        self.values.put(pairs, np.where(is_unknown, self._fusion.unfinished(lengths), 0.0))
+    def reached(self, cells: Ints) -> Ints:
+        """What is written behind tokens."""
+        return self._following.take(cells)
 
-    def _known(self, nodes: Ints) -> Ints:
-        """The states of beginnings of known words."""
-        new = np.unique(nodes[self._states.take(nodes) == UNKNOWN])
-        if len(new):
-            states = self._add(new)
-            self.is_unknown[states] = ~self._tree.is_word[new]
-            self._states[new] = states
-        return self._states.take(nodes).astype(np.int64)
+    def costs(self, cells: Ints) -> Floats:
+        """What that costs."""
+        return self._costs.take(cells)
 
-    def _unknown(self, length: int) -> int:
-        """The state of so many characters that no known word begins with."""
-        if length < USUAL:
-            return START + length
-        if length not in self._long:
-            self._long[length] = int(self._add(np.array([-length]))[0])
-        return self._long[length]
-
-    def _add(self, nodes: Ints) -> Ints:
-        states = np.arange(self._count, self._count + len(nodes))
-        self._count += len(nodes)
-        missing = self.make_room(self._count) - len(self._nodes)
-        if missing:
-            self._nodes = np.pad(self._nodes, (0, missing))
-            self.is_unknown = np.pad(self.is_unknown, (0, missing), constant_values=True)
-        self._nodes[states] = nodes
-        return states
+    def _fill(self, new: Ints) -> None:
+        """Fill rows for beginnings of known words."""
+        rows, columns = np.arange(self._count, self._count + len(new)), len(self._lengths)
+        self._count += len(new)
+        if self._count > len(self._following):
+            more = ((0, 2 * self._count - len(self._following)), (0, 0))
+            self._following, self._costs = np.pad(self._following, more), np.pad(self._costs, more)
+        self._rows[new] = rows
+        reached = self._tree.walk(np.repeat(new, columns), np.tile(self._codes, (len(new), 1)))
+        lengths = (self._tree.lengths.take(new)[:, None] + self._lengths).ravel()
+        is_known = reached >= 0
+        self._following[rows] = np.where(is_known, reached, -lengths).reshape(-1, columns)
+        self._costs[rows] = np.where(is_known, 0.0, self._fusion.unfinished(lengths)).reshape(-1, columns)

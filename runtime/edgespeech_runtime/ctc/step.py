@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from .alphabet import TokenTable
-from .automaton import START
 from .beams import (
     BEGINS,
     CONTEXT,
@@ -38,7 +37,7 @@ from .beams import (
     Floats,
     Ints,
 )
-from .judging import TEXTS, TOKENS, Candidates, Ended, Judge
+from .judging import TEXTS, TOKENS, Candidates, Ended, Judge, Judgement
 from .merging import Merged, largest, merge
 from .paths import PathTree
 
@@ -84,7 +83,6 @@ class FrameStep:
         self._column[columns] = np.arange(len(columns))
         self._steps = table.terms + np.arange(len(table.texts)) * TOKENS  # what a token adds to the key of a word
         self._shown = np.where(table.lengths > 0, np.arange(len(table.texts)), NO_TOKEN)
-        self._rows = np.full(len(table.texts) + 1, -1)  # of a frame's tokens; -1 (no token) is the last
         self._closes = bool(table.closes[columns].any())
         self.asks_for_word = asks_for_word
         self.guards = judge.hot is not None and options.keep_unboosted
@@ -117,50 +115,55 @@ class FrameStep:
 
     def _tokens(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
         numbers, scores, table, width = beams.numbers, beams.scores, self.table, beams.width
-        self._rows[tokens] = np.arange(len(tokens))
-        self._rows[table.blank] = -1
-        row = self._rows.take(numbers[LAST])
-        self._rows[tokens] = -1
-        staying = (row >= 0).nonzero()[0]  # beams whose last token may come again
-        cells = row.take(staying) * width + staying
-        stays = np.repeat(tokens == table.blank, width)
-        stays[cells] = True
-        ended, breaks = self._breaks(beams, tokens, logp, stays)
+        repeats = numbers[LAST] == tokens[:, None]
+        repeats[tokens == table.blank] = False
+        cells = repeats.ravel().nonzero()[0]  # beams whose last token comes again
+        stays = repeats.ravel()
+        repeats[tokens == table.blank] = True
+        breaks = self._breaks(tokens, logp, repeats)
+        ended = None if breaks is None else self.judge.ended(beams)
 
-        texts, parts = numbers[TEXT] * TEXTS, numbers[PART]
-        grid = parts * table.factors.take(tokens)[:, None]
+        texts = numbers[TEXT] * TEXTS
+        grid = numbers[PART] * table.factors.take(tokens)[:, None]
         grid += texts
         keys = grid.ravel()
-        if ended is not None:
+        if ended is not None and breaks is not None:
             broken = breaks.nonzero()[0]
             keys[broken] = ended.text.take(broken % width) * TEXTS
         grid += self._steps.take(tokens)[:, None]
-        keys[cells] = (texts + parts).take(staying) + numbers[LAST].take(staying) * TOKENS
+        if len(cells):
+            staying = cells % width
+            keys[cells] = (texts + numbers[PART] + numbers[LAST] * TOKENS).take(staying)
         merged = merge(keys)
         rows, parents = np.divmod(merged.last, width)
         some = Candidates(
-            parents, self._column.take(tokens.take(rows)), stays.take(merged.last), breaks.take(merged.last)
+            parents,
+            self._column.take(tokens).take(rows),
+            stays.take(merged.last),
+            None if breaks is None else breaks.take(merged.last),
         )
         logits = merged.sums((scores[LOGITS] + logp[:, None]).ravel())
         plain = merged.sums((scores[PLAIN] + logp[:, None]).ravel()) if self.guards else None
-        judged, unboosted = self._judged(beams, ended, some, logits, plain)
-        chosen, logits, plain = self._chosen(merged, logits, plain, judged, unboosted)
+        judgement = self._judged(beams, ended, some, logits, plain)
+        chosen, logits, plain = self._chosen(merged, logits, plain, judgement.judged, judgement.unboosted)
 
-        some, rows = some.taken(chosen), rows.take(chosen)
-        grown = beams.taken(some.parents)
-        self._write(grown, frame, tokens.take(rows), np.exp(logp).take(rows), ended, some)
+        rows = rows.take(chosen)
+        grown = beams.taken(parents.take(chosen))
+        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judgement.judged.take(chosen), judgement.unboosted.take(chosen)
         grown.scores[LOGITS], grown.scores[PLAIN] = logits, plain
-        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judged.take(chosen), unboosted.take(chosen)
+        self._write(grown, frame, tokens.take(rows), np.exp(logp).take(rows), ended, some, judgement, chosen)
         return grown
 
-    def _breaks(self, beams: Beams, tokens: Ints, logp: Floats, stays: Bools) -> tuple[Ended | None, Bools]:
-        """What ended words are, if any may end, and which candidates `[tokens * beams]` end one."""
-        begins = self.table.breaks.take(tokens)
-        breaks = np.repeat(begins, beams.width)
-        breaks &= ~stays
-        if self._closes or self.asks_for_word:
-            self._force(breaks, stays.reshape(len(tokens), -1), tokens, int(tokens[logp.argmax()]))
-        return (self.judge.ended(beams) if breaks.any() else None), breaks
+    def _breaks(self, tokens: Ints, logp: Floats, stays: Bools) -> Bools | None:
+        """Which candidates `[tokens * beams]` end a word; None where none does."""
+        breaks = self.table.breaks.take(tokens)
+        is_forced = self._closes or self.asks_for_word
+        if not is_forced and not breaks.any():
+            return None
+        ending = breaks[:, None] & ~stays
+        if is_forced:
+            self._force(ending, stays, tokens, int(tokens[logp.argmax()]))
+        return ending.ravel() if ending.any() else None
 
     def _force(self, breaks: Bools, stays: Bools, tokens: Ints, best: int) -> None:
         """Add to `breaks` those that a piece before asked for; tokens in the order of a set of their ids, as there."""
@@ -169,27 +172,28 @@ class FrameStep:
         for token in set(tokens.tolist()) | {best}:  # in CPython, how a set is made decides its order
             moving = (~stays[rows[token]]).nonzero()[0]
             if len(moving):
-                breaks[rows[token] * stays.shape[1] + moving[0]] |= self.asks_for_word
+                breaks[rows[token], moving[0]] |= self.asks_for_word
                 self.asks_for_word = closes[rows[token]]
 
     def _judged(
         self, beams: Beams, ended: Ended | None, some: Candidates, logits: Floats, plain: Floats | None
-    ) -> tuple[Floats, Floats]:
-        """What language model and hotwords add, as `Judge.judged`; -inf for candidates that cannot be kept."""
-        judged, unboosted, is_open = self.judge.judged(beams, ended, some)
-        if is_open is None or not is_open.any():
-            return judged, unboosted
-        needed = self._can_be_kept(logits + judged, is_open)
+    ) -> Judgement:
+        """What language model and hotwords add; -inf for candidates that cannot be kept."""
+        found = self.judge.judge(beams, ended, some)
+        if ended is None or found.is_open is None or not found.is_open.any():
+            return found
+        needed = self._can_be_kept(logits + found.judged, found.is_open)
         if plain is not None:
-            needed |= self._can_be_kept(plain + unboosted, is_open)
-        needed &= is_open
-        judged[is_open] = unboosted[is_open] = -np.inf
-        which = needed.nonzero()[0]
+            needed |= self._can_be_kept(plain + found.unboosted, found.is_open)
+        which = (needed & found.is_open).nonzero()[0]
+        judged, unboosted = found.judged.copy(), found.unboosted.copy()
+        judged[found.is_open] = unboosted[found.is_open] = -np.inf
         if len(which):
             few = some.taken(which)
-            self.judge.settle(beams, ended, few)
-            judged[which], unboosted[which], _ = self.judge.judged(beams, ended, few)
-        return judged, unboosted
+            self.judge.settle(beams, ended, few.parents)
+            settled = self.judge.judge(beams, ended, few)
+            judged[which], unboosted[which] = settled.judged, settled.unboosted
+        return found._replace(judged=judged, unboosted=unboosted)
 
     def _can_be_kept(self, totals: Floats, is_open: Bools) -> Bools:
         """Which candidates may be among the best, whatever those that are open will be."""
@@ -221,29 +225,37 @@ class FrameStep:
         return chosen, logits.take(chosen), np.where(is_kept.take(chosen), plain.take(chosen), -np.inf)
 
     def _write(
-        self, grown: Beams, frame: int, token: Ints, probability: Floats, ended: Ended | None, some: Candidates
+        self,
+        grown: Beams,
+        frame: int,
+        token: Ints,
+        probability: Floats,
+        ended: Ended | None,
+        some: Candidates,
+        judgement: Judgement,
+        chosen: Ints,
     ) -> None:
         """Note in the chosen candidates, still as their parents were, which token each emits."""
         numbers, scores, table = grown.numbers, grown.scores, self.table
-        numbers[LAST] = token
-        lasting = (some.stays & (token != table.blank)).nonzero()[0]
+        numbers[LAST], stays = token, some.stays.take(chosen)
+        lasting = (stays & (token != table.blank)).nonzero()[0]
         if len(lasting):
             numbers[END, lasting] = frame + 1
             scores[EMITTED, lasting] += probability.take(lasting)
-        which = (~some.stays).nonzero()[0]
+        which = (~stays).nonzero()[0]
         if not len(which):
             return
-        moved, some, token = grown.taken(which), some.taken(which), token.take(which)
-        finished = (moved.numbers[TOKEN] != NO_TOKEN).nonzero()[0]
-        moved.numbers[PATH, finished] = self.tree.push(moved, finished)
-        if ended is not None:
-            self._break(moved, ended, some)
-        values, hot = moved.numbers, self.judge.hot
-        if self.judge.prefixes is not None:
-            values[PREFIX] = self.judge.prefixes.reached(values[PREFIX], some.columns)
-        if hot is not None:
-            values[HOT] = hot.reached(values[HOT], some.columns)
-        values[BEGINS] = some.breaks | (values[LENGTH] == 0)
+        moved, chosen, token = grown.taken(which), chosen.take(which), token.take(which)
+        values = moved.numbers
+        finished = (values[TOKEN] != NO_TOKEN).nonzero()[0]
+        values[PATH, finished] = self.tree.push(moved, finished)
+        values[BEGINS] = values[LENGTH] == 0
+        if ended is not None and some.breaks is not None:
+            self._break(moved, ended, some.parents.take(chosen), some.breaks.take(chosen).nonzero()[0])
+        if self.judge.prefixes is not None and judgement.prefixes is not None:
+            values[PREFIX] = self.judge.prefixes.reached(judgement.prefixes.take(chosen))
+        if self.judge.hot is not None and judgement.hot is not None:
+            values[HOT] = self.judge.hot.reached(judgement.hot.take(chosen))
         values[PART] *= table.factors.take(token)
         values[PART] += table.terms.take(token)
         values[LENGTH] += table.lengths.take(token)
@@ -252,17 +264,13 @@ class FrameStep:
         moved.scores[EMITTED] = probability.take(which)
         numbers[:, which], scores[:, which] = values, moved.scores
 
-    def _break(self, moved: Beams, ended: Ended, some: Candidates) -> None:
-        """Note in candidates which of them end a word."""
-        broken = some.breaks.nonzero()[0]
-        if not len(broken):
-            return
-        numbers, scores, before = moved.numbers, moved.scores, some.parents.take(broken)
-        rows = (TEXT, ended.text), (TAIL, ended.tail), (CONTEXT, ended.context), (HOT, ended.hot)
-        for row, values in rows:
-            numbers[row, broken] = values.take(before)
+    def _break(self, moved: Beams, ended: Ended, parents: Ints, broken: Ints) -> None:
+        """Note in candidates that some of them end a word."""
+        numbers, scores, before = moved.numbers, moved.scores, parents.take(broken)
+        numbers[TEXT, broken], numbers[TAIL, broken] = ended.text.take(before), ended.tail.take(before)
+        numbers[CONTEXT, broken] = ended.context.take(before)
         numbers[PART, broken] = numbers[LENGTH, broken] = 0
-        numbers[PREFIX, broken] = START
+        numbers[BEGINS, broken] = 1
         scores[MODEL, broken], scores[HOTWORDS, broken] = ended.model.take(before), ended.hotwords.take(before)
 
     def _without_history(self, beams: Beams) -> Beams:

@@ -1,12 +1,12 @@
 """All beginnings of a vocabulary's words as a tree in arrays, walked for many at a time."""
 
 from collections.abc import Collection
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-Ints: TypeAlias = npt.NDArray[np.integer[Any]]
+Ints: TypeAlias = npt.NDArray[np.int64]
 BLOCK = 16_384  # words that are laid out at a time
 CHARACTER = 21  # bits of a code point
 
@@ -19,9 +19,9 @@ class PrefixTree:
 
     def __init__(self, words: Collection[str]) -> None:
         ordered = sorted({word for word in words if word})
-        keys, ends = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]  # of all nodes but the first: parent, character
-        lengths = [np.zeros(1, np.int64)]
-        count, before, path = 1, np.zeros(0, np.int64), np.zeros(0, np.int64)  # the last word and its nodes
+        none: Ints = np.zeros(0, np.int64)
+        keys, ends, lengths = [none], [none], [np.zeros(1, np.int64)]  # keys: parent and character of all but the root
+        count, before, path = 1, none, none  # the last word and its nodes
         for start in range(0, len(ordered), BLOCK):
             block = np.array(ordered[start : start + BLOCK])
             codes = block.view(np.uint32).reshape(len(block), -1).astype(np.int64)
