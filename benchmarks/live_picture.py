@@ -6,6 +6,7 @@ import numpy as np
 
 WIDTH, HEIGHT = 360, 170  # of a panel, inside its axes
 MARGIN = 56
+LEGEND = 100  # from the left end of a panel
 COLOURS = {"first_partial": "#2a78b5", "committed": "#999999", "final": "#c2572b"}
 NAMES = {
     "first_partial": "first text, behind the first word",
@@ -38,7 +39,7 @@ def _delays(delays: Mapping[str, Sequence[float]]) -> list[str]:
         ordered = np.sort(values)
         shares = np.arange(1, len(ordered) + 1) / len(ordered)
         parts.append(_line((ordered - left) / (right - left), shares, COLOURS[name]))
-        parts.append(_text(MARGIN + 8 + WIDTH // 3, MARGIN + HEIGHT - 40 + 14 * row, NAMES[name], COLOURS[name]))
+        parts.append(_text(MARGIN + LEGEND, 14 + 14 * row, NAMES[name], COLOURS[name]))
     return parts
 
 
@@ -48,12 +49,9 @@ def _costs(cost: Sequence[float], megabytes: Sequence[float]) -> list[str]:
     minutes = (np.arange(len(cost)) + 0.5) / len(cost)
     parts.append(_line(minutes, np.asarray(cost) / top, COLOURS["first_partial"]))
     parts.append(_line(minutes, np.asarray(megabytes[: len(cost)]) / most, COLOURS["final"]))
-    parts.append(
-        _text(MARGIN + 8, MARGIN + HEIGHT - 26, "seconds of one core for a second of sound", COLOURS["first_partial"])
-    )
-    parts.append(
-        _text(MARGIN + 8, MARGIN + HEIGHT - 12, f"memory, {megabytes[-1]:.0f} MB at the end", COLOURS["final"])
-    )
+    said = "seconds of one core for a second of sound", f"memory, {megabytes[-1]:.0f} MB at the end"
+    parts.append(_text(MARGIN + LEGEND, 14, said[0], COLOURS["first_partial"]))
+    parts.append(_text(MARGIN + LEGEND, 28, said[1], COLOURS["final"]))
     return parts
 
 

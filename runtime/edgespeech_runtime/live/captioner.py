@@ -19,7 +19,9 @@ from .events import Event, Reason
 from .geometry import Geometry
 from .intake import Clock
 from .plan import GUARD, LEAD, PENDING, REST, SLACK, Plan
-from .seams import Kinds, Tokens, forced, seam
+from .seams import MARGIN, Kinds, Tokens, forced, seam
+
+NOTHING = Reading("", [], "", 0)  # of silence: a search with a language model would find words in it
 
 
 class Runner(Protocol):
@@ -87,7 +89,7 @@ class Captioner:
         while self._due <= frames:
             self._step(self._due, partials)
         if partials and frames - self._seen >= self._geometry.at_least(self._recipe.plan.step):
-            self._show(self._utterance.captions.read(self._window(frames)))
+            self._show(self._window(frames))
             self._seen = frames
         self._sound.forget(self._first() * self._geometry.hop)
 
@@ -95,7 +97,9 @@ class Captioner:
         """See `Machine.finish`."""
         frames, utterance = self._geometry.frames(self._sound.end), self._utterance
         if frames > utterance.seam:
-            utterance.captions.advance(self._window(frames))
+            logits = self._window(frames)
+            utterance.captions.advance(logits)
+            self._move(greedy(logits))
         self._end(frames, reason)
 
     def _first(self) -> int:
@@ -125,7 +129,7 @@ class Captioner:
         if reason is not None:
             self._end(utterance.seam, reason)
         if partials:
-            self._show(self._utterance.captions.read(logits[count:]))
+            self._show(logits[count:])
         self._schedule(frames, ids[count:])
 
     def _final_frames(self, ids: Tokens, frames: int, said: int | None, reason: Reason | None) -> int:
@@ -134,9 +138,17 @@ class Captioner:
         if reason == "silence":
             return max(0 if said is None else said - utterance.seam, len(ids) - geometry.at_least(GUARD))
         limit = len(ids) - geometry.at_least(self._recipe.plan.right)
-        count = seam(ids, limit, kinds, utterance.is_open)
+        count = max(seam(ids, limit, kinds, utterance.is_open), self._silence_before(ids))
         is_stuck = utterance.seam == utterance.begin if reason == "length" else limit > geometry.at_least(PENDING)
         return forced(ids, limit, kinds) if not count and is_stuck else count
+
+    def _silence_before(self, ids: Tokens) -> int:
+        """How many frames before the first token of the utterance are final: silence needs no sound behind it."""
+        if self._utterance.said is not None:
+            return 0
+        writes = np.flatnonzero(self._recipe.kinds.writes(ids))
+        limit = len(ids) - self._geometry.at_least(GUARD)
+        return max(0, min(limit, int(writes[0]) - MARGIN) if len(writes) else limit)
 
     def _said(self, ids: Tokens) -> int | None:
         """The frame behind the last token, of frames from the seam on."""
@@ -158,16 +170,18 @@ class Captioner:
         utterance.said = self._said(ids)
         utterance.is_open = self._recipe.kinds.is_open(ids, utterance.is_open)
         utterance.seam += len(ids)
+        if utterance.said is None:
+            self._anchor = max(self._anchor, utterance.seam - self._geometry.at_least(LEAD))
 
     def _end(self, frames: int, reason: Reason) -> None:
         """End the utterance before a frame, and begin the next one there."""
         utterance, geometry = self._utterance, self._geometry
-        reading = utterance.captions.finish()
+        reading = NOTHING if utterance.said is None else utterance.captions.finish()
         if reading.text:
             self._tell(replace(self._event(reading), kind="final", reason=reason))
             self.number += 1
         else:
-            self._show(reading)
+            self._tell_partial(reading)
         captions = utterance.captions.following() if reason == "length" else self._recipe.captions()
         self._utterance = Utterance(captions, frames, frames)
         if reason == "silence":
@@ -184,8 +198,11 @@ class Captioner:
         self._slack = SLACK if rest < chunk else 0.0
         self._due = frames + geometry.at_least(max(min(chunk, rest), REST))
 
-    def _show(self, reading: Reading) -> None:
-        """A partial, if it says something new."""
+    def _show(self, tail: Logits) -> None:
+        """A partial of the frames that are final, followed by others, if it says something new."""
+        self._tell_partial(self._utterance.captions.read(tail) if self._said(greedy(tail)) is not None else NOTHING)
+
+    def _tell_partial(self, reading: Reading) -> None:
         shown = (reading.committed, reading.text)
         if shown != self._utterance.shown:
             self._utterance.shown = shown

@@ -14,7 +14,7 @@ from .intake import GAP, Waveform
 from .levels import ZeroWatch, level
 
 RATE = 16000  # Hz, that of nearly all speech models
-BLOCK = 0.1  # seconds
+BLOCK = 0.04  # seconds: no text comes sooner than the block that brings its sound
 ZEROS = 3.0  # seconds of nothing but zeros at the beginning
 STOPPED = 2.0  # seconds without a block
 

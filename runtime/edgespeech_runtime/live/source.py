@@ -11,7 +11,7 @@ from ..audio.items import is_single
 from ..errors import ArgumentError, AudioError
 from .intake import Waveform
 
-BLOCK = 0.1  # seconds of a recording that are given at a time
+BLOCK = 0.04  # seconds of a recording that are given at a time
 
 
 class Block(NamedTuple):

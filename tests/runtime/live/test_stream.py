@@ -2,9 +2,12 @@
 
 import random
 
+import edgespeech_runtime
 import numpy as np
 import pytest
+import tone_bundles
 from edgespeech_runtime.errors import ArgumentError, AudioError
+from live_bundles import as_live
 from tones import FRAME, RATE, spoken
 
 SECOND = RATE // FRAME  # frames
@@ -83,6 +86,17 @@ def test_final_events_do_not_depend_on_how_samples_are_cut(model, options):
         events = run(model.stream(**options), samples, sizes, partials=seed % 3 > 0)
         check(events)
         assert finals(events) == expected
+
+
+@pytest.mark.parametrize("engine", ["openvino", "numpy"])
+def test_other_engines_say_the_same(model, engine, tmp_path):
+    pytest.importorskip(engine)
+    samples = spoken(FRAMES, tail=100)
+    expected = finals(run(model.stream(), samples, []))
+    with edgespeech_runtime.load(as_live(tone_bundles.build(engine, tmp_path))) as other:
+        found = finals(run(other.stream(), samples, [700] * 100))
+    assert [event.text for event in found] == [event.text for event in expected]
+    assert [event.start for event in found] == [event.start for event in expected]
 
 
 def test_partials_come_while_words_are_said_and_grow(model):
