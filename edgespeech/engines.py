@@ -62,7 +62,7 @@ ENGINES: dict[EngineName, EngineRow] = {
         RUNTIME["openvino"],
         writer=f"{WRITERS}.openvino:write",
         channels_last=True,
-        disk_peak=3,  # two graphs before they share their weights, and the ONNX file of one
+        disk_peak=3,  # the weights that graphs share, those of a graph before it does, and its ONNX file
         encoder_quantizer=f"{QUANTIZERS}.openvino.encoder:OpenvinoEncoder",
         decoder_quantizer=f"{QUANTIZERS}.openvino.decoder:OpenvinoDecoder",
         decoder_tools=("nncf",),

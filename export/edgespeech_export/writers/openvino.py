@@ -5,7 +5,7 @@ share their weights, so their constants are pointed at one common `.bin`.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -30,7 +30,7 @@ FILES = {"single": "openvino_model.xml", "batch": "openvino_batch.xml"}  # the o
 
 def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
     """Write IRs over one `.bin`, each converted from the ONNX form of its graph."""
-    written, graphs = {}, []
+    written, weights = {}, SharedWeights()  # shared at once, so that no third copy ever lies on the disk
     for graph in source.graphs("openvino"):
         note(f"ONNX graph {graph.name}")
         model = tracing.to_onnx(graph, source.samples)
@@ -41,9 +41,7 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
         to_openvino(folder / f"{graph.name}.onnx", xml, precision)
         for scratch in (store.path, folder / f"{graph.name}.onnx"):
             scratch.unlink()
-        graphs.append(xml)
-        written[graph.name] = entry(graph, xml.name, graphs[0].with_suffix(".bin").name, model)
-    share_weights(graphs)
+        written[graph.name] = entry(graph, xml.name, weights.add(xml).name, model)
     return written
 
 
@@ -106,15 +104,17 @@ def _hash(values: Any) -> bytes:
     return hashlib.sha256(np.ascontiguousarray(values).tobytes()).digest()
 
 
-def share_weights(graphs: list[Path]) -> Path:
-    """Point the constants of several IRs at the `.bin` of the first, which takes up what only others have.
+class SharedWeights:
+    """One `.bin` for several IRs: that of the first, which takes up what only others have."""
 
-    Returns the common `.bin`; those of the other graphs are deleted.
-    """
-    common = graphs[0].with_suffix(".bin")
-    offsets: dict[bytes, int] = {}
-    for graph in graphs:
+    def __init__(self) -> None:
+        self._common: Path | None = None
+        self._offsets: dict[bytes, int] = {}
+
+    def add(self, graph: Path) -> Path:
+        """Point the constants of an IR at the common `.bin`, which is returned; its own is deleted."""
         own = graph.with_suffix(".bin")
+        common = self._common = self._common or own
         content = own.read_bytes()
         tree = ElementTree.parse(graph)  # noqa: S314  (written by OpenVINO a moment ago)
         for data in tree.iterfind("./layers/layer[@type='Const']/data"):
@@ -122,14 +122,22 @@ def share_weights(graphs: list[Path]) -> Path:
             constant = content[start : start + size]
             key = hashlib.sha256(constant).digest()
             if own == common:
-                offsets.setdefault(key, start)
-            elif key not in offsets:
-                offsets[key] = _append(common, constant)
-            data.set("offset", str(offsets[key]))
+                self._offsets.setdefault(key, start)
+            elif key not in self._offsets:
+                self._offsets[key] = _append(common, constant)
+            data.set("offset", str(self._offsets[key]))
         if own != common:
             tree.write(graph, encoding="utf-8", xml_declaration=True)
             own.unlink()
-    return common
+        return common
+
+
+def share_weights(graphs: Sequence[Path]) -> Path:
+    """Share the weights of IRs, see `SharedWeights`; returns the common `.bin`, that of the first."""
+    shared = SharedWeights()
+    for graph in graphs:
+        shared.add(graph)
+    return graphs[0].with_suffix(".bin")
 
 
 def _append(path: Path, constant: bytes) -> int:

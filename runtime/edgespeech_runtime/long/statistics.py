@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio.waveform import VARIANCE_FLOOR
-from ..errors import AudioError
+from ..errors import ArgumentError, AudioError
 
 CHUNK = 2**14  # samples that are added up at once, about; where they begin does not depend on the blocks
 
@@ -75,6 +75,8 @@ class Gatherer:
 
     def __init__(self, kernel: int | None = None, stride: int = 1, memory: float | None = None) -> None:
         """`kernel` and `stride` are those of the first convolution, None for statistics of samples alone."""
+        if memory is not None and not memory > 0:
+            raise ArgumentError(f"memory: expected a number of samples above 0, or None, got {memory!r}")
         self._kernel, self._stride = kernel, stride
         self._chunk = CHUNK // stride * stride or stride
         self._fading = 1.0 if memory is None else float(np.exp(-self._chunk / memory))

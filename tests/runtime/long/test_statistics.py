@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from edgespeech_runtime.audio.waveform import normalize
-from edgespeech_runtime.errors import AudioError
+from edgespeech_runtime.errors import ArgumentError, AudioError
 from edgespeech_runtime.long.statistics import CHUNK, Gatherer
 
 KERNEL, STRIDE = 10, 5  # of the first convolution of published models
@@ -102,6 +102,8 @@ def test_what_cannot_be_gathered_is_refused():
         gatherer.statistics()
     with pytest.raises(AudioError, match=r"shape \[samples\]"):
         gatherer.add(np.zeros((3, 2), np.float32))
+    with pytest.raises(ArgumentError, match="memory"):
+        Gatherer(memory=0.0)
     alone = Gatherer()
     alone.add(np.ones(100, np.float32))
     assert (alone.statistics().mean, alone.statistics().variance) == (1.0, 0.0)

@@ -5,7 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from edgespeech_export.writers.openvino import share_weights, store_constants
+from edgespeech_export.writers.openvino import SharedWeights, store_constants
 from edgespeech_export.writers.weight_store import rounded
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
@@ -103,7 +103,7 @@ class OpenvinoEncoder:
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`."""
-        learnt, written, files = self._require_learnt(), {}, []
+        learnt, written, weights = self._require_learnt(), {}, SharedWeights()
         for name, graph in self._bundle.manifest.graphs.items():
             if name == DECODER:
                 continue
@@ -112,9 +112,7 @@ class OpenvinoEncoder:
             store_constants(model, rounded)
             xml = folder / graph.file
             openvino.save_model(model, xml, compress_to_fp16=False)
-            files.append(xml)
-            written[name] = replace(graph, weights=files[0].with_suffix(".bin").name)
-        share_weights(files)
+            written[name] = replace(graph, weights=weights.add(xml).name)
         return written
 
     def integer_share(self, folder: Path, values: Values) -> IntegerShare:
