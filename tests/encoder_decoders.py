@@ -122,6 +122,8 @@ def read_by(head: torch.nn.Module, model: Any) -> torch.Tensor:
 
 def last_norm(decoder: Any, family: str) -> Any:
     """Return the norm whose output the head reads."""
+    if family in ("Roberta", "XLMRoberta"):
+        return decoder.lm_head.layer_norm
     if family == "bert":
         return decoder.cls.predictions.transform.LayerNorm
     if family == "gpt2":

@@ -35,7 +35,8 @@ class Architecture:
     embedding_scale: float = 1.0
     padding: int | None = None  # the token whose embedding is zero and does not learn
     offset: int = 0  # rows of the position table before that of position 0
-    sinusoidal: bool = False
+    skips_padding: bool = False  # padding takes no position, and has the row before that of position 0
+    sinusoidal: bool = False  # likewise
     types: int = 0  # rows of the token type table; a decoder's tokens are all of type 0
     transposed: bool = False  # weights (in, out), and fresh ones of residual projections scaled down with depth
     scaled: bool = True  # scores by head_dim**-0.5

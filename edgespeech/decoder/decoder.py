@@ -65,7 +65,8 @@ class TextDecoder(WithVocabulary):
         if architecture.sinusoidal:
             positions = SinusoidalPositions(architecture.max_positions, size, architecture.padding or 0)
         else:
-            positions = LearnedPositions(architecture.max_positions, size, architecture.offset)
+            own_row = architecture.padding if architecture.skips_padding else None
+            positions = LearnedPositions(architecture.max_positions, size, architecture.offset, own_row)
         place(self, names.positions, positions)
         if names.types is not None:
             place(self, names.types, nn.Embedding(architecture.types, size))

@@ -9,14 +9,16 @@ from edgespeech.errors import InputError
 
 
 class LearnedPositions(nn.Embedding):
-    """A table whose first `offset` rows no position uses."""
+    """A table whose first `offset` rows no position uses; the last of them is that of `padding`, where it has one."""
 
-    def __init__(self, max_positions: int, size: int, offset: int) -> None:
-        super().__init__(max_positions + offset, size)
-        self.offset = offset
+    def __init__(self, max_positions: int, size: int, offset: int, padding: int | None = None) -> None:
+        super().__init__(max_positions + offset, size, padding_idx=None if padding is None else offset - 1)
+        self.offset, self.padding = offset, padding
 
     def count(self, tokens: Tensor, before: int = 0) -> Tensor:
-        """Return the positions (1, length) of tokens (batch, length), `before` others having been read.
+        """Return the positions (1 or batch, length) of tokens (batch, length), `before` others having been read.
+
+        Where padding has a row, it takes no position; as in the reference library, padding among those before did.
 
         Raises:
             InputError: they are longer than the table.
@@ -26,11 +28,16 @@ class LearnedPositions(nn.Embedding):
             raise InputError(
                 f"input_ids have {end} tokens, the position table of the model has {max_positions} positions"
             )
+        if self.padding is not None:
+            return tokens.ne(self.padding).long().cumsum(1) - 1 + before
         return torch.arange(before, end, device=tokens.device)[None]
 
     def forward(self, tokens: Tensor, positions: Tensor) -> Tensor:  # type: ignore[override]
         """Tokens and positions (batch, new) -> (batch, new, size)."""
-        return super().forward(positions + self.offset)
+        rows = positions + self.offset
+        if self.padding is not None:
+            rows = torch.where(tokens == self.padding, self.offset - 1, rows)
+        return super().forward(rows)
 
 
 class SinusoidalPositions(nn.Module):

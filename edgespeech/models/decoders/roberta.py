@@ -38,7 +38,8 @@ class RobertaConfig(BertConfig):
             )
         if self.hidden_act != HEAD_ACTIVATION:
             raise ConfigError(f"hidden_act must be {HEAD_ACTIVATION!r}, as the head has it, got {self.hidden_act!r}")
-        return replace(super().architecture, max_positions=self.max_position_embeddings - offset, offset=offset)
+        rows = self.max_position_embeddings - offset
+        return replace(super().architecture, max_positions=rows, offset=offset, skips_padding=True)
 
 
 @dataclass(kw_only=True)

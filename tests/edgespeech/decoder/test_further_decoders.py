@@ -3,37 +3,15 @@
 from pathlib import Path
 from typing import Any
 
-import edgespeech_runtime
 import pytest
 import torch
 import transformers
-from checkpoints import TINY, enliven, waveforms, write_processor
-from decoders import SEQ2SEQ, encoder_states
-from decoders import TINY as DECODERS
-from edgespeech_export import ExportOptions, export
+from checkpoints import enliven, waveforms
+from decoders import encoder_states
+from further_decoders import BERT, FAMILIES, VOCABULARY, make_further
 
 import edgespeech
 from edgespeech.errors import ConfigError
-
-VOCABULARY = 50
-BERT = {**DECODERS["bert"], "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
-FAIRSEQ = {**SEQ2SEQ, "pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 2}
-FAMILIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "roberta": ("Roberta", BERT),
-    "roberta, other padding": ("Roberta", {**BERT, "pad_token_id": 4, "type_vocab_size": 1}),
-    "xlm-roberta": ("XLMRoberta", {**BERT, "tie_word_embeddings": False}),
-    "trocr": ("TrOCR", {key: FAIRSEQ[key] for key in FAIRSEQ if not key.startswith("encoder_")}),
-    "trocr, relu": (
-        "TrOCR",
-        {
-            **{key: FAIRSEQ[key] for key in FAIRSEQ if not key.startswith("encoder_")},
-            "activation_function": "relu",
-            "scale_embedding": True,
-            "tie_word_embeddings": False,
-        },
-    ),
-    "marian": ("Marian", {**FAIRSEQ, "activation_function": "swish", "scale_embedding": True, "pad_token_id": 49}),
-}
 
 
 def make(name: str, folder: Path) -> tuple[Any, Any]:
@@ -52,9 +30,9 @@ def make(name: str, folder: Path) -> tuple[Any, Any]:
     return theirs, getattr(edgespeech, f"{family}ForCausalLM").from_pretrained(folder)
 
 
-def tokens(batch: int, length: int) -> torch.Tensor:
-    """Ids that are no padding in any family."""
-    return torch.randint(5, VOCABULARY - 1, (batch, length), generator=torch.Generator().manual_seed(3))
+def tokens(batch: int, length: int, least: int = 5) -> torch.Tensor:
+    """Ids, from 5 on none that is padding in any family."""
+    return torch.randint(least, VOCABULARY - 1, (batch, length), generator=torch.Generator().manual_seed(3))
 
 
 @pytest.mark.parametrize("name", FAMILIES)
@@ -73,9 +51,29 @@ def test_logits(name: str, tmp_path: Path) -> None:
     torch.testing.assert_close(found[real], expected[real], atol=1e-5, rtol=1e-5)
 
 
+@pytest.mark.parametrize("name", FAMILIES)
+def test_padding_among_tokens(name: str, tmp_path: Path) -> None:
+    """RoBERTa and XLM-R count no position for it, whether the sequence is read at once or token by token."""
+    theirs, mine = make(name, tmp_path)
+    states, _ = encoder_states(7, 7)
+    ids = tokens(2, 8)
+    pad = FAMILIES[name][1]["pad_token_id"]
+    ids[0, 3], ids[1, 5:7] = pad, pad
+    given = {"encoder_hidden_states": states, "attention_mask": torch.ones_like(ids)}
+    with torch.no_grad():
+        torch.testing.assert_close(mine(ids, **given).logits, theirs(ids, **given).logits, atol=1e-5, rtol=1e-5)
+        past, theirs_past = None, None
+        for step in range(ids.shape[1]):
+            known = {"encoder_hidden_states": states, "attention_mask": torch.ones_like(ids[:, : step + 1])}
+            found = mine(ids[:, step, None], past_key_values=past, use_cache=True, **known)
+            expected = theirs(ids[:, step, None], past_key_values=theirs_past, use_cache=True, **known)
+            past, theirs_past = found.past_key_values, expected.past_key_values
+            torch.testing.assert_close(found.logits, expected.logits, atol=1e-5, rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ["roberta", "xlm-roberta", "trocr", "marian"])
 def test_an_encoder_decoder_generates_the_same(name: str, tmp_path: Path) -> None:
-    checkpoint(name, tmp_path)
+    make_further(tmp_path, name)
     theirs = transformers.SpeechEncoderDecoderModel.from_pretrained(tmp_path, attn_implementation="eager").eval()
     mine = edgespeech.SpeechEncoderDecoderModel.from_pretrained(tmp_path)
     audio, mask = waveforms(3000, 1700)
@@ -83,39 +81,6 @@ def test_an_encoder_decoder_generates_the_same(name: str, tmp_path: Path) -> Non
         options |= {"max_length": 14, "min_length": 4}
         expected = theirs.generate(audio, attention_mask=mask, **options)
         assert mine.generate(audio, attention_mask=mask, **options).tolist() == expected.tolist()
-
-
-@pytest.mark.parametrize(
-    "name", ["roberta", pytest.param("trocr", marks=pytest.mark.slow), pytest.param("marian", marks=pytest.mark.slow)]
-)
-def test_a_bundle_generates_the_same(name: str, tmp_path: Path) -> None:
-    checkpoint(name, tmp_path / "checkpoint")
-    export(tmp_path / "checkpoint", tmp_path / "bundle", ExportOptions(engine="numpy"))
-    model = edgespeech.SpeechEncoderDecoderModel.from_pretrained(tmp_path / "checkpoint")
-    audio, _ = waveforms(3000)
-    with edgespeech_runtime.load(tmp_path / "bundle") as loaded:
-        heard = edgespeech.AutoFeatureExtractor.from_pretrained(tmp_path / "checkpoint")
-        prepared = heard(audio[0].numpy(), sampling_rate=16000, return_tensors="pt")["input_values"]
-        expected = model.generate(prepared, max_length=12)[0].tolist()
-        assert list(loaded.generate(audio[0].numpy(), max_length=12)) == expected
-
-
-def checkpoint(name: str, folder: Path) -> None:
-    """Write an encoder-decoder with transformers, whose tokens depend on the audio."""
-    family, options = FAMILIES[name]
-    encoder = transformers.Wav2Vec2Config(**{**TINY, "feat_extract_norm": "layer"}, attn_implementation="eager")
-    decoder = getattr(transformers, f"{family}Config")(**options, attn_implementation="eager")
-    pad = options["pad_token_id"]
-    ids = {"pad_token_id": pad, "eos_token_id": 2, "decoder_start_token_id": pad if family == "Marian" else 0}
-    both = transformers.SpeechEncoderDecoderConfig.from_encoder_decoder_configs(encoder, decoder, **ids)
-    torch.manual_seed(5)
-    model = transformers.SpeechEncoderDecoderModel(config=both).eval()
-    kept = {key: value.clone() for key, value in model.state_dict().items() if "decoder.embed_positions" in key}
-    enliven(model)
-    if family == "Marian":
-        model.load_state_dict(kept, strict=False)
-    model.save_pretrained(folder)
-    write_processor(folder, VOCABULARY, attention_mask=True)
 
 
 def test_what_is_refused() -> None:
