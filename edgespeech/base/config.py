@@ -274,8 +274,11 @@ def read_config(
     Raises:
         MissingFileError: no such folder, or it holds no `config.json`.
         CheckpointError: the file is damaged.
+        ConfigError: code of the checkpoint's is asked for.
     """
     hub, rest = HubOptions.parted(options)
+    if rest.pop("trust_remote_code", None):
+        raise ConfigError("trust_remote_code: code that comes with a checkpoint is never run; leave it out")
     path = Path(checkpoint).expanduser()
     if path.suffix == ".json" and path.is_file():
         return read_json(path), rest

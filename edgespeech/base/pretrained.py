@@ -111,11 +111,20 @@ class PreTrainedModel(Model):
         """Return the names of weights of which a checkpoint may have none, in groups that go together."""
         return []
 
-    def save_pretrained(self, folder: str | os.PathLike[str]) -> None:
+    def save_pretrained(
+        self, folder: str | os.PathLike[str], *, safe_serialization: bool = True, push_to_hub: bool = False
+    ) -> None:
         """Write `config.json` and `model.safetensors` into a folder, which is made where needed.
 
         If writing them fails, the folder stays as it was.
+
+        Raises:
+            ConfigError: pickled weights are asked for, or an upload.
         """
+        if not safe_serialization:
+            raise ConfigError("safe_serialization=False is not possible: weights are written as safetensors")
+        if push_to_hub:
+            raise ConfigError("push_to_hub=True is not possible: upload the folder with huggingface_hub")
         about = {"architectures": [type(self).__name__], "dtype": str(self.dtype).removeprefix("torch.")}
         described = {name: value for name, value in self.config.to_dict().items() if name != "torch_dtype"}
         with staged(Path(folder)) as stage:
@@ -123,6 +132,13 @@ class PreTrainedModel(Model):
             for name, content in self.extra_files().items():
                 write_json(stage / name, content)
             write_weights(stage, self.stored())
+
+    def num_parameters(self, only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
+        """Count the numbers in the weights, shared ones once; without those of tables of tokens and positions."""
+        tables = [part for part in self.modules() if exclude_embeddings and isinstance(part, nn.Embedding)]
+        left_out = {id(table.weight) for table in tables}
+        counted = (p for p in self.parameters() if id(p) not in left_out and (p.requires_grad or not only_trainable))
+        return sum(parameter.numel() for parameter in counted)
 
     def extra_files(self) -> dict[str, dict[str, Any]]:
         """Return the content of the JSON files, by their names, that the model writes beside `config.json`."""

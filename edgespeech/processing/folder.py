@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech.checkpoint import read_json, resolve
+from edgespeech.checkpoint.resolving import HubOptions
 from edgespeech.errors import ProcessingError
 
 PREPROCESSOR_CONFIG = "preprocessor_config.json"
@@ -21,19 +22,26 @@ TOKENIZER_FILE = "tokenizer.json"
 
 # Options of `from_pretrained` that say where to fetch from, not how a processor is set.
 HUB_OPTIONS = {"cache_dir", "force_download", "local_files_only", "proxies", "revision", "subfolder", "token"}
+NOT_DONE = {
+    "proxies": "set HTTPS_PROXY in the environment",
+    "trust_remote_code": "code that comes with a checkpoint is never run",
+}
 
 
 def locate(checkpoint: str | os.PathLike[str], options: Mapping[str, Any]) -> Path:
     """Return the folder of a checkpoint, or its `subfolder` where the options name one.
 
+    For hub ids, `revision`, `token`, `cache_dir`, `local_files_only` and `force_download` say from where.
+
     Raises:
         MissingFileError: there is no such folder.
-        ProcessingError: the options ask for a revision of a hub checkpoint other than its newest.
+        ProcessingError: an option that asks for something that is not done here.
     """
-    revision = options.get("revision")
-    if revision not in (None, "main") and not Path(checkpoint).is_dir():
-        raise ProcessingError(f"revision {revision!r} of {checkpoint}: download that revision and give its folder")
-    return resolve(checkpoint) / (options.get("subfolder") or "")
+    for name, reason in NOT_DONE.items():
+        if options.get(name):
+            raise ProcessingError(f"{name}={options[name]!r} is not possible: {reason}; leave it out")
+    hub, _ = HubOptions.parted(options)
+    return resolve(checkpoint, hub=hub) / (options.get("subfolder") or "")
 
 
 def read_optional(path: Path) -> dict[str, Any]:

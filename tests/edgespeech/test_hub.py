@@ -12,6 +12,7 @@ import torch
 from checkpoints import make_checkpoint
 from safetensors.torch import load_file, save_file
 
+import edgespeech
 from edgespeech import AutoModelForCTC, Wav2Vec2ForCTC
 from edgespeech.errors import MissingFileError
 
@@ -73,6 +74,13 @@ def test_what_the_client_is_asked_for(hub: Hub, tmp_path: Path) -> None:
     assert hub.options == {"revision": "v3"}
     model.load_adapter("fra", revision="v4")
     assert hub.options == {"revision": "v4"}
+
+
+@pytest.mark.parametrize("kind", ["AutoProcessor", "AutoTokenizer", "AutoFeatureExtractor", "Wav2Vec2CTCTokenizer"])
+def test_what_the_client_is_asked_for_by_processors(hub: Hub, tmp_path: Path, kind: str) -> None:
+    asked = {"revision": "v2", "token": "t", "cache_dir": tmp_path, "local_files_only": True, "force_download": True}
+    getattr(edgespeech, kind).from_pretrained(HUB_ID, **asked, trust_remote_code=False)
+    assert hub.options == asked
 
 
 def test_pickled_weights_are_downloaded_where_there_are_no_others(hub: Hub) -> None:

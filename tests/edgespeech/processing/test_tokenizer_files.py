@@ -260,6 +260,8 @@ class TestBadFiles:
         with pytest.raises(CheckpointError, match=r"tokenizer_config\.json"):
             Wav2Vec2CTCTokenizer.from_pretrained(folder)
 
-    def test_revisions_of_the_hub(self):
-        with pytest.raises(EdgeSpeechError, match="revision 'v2' of somebody/model"):
-            Wav2Vec2CTCTokenizer.from_pretrained("somebody/model", revision="v2")
+    @pytest.mark.parametrize("option", [{"trust_remote_code": True}, {"proxies": {"https": "localhost"}}])
+    def test_options_that_are_not_done(self, write, vocabularies, option):
+        folder = write(vocab=vocabularies["plain"][0])
+        with pytest.raises(EdgeSpeechError, match=rf"{next(iter(option))}=.* is not possible: .*; leave it out"):
+            Wav2Vec2CTCTokenizer.from_pretrained(folder, **option)

@@ -116,3 +116,10 @@ def test_classes_of_other_frameworks_say_how_to_load(name: str, file: str) -> No
     assert "\n" not in str(caught.value)
     with pytest.raises(AttributeError, match="FlaxWhisperModel"):
         _ = edgespeech.FlaxWhisperModel
+
+
+def test_code_of_a_checkpoint_is_never_run(tmp_path: Path) -> None:
+    folder = make_checkpoint(tmp_path / "checkpoint")
+    assert edgespeech.AutoConfig.from_pretrained(folder, trust_remote_code=False).vocab_size == 32
+    with pytest.raises(ConfigError, match="trust_remote_code: code that comes with a checkpoint is never run"):
+        edgespeech.AutoConfig.from_pretrained(folder, trust_remote_code=True)

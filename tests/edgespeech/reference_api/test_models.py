@@ -233,3 +233,22 @@ def test_other_arguments_of_halves(halves: tuple[Path, Path]) -> None:
         join(*halves, encoder_device_map="auto")
     with pytest.raises(ConfigError, match="give a checkpoint of the decoder, or the decoder itself as decoder_model"):
         join(halves[0])
+
+
+def test_options_of_saving(tmp_path: Path) -> None:
+    model = edgespeech.Wav2Vec2ForCTC(edgespeech.Wav2Vec2Config(**TINY))
+    model.save_pretrained(tmp_path / "kept", safe_serialization=True, push_to_hub=False)
+    assert (tmp_path / "kept" / "model.safetensors").is_file()
+    for option in ({"safe_serialization": False}, {"push_to_hub": True}):
+        with pytest.raises(ConfigError, match=f"{next(iter(option))}=.* is not possible"):
+            model.save_pretrained(tmp_path / "other", **option)
+    assert not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("options", [{}, {"only_trainable": True}, {"exclude_embeddings": True}])
+def test_numbers_of_parameters(options: dict[str, bool]) -> None:
+    config = {"vocab_size": 50, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 20}
+    mine, theirs = (library.GPT2LMHeadModel(library.GPT2Config(**config)) for library in (edgespeech, transformers))
+    for model in (mine, theirs):
+        model.transformer.ln_f.requires_grad_(False)
+    assert mine.num_parameters(**options) == theirs.num_parameters(**options)
