@@ -163,7 +163,7 @@ def one_channel(samples: Any) -> Waveform:
         )
     if samples is None or isinstance(samples, str | list | tuple | set | dict) or not hasattr(samples, "__len__"):
         raise AudioError(f"expected an array of samples, got {type(samples).__name__}")
-    shape = tuple(getattr(samples, "shape", (len(samples),)))
+    shape = tuple(samples.shape) if hasattr(samples, "shape") else (len(samples),)
     if len(shape) not in (1, 2) or (len(shape) == 2 and not 1 <= shape[1] <= MOST_CHANNELS):
         raise AudioError(f"expected an array [samples] or [samples, channels], got the shape {list(shape)}")
     array = floats(checked_array(samples if len(shape) == 1 else samples.reshape(-1)))

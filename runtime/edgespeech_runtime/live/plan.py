@@ -11,7 +11,7 @@ Latency: TypeAlias = LatencyName | int | float
 NAMED: dict[str, int] = {"low": 800, "balanced": 2000, "high": 4000}  # milliseconds
 LEAST, MOST = 100, 5000  # milliseconds
 
-LEFT = 6.0  # seconds of sound before the first frame that is not final
+LEFT = 8.0  # seconds of sound before the first frame that is not final
 LEAD = 0.5  # seconds of silence that an utterance begins with
 GUARD = 0.3  # seconds at the end of a silence that belong to what follows: a word may have begun there unseen
 REST = 0.06  # seconds between two windows at the least

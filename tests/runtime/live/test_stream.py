@@ -163,6 +163,7 @@ def test_what_may_be_fed(model):
         (np.zeros(100, np.float32), {"sampling_rate": 48000}, "come at 16000 Hz, got a block at 48000 Hz"),
         (np.zeros(100, np.int64), {}, "got int64"),
         ([0.0, 0.1], {}, "expected an array of samples, got list"),
+        (np.array(0.5), {}, r"got the shape \[\]"),
         (np.zeros((2, 1000), np.float32), {}, r"got the shape \[2, 1000\]"),
         (np.zeros(10, np.float32), {"time": float("nan")}, "time: expected seconds"),
     ],
@@ -237,9 +238,12 @@ def test_options_that_are_not_what_they_should_be(model, options, message):
 
 @pytest.mark.slow
 def test_ten_thousand_splits(model):
-    samples = spoken(FRAMES, tail=100)
-    expected = finals(run(model.stream(), samples, []))
+    """With short chunks and pauses, so that many seams and ends of utterances lie in three seconds."""
+    options = {"latency": 300, "after_speech": 0.5}
+    samples = spoken("." * 10 + "AAB_|..C_A|..BB_|A" + "." * 28 + "CC|" + "B_A|" * 10 + "." * 30)
+    expected = finals(run(model.stream(**options), samples, []))
+    assert [event.text for event in expected] == ["AB CA B A", "C" + " BA" * 10]
     for seed in range(10_000):
-        events = run(model.stream(), samples, sizes_of(seed, len(samples)), partials=seed % 3 > 0)
+        events = run(model.stream(**options), samples, sizes_of(seed, len(samples)), partials=seed % 3 == 0)
         check(events)
         assert finals(events) == expected
