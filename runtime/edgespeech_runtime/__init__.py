@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import errors as errors
 
 if TYPE_CHECKING:
-    from .audio import AudioWarning, read_audio
+    from .audio import AudioBlocks, AudioWarning, read_audio
     from .bundle.loading import load
     from .engines import Device
     from .engines.devices import DeviceWarning, devices, register_provider
@@ -27,6 +27,7 @@ __all__ = [
     "AlignedCharacter",
     "AlignedWord",
     "Alternative",
+    "AudioBlocks",
     "AudioWarning",
     "Character",
     "Classification",
@@ -56,7 +57,7 @@ __all__ = [
 ]
 
 _HOMES = {  # the module of each name
-    "audio": "AudioWarning read_audio",
+    "audio": "AudioBlocks AudioWarning read_audio",
     "bundle.loading": "load",
     "engines": "Device",
     "engines.devices": "DeviceWarning devices register_provider",

@@ -99,7 +99,9 @@ def test_a_signal_that_is_handled_changes_no_result(slow_bundle, engine):
 
 def test_the_program_ends_with_its_own_code(slow_bundle, tmp_path):
     soundfile = pytest.importorskip("soundfile")
-    soundfile.write(tmp_path / "x.wav", np.full(320 * slow_bundles.FRAMES, 0.1), 16000)
+    bursts = np.random.default_rng(0).uniform(-0.3, 0.3, (slow_bundles.FRAMES // 10, 3200))  # no silence, nor steady
+    bursts[::3] /= 30
+    soundfile.write(tmp_path / "x.wav", bursts.ravel(), 16000)
     code = (
         "import os, signal, sys, threading\n"
         "from edgespeech.cli import main\n"

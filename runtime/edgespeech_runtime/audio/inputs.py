@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from ..errors import AudioError
 from .blocks import AudioBlocks
@@ -47,9 +48,8 @@ def to_waveforms(
     waveforms = []
     for index, item in enumerate(audio):
         with named(index, len(audio)):
-            blocks = AudioBlocks(
-                item, model_rate, sampling_rate=sampling_rate, channel=channel, allow_truncated=allow_truncated
-            )
+            options = {"channel": channel, "allow_truncated": allow_truncated}
+            blocks = to_blocks(item, sampling_rate, model_rate, **options)
             samples = blocks.whole()
             require_length(samples, blocks.file, model_rate, shortest)
             waveforms.append(samples)
@@ -61,8 +61,17 @@ def to_recordings(audio: Sequence[AudioInput], sampling_rate: float | None, mode
     recordings = []
     for index, item in enumerate(audio):
         with named(index, len(audio)):
-            recordings.append(AudioBlocks(item, model_rate, sampling_rate=sampling_rate))
+            recordings.append(to_blocks(item, sampling_rate, model_rate))
     return recordings
+
+
+def to_blocks(item: AudioInput, sampling_rate: float | None, model_rate: int, **options: Any) -> AudioBlocks:
+    """One item as blocks of samples; blocks at another rate than the model's are refused with an AudioError."""
+    if not isinstance(item, AudioBlocks):
+        return AudioBlocks(item, model_rate, sampling_rate=sampling_rate, **options)
+    if item.sampling_rate != model_rate:
+        raise AudioError(f"expected blocks at the model's {model_rate} Hz, got some at {item.sampling_rate} Hz")
+    return item
 
 
 @contextlib.contextmanager

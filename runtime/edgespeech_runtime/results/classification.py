@@ -23,16 +23,21 @@ class Label:
 class Classification:
     """The most probable `label` and its `score`; `scores` of all labels, the best first.
 
-    They sum to 1 where one label is true, and are each label's own where several may be.
+    They sum to 1 where one label is true, and are each label's own where several may be. Of a long recording they are
+    those of the mean over so many `parts`.
     """
 
     label: str
     score: float
     scores: tuple[Label, ...]
+    parts: int = 1
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain dicts, lists, texts and numbers, ready for JSON."""
-        return {**dataclasses.asdict(self), "scores": [dataclasses.asdict(each) for each in self.scores]}
+        """Plain dicts, lists, texts and numbers, ready for JSON; `parts` only where there are several."""
+        plain = {**dataclasses.asdict(self), "scores": [dataclasses.asdict(each) for each in self.scores]}
+        if self.parts == 1:
+            del plain["parts"]
+        return plain
 
 
 @dataclass(frozen=True)

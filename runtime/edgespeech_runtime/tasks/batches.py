@@ -113,7 +113,8 @@ class HeadRunner(Batches):
 
     def _warn_of_windows(self) -> None:
         """Say once that windows may differ from the whole recording, where the bundle cannot rule it out."""
-        is_whole = self._buckets is not None or not self._has_frames or "window" in self._graphs
+        has_norm = len(self._frames.kernels) > 1  # behind a conv stack of one layer there is none over time
+        is_whole = self._buckets is not None or not self._has_frames or "window" in self._graphs or not has_norm
         if is_whole or self._has_warned or (self._context is not None and not self._context.group_norm):
             return
         self._has_warned = True

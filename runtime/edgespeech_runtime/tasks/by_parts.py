@@ -49,6 +49,18 @@ class Callbacks:
             if count != 1 and getattr(self, name) is not None:
                 raise ArgumentError(f"{name} takes one input at a time, got {count}")
 
+    def segment(self, segment: TextSegment, before: str) -> None:
+        """Tell of a segment; `before` is what stands between it and the one before in the text."""
+        if self.on_text is not None:
+            self.on_text(before + segment.text)
+        if self.on_segment is not None:
+            self.on_segment(segment)
+
+    def progress(self, done: float, total: float | None) -> None:
+        """Tell how far it is, in seconds."""
+        if self.on_progress is not None:
+            self.on_progress(done, total)
+
 
 @dataclass(frozen=True)
 class Cutting:

@@ -51,10 +51,13 @@ class ClassificationModel(LabelledModel):
     ) -> Classification | list[Classification]:
         """What an utterance is, and how probable each label: one Classification, or a list in the order of the inputs.
 
-        Raises AudioError, which names the item of a list; with graphs of fixed shapes also for an utterance that is
-        longer than the longest of them, since a class is of the whole.
+        Of a recording of more than 40 s the logits are the mean of those of its parts of 30 s at most, weighted by
+        their frames, which are the logits of the mean over all frames; `Classification.parts` counts them. Raises
+        AudioError, which names the item of a list; with graphs of fixed shapes also for an utterance that is longer
+        than the longest of them, since a class is of the whole.
         """
-        found = [self._classification(logits) for logits in self._outputs(audio, sampling_rate, batch_size)]
+        answers = self._answers(audio, sampling_rate, batch_size)
+        found = [self._classification(answer.output, answer.parts) for answer in answers]
         return found[0] if is_single(audio) else found
 
     @property
@@ -65,12 +68,12 @@ class ClassificationModel(LabelledModel):
     def _answer(self, output: Output) -> str:
         return self.labels[int(output.argmax())]
 
-    def _classification(self, logits: Output) -> Classification:
+    def _classification(self, logits: Output, parts: int) -> Classification:
         """Scores of `[labels]`, the best first; of equals, the lowest id."""
         scores = SCORES[self.manifest.problem_type or PROBLEM_TYPES[0]](logits)
         best_first = np.argsort(-logits, kind="stable")
         ranked = tuple(Label(self.labels[index], float(scores[index])) for index in best_first)
-        return Classification(ranked[0].label, ranked[0].score, ranked)
+        return Classification(ranked[0].label, ranked[0].score, ranked, parts)
 
 
 class FrameClassificationModel(LabelledModel):
@@ -95,14 +98,13 @@ class FrameClassificationModel(LabelledModel):
     ) -> FrameLabels | list[FrameLabels]:
         """How probable each label is in each frame: one FrameLabels, or a list in the order of the inputs.
 
-        Each label is judged by itself, so that several may be true at once: two people who speak, say. Raises
-        AudioError, which names the item of a list.
+        Each label is judged by itself, so that several may be true at once: two people who speak, say. Recordings of
+        more than 40 s run in windows. Raises AudioError, which names the item of a list.
         """
-        waveforms = self._waveforms(audio, sampling_rate)
         rate, hop = self.manifest.audio.sampling_rate, self.manifest.audio.hop
         found = [
-            FrameLabels(self.labels, _sigmoid(logits), hop / rate, len(samples) / rate)
-            for logits, samples in zip(self._run(waveforms, batch_size), waveforms, strict=True)
+            FrameLabels(self.labels, _sigmoid(answer.output), hop / rate, answer.samples / rate)
+            for answer in self._answers(audio, sampling_rate, batch_size)
         ]
         return found[0] if is_single(audio) else found
 

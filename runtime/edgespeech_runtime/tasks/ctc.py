@@ -1,7 +1,6 @@
 """Models with a CTC head: waveforms to logits by frame, logits to text with times."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args, overload
@@ -18,12 +17,15 @@ from ..ctc.fusion import FusionWeights
 from ..engines import Engine
 from ..engines.calls import cancellable
 from ..errors import ArgumentError, BundleError
+from ..long.vad import VadModel, open_vad
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
 from .aligning import AligningModel
 from .batches import Output
-from .ctc_text import Clock, greedy_transcript, searched_transcript, spell
+from .by_parts import Callbacks, OnProgress, OnSegment
+from .ctc_text import spell
 from .model import AudioList, OnText, Waveform
+from .transcribing import GreedyText, SearchText, Text, Transcriber
 
 if TYPE_CHECKING:
     from ..live.plan import Latency
@@ -48,6 +50,10 @@ class CtcModel(AligningModel):
         timestamps: Timestamps | None = ...,
         batch_size: int = ...,
         on_text: OnText | None = ...,
+        on_segment: OnSegment | None = ...,
+        on_progress: OnProgress | None = ...,
+        skip_silence: bool = ...,
+        vad: VadModel | None = ...,
         beams: int | None = ...,
         language_model: LanguageModelInput | None = ...,
         hotwords: Hotwords | None = ...,
@@ -64,6 +70,10 @@ class CtcModel(AligningModel):
         timestamps: Timestamps | None = ...,
         batch_size: int = ...,
         on_text: OnText | None = ...,
+        on_segment: OnSegment | None = ...,
+        on_progress: OnProgress | None = ...,
+        skip_silence: bool = ...,
+        vad: VadModel | None = ...,
         beams: int | None = ...,
         language_model: LanguageModelInput | None = ...,
         hotwords: Hotwords | None = ...,
@@ -80,6 +90,10 @@ class CtcModel(AligningModel):
         timestamps: Timestamps | None = None,
         batch_size: int = BATCH_SIZE,
         on_text: OnText | None = None,
+        on_segment: OnSegment | None = None,
+        on_progress: OnProgress | None = None,
+        skip_silence: bool = True,
+        vad: VadModel | None = None,
         beams: int | None = None,
         language_model: LanguageModelInput | None = None,
         hotwords: Hotwords | None = None,
@@ -90,8 +104,14 @@ class CtcModel(AligningModel):
         """What is said, by the most probable token of each frame: one Transcript, or a list in the order of the inputs.
 
         Words with times and confidences cost nothing here and are always there; `timestamps="char"` adds the
-        characters. `on_text` takes a single input and is called with its text, once: the text is certain only when
-        all frames are there.
+        characters.
+
+        A recording of more than 40 s is read in blocks and run in windows, whose frames are decoded as one; of silence,
+        not more is run than shows that the model says nothing in it. `skip_silence=False` runs all. `vad` is the ONNX
+        file of a Silero voice activity detector, which then says where speech is, in recordings of any length; None:
+        every sound but steady noise. Of a single input `on_segment` gets each part of the text between pauses as soon
+        as nothing can change it any more, `on_text` pieces that add up to the text, and `on_progress` the seconds that
+        are done and those of the whole. See docs/long_audio.md.
 
         Any of the others asks for a search with so many `beams` (100 where they are not given): `language_model`, an
         n-gram file or an opened NgramModel, weighed by `alpha` (0.5), with `beta` (1.5) added for each word; False
@@ -105,16 +125,18 @@ class CtcModel(AligningModel):
         search = None
         if any(option is not None for option in (beams, language_model, hotwords, n_best, alpha, beta)):
             search = self._search(Decoding(beams, language_model, hotwords, n_best, alpha, beta))
-        waveforms = self._waveforms(audio, sampling_rate)
-        if on_text is not None and len(waveforms) != 1:
-            raise ArgumentError(f"on_text takes one input at a time, got {len(waveforms)}")
-        outputs = self._run(waveforms, batch_size)
-        transcripts = [
-            self._transcript(logits, len(samples), timestamps == "char", search, n_best)
-            for logits, samples in zip(outputs, waveforms, strict=True)
-        ]
-        if on_text is not None and transcripts[0].text:
-            on_text(transcripts[0].text)
+        callbacks = Callbacks(on_text, on_segment, on_progress)
+        recordings = self._recordings(audio, sampling_rate)
+        callbacks.require_single(len(recordings))
+        if vad is not None and not skip_silence:
+            raise ArgumentError("vad says which silence to skip, and skip_silence is False: leave one of them out")
+        activity = None if vad is None else open_vad(vad, self._audio.sampling_rate)
+
+        def text() -> Text:
+            return self._begun(search, timestamps == "char", n_best)
+
+        work = Transcriber(self._long, self._vocabulary, text, callbacks, skip_silence, activity)
+        transcripts = work.transcribe(recordings, batch_size)
         return transcripts[0] if is_single(audio) else transcripts
 
     def stream(
@@ -157,7 +179,7 @@ class CtcModel(AligningModel):
         """
         decoding = self._decoding(options)
         search = self._search(decoding)
-        return self._transcript(logits, len(logits) * self.manifest.audio.hop, False, search, decoding.n_best)
+        return self._transcript(logits, len(logits) * self.manifest.audio.hop, search, decoding.n_best)
 
     def check_options(self, **options: Any) -> None:
         """See `Model.check_options`: those of `Decoding` are taken."""
@@ -173,13 +195,13 @@ class CtcModel(AligningModel):
         search = self._search(self._decoding(options))
         return [
             Prediction(self._text(output, len(samples), search), output, LOGITS.name, "largest")
-            for output, samples in zip(self._run(waveforms, batch_size), waveforms, strict=True)
+            for output, samples in zip(self._run_long(waveforms, batch_size), waveforms, strict=True)
         ]
 
     def _text(self, logits: Output, samples: int, search: BeamSearch | None) -> str:
         """The text alone, without the times and confidences of a transcript where nothing is searched."""
         if search is not None:
-            return self._transcript(logits, samples, False, search, None).text
+            return self._transcript(logits, samples, search, None).text
         vocabulary = self._vocabulary
         return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
 
@@ -206,17 +228,14 @@ class CtcModel(AligningModel):
         weights = FusionWeights(own.alpha, own.beta, own.unknown_offset, own.score_boundary)
         return self._bundle.path(own.file), weights
 
-    def _transcript(
-        self, logits: Output, samples: int, with_characters: bool, search: BeamSearch | None, n_best: int | None
-    ) -> Transcript:
-        facts = self._audio
-        clock = Clock(facts.hop / facts.sampling_rate, samples / facts.sampling_rate)
+    def _begun(self, search: BeamSearch | None, with_characters: bool = False, n_best: int | None = None) -> Text:
+        """The text of a recording of which no frame has come."""
+        frame = self._audio.hop / self._audio.sampling_rate
         if search is None:
-            return greedy_transcript(logits, self._vocabulary, clock, with_characters)
-        hypotheses = search.decode(logits, n_best or 1)
-        found = searched_transcript(hypotheses, search.alphabet, self._vocabulary, clock)
-        return replace(
-            found,
-            characters=found.characters if with_characters else [],
-            alternatives=[] if n_best is None else found.alternatives,
-        )
+            return GreedyText(self._vocabulary, frame, with_characters)
+        return SearchText(search, self._vocabulary, frame, with_characters, n_best)
+
+    def _transcript(self, logits: Output, samples: int, search: BeamSearch | None, n_best: int | None) -> Transcript:
+        text = self._begun(search, n_best=n_best)
+        text.advance(logits)
+        return text.finish(samples / self._audio.sampling_rate)

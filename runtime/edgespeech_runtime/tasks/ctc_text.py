@@ -1,7 +1,7 @@
 """Transcripts of CTC output: seconds instead of frames, texts instead of ids."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..bundle.manifest import Vocabulary
@@ -10,32 +10,24 @@ from ..ctc.alphabet import Alphabet, TokenTable
 from ..ctc.hypotheses import Hypothesis, WordSpan
 from ..results.transcript import Alternative, Character, Transcript, Word
 from ..text import clean_up
-from .batches import Output
 
 
 @dataclass(frozen=True)
 class Clock:
-    """Seconds of a frame and of the audio, beyond which no word ends."""
+    """Seconds of a frame and of the audio, beyond which no word ends; and the frame of the audio that is the first."""
 
     frame: float
     duration: float
+    first: int = 0
 
     def times(self, start_frame: int, end_frame: int) -> dict[str, float]:
         """Start and end in seconds."""
-        return {
-            "start": min(start_frame * self.frame, self.duration),
-            "end": min(end_frame * self.frame, self.duration),
-        }
-
-
-def greedy_transcript(logits: Output, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
-    """By the most probable token of each frame."""
-    path = ctc.decode(logits, vocabulary.blank, vocabulary.special, vocabulary.delimiter_id)
-    return path_transcript(path, vocabulary, clock, with_characters)
+        start, end = (min((self.first + frame) * self.frame, self.duration) for frame in (start_frame, end_frame))
+        return {"start": start, "end": end}
 
 
 def path_transcript(path: ctc.GreedyPath, vocabulary: Vocabulary, clock: Clock, with_characters: bool) -> Transcript:
-    """Of tokens that are chosen already."""
+    """By the most probable token of each frame."""
     delimiter = vocabulary.delimiter_id
 
     def fields(part: Sequence[ctc.Span], text: str, confidence: float) -> dict[str, Any]:
@@ -63,8 +55,7 @@ def searched_transcript(
     In a vocabulary that separates no words, each token is one.
     """
     table, separator = TokenTable(alphabet), vocabulary.separator
-    delimiter = vocabulary.replace_word_delimiter if alphabet.has_words else ""
-    joiner = f"{separator}{delimiter}{separator}" if delimiter else separator
+    joiner = between_words(vocabulary, alphabet.has_words)
 
     def characters(word: WordSpan) -> list[Character]:
         pairs = zip(word.tokens, word.confidences, strict=True)
@@ -94,6 +85,21 @@ def searched_transcript(
     found = [alternative(hypothesis) for hypothesis in hypotheses]
     all_characters = [character for word in hypotheses[0].words for character in characters(word)]
     return Transcript(found[0].text, found[0].words, all_characters, clock.duration, found)
+
+
+def between_words(vocabulary: Vocabulary, has_words: bool) -> str:
+    """What stands between two words of a text."""
+    separator, delimiter = vocabulary.separator, vocabulary.replace_word_delimiter if has_words else ""
+    return f"{separator}{delimiter}{separator}" if delimiter else separator
+
+
+def chosen_parts(transcript: Transcript, with_characters: bool, n_best: int | None) -> Transcript:
+    """A searched transcript with what was asked for: characters, and alternatives where it was said how many."""
+    return replace(
+        transcript,
+        characters=transcript.characters if with_characters else [],
+        alternatives=[] if n_best is None else transcript.alternatives,
+    )
 
 
 def spell(spans: Sequence[ctc.Span], vocabulary: Vocabulary) -> str:

@@ -44,8 +44,10 @@ class EmbeddingModel(HeadModel):
     ) -> Output | list[Output]:
         """The embedding, float32 `[dimensions]`: one array, or a list in the order of the inputs.
 
-        It is what the checkpoint computes, of any length: compare two by their cosine, a @ b / (|a| |b|). Which cosine
-        is that of one speaker depends on the model, and is found on recordings of known speakers. Raises AudioError,
+        It is what the checkpoint computes: compare two by their cosine, a @ b / (|a| |b|). Which cosine is that of one
+        speaker depends on the model, and is found on recordings of known speakers. Of a recording of more than 40 s it
+        is the mean of the embeddings of parts of 30 s at most, weighted by their frames: the model's mean over frames
+        is then that over all of them, its deviation the mean of those of the parts. Raises AudioError,
         which names the item of a list; with graphs of fixed shapes also for an utterance that is longer than the
         longest of them, since an embedding is of the whole.
         """

@@ -65,6 +65,7 @@ class FeatureModel(HeadModel):
 
         Of a bundle with several hidden states they are `[layers, frames, dimensions]`, in the order of `layers`;
         `layer` picks one of them by its number. An utterance's features do not change with what it runs together with.
+        Recordings of more than 40 s run in windows.
         Raises AudioError, which names the item of a list, and ArgumentError for a layer that the bundle does not have.
         """
         chosen = self._chosen(layer)

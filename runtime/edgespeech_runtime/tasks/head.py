@@ -3,13 +3,13 @@
 `batches` runs it. What an output means is the business of the tasks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from ..audio import AudioInput, is_single
+from ..audio import AudioBlocks, AudioInput, is_single
 from ..bundle.contracts import HEADS, LENGTHS, PATCH_MEAN, PATCH_SPREAD, VALUES
 from ..bundle.folder import Bundle
 from ..choices import BATCH_SIZE
@@ -18,6 +18,7 @@ from ..engines.calls import cancellable
 from ..results.prediction import Decision, Prediction
 from .batches import HeadRunner, Output
 from .model import AudioList, Model, Waveform
+from .recordings import Answer, RecordingRunner
 
 
 class HeadModel(Model):
@@ -29,6 +30,12 @@ class HeadModel(Model):
         super().__init__(bundle, engine)
         self._runner = HeadRunner(bundle.manifest, self._graphs, self._buckets, self._output, size)
         self._run = self._runner.run
+        self._long = RecordingRunner(
+            bundle.manifest,
+            self._runner,
+            lambda waveforms, batch_size: self._run(waveforms, batch_size),
+            has_frames="frames" in self._output.axes,
+        )
 
     @property
     def runner(self) -> HeadRunner:
@@ -65,12 +72,22 @@ class HeadModel(Model):
     def _predictions(
         self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
     ) -> list[Prediction]:
-        outputs = self._run(waveforms, batch_size)
-        return [Prediction(self._answer(output), output, self._output.name, self.decision) for output in outputs]
+        return [
+            Prediction(self._answer(output), output, self._output.name, self.decision)
+            for output in self._run_long(waveforms, batch_size)
+        ]
+
+    def _run_long(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
+        """The output of each waveform, of any length."""
+        recordings = [AudioBlocks(samples, self._audio.sampling_rate) for samples in waveforms]
+        return [answer.output for answer in self._long.run(self._long.opened(recordings), batch_size)]
+
+    def _answers(self, audio: AudioInput | AudioList, sampling_rate: float | None, batch_size: int) -> list[Answer]:
+        """The output of each input, in their order; what is long is not read as a whole."""
+        return self._long.run(self._long.opened(self._recordings(audio, sampling_rate)), batch_size)
 
     def _outputs(self, audio: AudioInput | AudioList, sampling_rate: float | None, batch_size: int) -> list[Output]:
-        """The output of each input, in their order."""
-        return self._run(self._waveforms(audio, sampling_rate), batch_size)
+        return [answer.output for answer in self._answers(audio, sampling_rate, batch_size)]
 
 
 class LogitsModel(HeadModel):
@@ -88,7 +105,8 @@ class LogitsModel(HeadModel):
     ) -> Output | list[Output]:
         """Logits, float32: one array, or a list in the order of the inputs. Raises AudioError, which names the item.
 
-        A CTC model gives `[frames, vocabulary]`, a classifier `[labels]`, one of frames `[frames, labels]`.
+        A CTC model gives `[frames, vocabulary]`, a classifier `[labels]`, one of frames `[frames, labels]`. Recordings
+        of more than 40 s run in windows: see docs/long_audio.md.
         """
         outputs = self._outputs(audio, sampling_rate, batch_size)
         return outputs[0] if is_single(audio) else outputs

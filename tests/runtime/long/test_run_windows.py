@@ -44,6 +44,10 @@ def test_frames_are_those_of_the_whole_in_order(head_bundle, engine, batch_size)
 def test_a_bundle_that_may_need_the_graph_warns_once(head_bundle, rewrite):
     samples = recording()
     folder = head_bundle(TASK)
+    with load(folder) as model, warnings.catch_warnings():
+        warnings.simplefilter("error")  # one layer, which no norm follows
+        model._runner.run_windows(windows(samples), statistics(model, samples))
+    rewrite(folder, lambda data: data["frames"].update(kernels=[FRAME, 1], strides=[FRAME, 1], paddings=[0, 0]))
     with load(folder) as model:
         with pytest.warns(AudioWarning, match="no graph for windows"):
             model._runner.run_windows(windows(samples), statistics(model, samples))

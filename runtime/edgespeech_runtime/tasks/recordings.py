@@ -1,0 +1,147 @@
+"""Recordings of any length by a head: short ones as a whole, in batches; long ones in windows.
+
+Of a head that gives frames, the windows' frames are joined. Of one that gives one output of the whole, the outputs of
+parts are averaged, weighted by their frames: of a mean over frames with linear layers behind it, as in classifiers,
+that is the mean over all frames.
+"""
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from ..audio.blocks import AudioBlocks
+from ..audio.inputs import named, require_length
+from ..bundle.manifest import Manifest
+from ..errors import AudioError
+from ..long.activity import Activity
+from ..long.sound import Sound
+from ..long.speech import SpeechDetector
+from ..long.statistics import Statistics
+from ..long.windows import WHOLE, WINDOW, Geometry, Silence, Windows
+from .batches import HeadRunner, Output, Waveform
+
+MOST = 2**62  # samples
+
+Recording: TypeAlias = Waveform | AudioBlocks
+RunAll: TypeAlias = Callable[[Sequence[Waveform], int], list[Output]]
+
+
+class Answer(NamedTuple):
+    """The output of a recording, how many samples it has, and of how many parts the output is the mean."""
+
+    output: Output
+    samples: int
+    parts: int = 1
+
+
+class RecordingRunner:
+    """Runs recordings of any length. See `HeadRunner` for the errors."""
+
+    def __init__(self, manifest: Manifest, runner: HeadRunner, run: RunAll, has_frames: bool) -> None:
+        """`run` gives the outputs of short recordings, in batches."""
+        self._runner, self._run, self._has_frames = runner, run, has_frames
+        self._count = manifest.frames.count
+        self._needs_statistics = manifest.audio.normalize or "window" in manifest.graphs
+        self._rate, self._shortest = manifest.audio.sampling_rate, manifest.audio.shortest
+        self._whole = round(WHOLE * self._rate)
+        if manifest.static is not None and not has_frames:
+            self._whole = MOST  # which the graphs refuse where none is long enough
+        self._geometry = Geometry.of_model(manifest)
+
+    def opened(self, recordings: Sequence[AudioBlocks]) -> list[Recording]:
+        """The samples of those that are short enough to be run as a whole; the others as they are.
+
+        Raises AudioError, which names the item of several.
+        """
+        found: list[Recording] = []
+        for index, recording in enumerate(recordings):
+            with named(index, len(recordings)):
+                samples = recording.whole_up_to(self._whole)
+                if samples is not None:
+                    require_length(samples, recording.file, self._rate, self._shortest)
+                found.append(recording if samples is None else samples)
+        return found
+
+    def run(self, recordings: Sequence[Recording], batch_size: int) -> list[Answer]:
+        """The output of each, in their order."""
+        short = [each for each in recordings if not isinstance(each, AudioBlocks)]
+        outputs = iter(self._run(short, batch_size))  # which checks the size of batches even if none is short
+        found = []
+        for index, recording in enumerate(recordings):
+            if isinstance(recording, AudioBlocks):
+                with named(index, len(recordings)):
+                    found.append(self._joined(recording) if self._has_frames else self._mean(recording))
+            else:
+                found.append(Answer(next(outputs), len(recording)))
+        return found
+
+    def windows(
+        self,
+        recording: Iterable[Waveform],
+        silence: Silence | None = None,
+        activity: Callable[[], Activity] | None = None,
+        skip_silence: bool = False,
+    ) -> Windows:
+        """The frames of a recording in windows, which run as they are iterated over.
+
+        With `skip_silence`, what is not speech by the `activity` need not be run; None: what is silent.
+        """
+        statistics = self._statistics(recording)
+        detector = SpeechDetector(self._rate, activity=activity and activity()) if skip_silence else None
+        sound = Sound(recording, detector)
+        return Windows(sound, lambda samples: self._window(samples, statistics), self._geometry, silence)
+
+    def seconds(self, samples: int) -> float:
+        """Of so many samples."""
+        return samples / self._rate
+
+    def _window(self, samples: Waveform, statistics: Statistics) -> Output:
+        (output,) = self._runner.run_windows([samples], statistics)
+        return output
+
+    def _statistics(self, blocks: Iterable[Waveform]) -> Statistics:
+        """Those of the whole recording, which is read once for them where the model wants them.
+
+        One that turns out to be damaged gives those of what can be read: it will be run as far, and refused there.
+        """
+        if not self._needs_statistics:
+            return Statistics(0, 0.0, 1.0)
+        gatherer = self._runner.gatherer()
+        with contextlib.suppress(AudioError):
+            for block in blocks:
+                gatherer.add(block)
+        return gatherer.statistics()
+
+    def _joined(self, recording: AudioBlocks) -> Answer:
+        windows = self.windows(recording)
+        return Answer(np.concatenate(list(windows)), windows.samples)
+
+    def _mean(self, recording: AudioBlocks) -> Answer:
+        statistics = self._statistics(recording)
+        total, lengths = np.zeros(1), []
+        for part in parts(recording, round(WINDOW * self._rate), self._geometry.hop):
+            lengths.append(len(part))
+            total = total + self._count(len(part)) * self._window(part, statistics).astype(np.float64)
+        weight = sum(map(self._count, lengths))
+        return Answer(np.asarray(total / weight, np.float32), sum(lengths), len(lengths))
+
+
+def parts(blocks: Iterable[Waveform], longest: int, hop: int) -> Iterator[Waveform]:
+    """A recording in parts of about `longest` samples, cut at whole hops.
+
+    The last two share what is left, so that none is much shorter.
+    """
+    longest = max(1, longest // hop) * hop
+    kept = np.zeros(0, np.float32)
+    for block in blocks:
+        kept = np.concatenate([kept, block])
+        while len(kept) > 2 * longest:
+            yield kept[:longest]
+            kept = kept[longest:]
+    if len(kept) > longest:
+        half = len(kept) // 2 // hop * hop
+        yield kept[:half]
+        kept = kept[half:]
+    yield kept
