@@ -2,6 +2,7 @@
 
 import json
 import tempfile
+import threading
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -34,39 +35,69 @@ class Opener(Protocol):
         ...
 
 
-def computed(name: str, engine: Opener, run: Callable[[Any], ResultT]) -> ResultT:
-    """What a session computes; `run` takes onnxruntime's options of a run, by which it can be stopped meanwhile.
+class OpenSession:
+    """The session of a graph's file. It is opened again after a run that was stopped.
 
-    Raises EngineError, and CancelledError where the call was cancelled.
+    In a process that had run many other models, the run after a stopped one gave NaN for every logit (1.31).
     """
 
-    def prepare() -> tuple[Callable[[], ResultT], Callable[[], None]]:
-        way = engine.run_options()
-        return lambda: run(way), lambda: setattr(way, "terminate", True)
+    def __init__(self, file: Path, session: Any, engine: Opener) -> None:
+        """`session` is the first one."""
+        self.name, self.engine = file.name, engine
+        self._file, self._session, self._lock = file, session, threading.Lock()
 
-    try:
-        return current().run(prepare)
-    except EdgeSpeechRuntimeError:
-        raise
-    except Exception as error:  # onnxruntime's share no other base
-        raise EngineError(f"onnxruntime failed in {name}: {one_line(error)}") from error
+    def get(self) -> Any:
+        """The session to run. Raises EngineError where it cannot be opened again."""
+        with self._lock:
+            if self._session is None:
+                self._session = self.engine.session(self._file)
+            return self._session
+
+    def discard(self, session: Any) -> None:
+        """The next run gets another one; calls that are running keep theirs."""
+        with self._lock:
+            if self._session is session:
+                self._session = None
+
+    def compute(self, run: Callable[[Any, Any], ResultT]) -> ResultT:
+        """What `run` computes of the session and onnxruntime's options of a run, by which it can be stopped meanwhile.
+
+        Raises EngineError, and CancelledError where the call was cancelled.
+        """
+
+        def prepare() -> tuple[Callable[[], ResultT], Callable[[], None]]:
+            session, way = self.get(), self.engine.run_options()
+
+            def stop() -> None:
+                way.terminate = True
+                self.discard(session)
+
+            return lambda: run(session, way), stop
+
+        try:
+            return current().run(prepare)
+        except EdgeSpeechRuntimeError:
+            raise
+        except Exception as error:  # onnxruntime's share no other base
+            raise EngineError(f"onnxruntime failed in {self.name}: {one_line(error)}") from error
 
 
 class Graph:
     """One session; onnxruntime lets many threads run it."""
 
     def __init__(self, file: Path, session: Any, outputs: list[str], engine: Opener) -> None:
-        self._file, self._session, self._outputs, self._engine = file, session, outputs, engine
+        self._file, self._outputs, self._engine = file, outputs, engine
+        self._session = OpenSession(file, session, engine)
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
         given = dict(inputs)
-        values = computed(self._file.name, self._engine, lambda way: self._session.run(self._outputs, given, way))
+        values = self._session.compute(lambda session, way: session.run(self._outputs, given, way))
         return dict(zip(self._outputs, values, strict=True))
 
     def bind(self) -> Binding:
         """Prepare a series of calls."""
-        return HostBinding(self._file.name, self._session, self._outputs, self._engine)
+        return HostBinding(self._session, self._outputs)
 
     def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by provider, in the second of two runs of a session of its own."""
@@ -106,58 +137,56 @@ class DeviceGraph(Graph):
     def bind_there(self, staying: Collection[str]) -> Binding:
         """Prepare a series of calls whose outputs `staying` remain on the device."""
         memories = {name: self._memory if name in staying else HOST for name in self._outputs}
-        return DeviceBinding(self._file.name, self._session, memories, frozenset(staying), self._engine)
+        return DeviceBinding(self._session, memories, frozenset(staying))
 
 
 class HostBinding:
     """Inputs as onnxruntime's own values over the caller's memory, so that a call converts nothing."""
 
-    def __init__(self, name: str, session: Any, outputs: list[str], engine: Opener) -> None:
-        self._name, self._session, self._outputs, self._engine = name, session, outputs, engine
+    def __init__(self, session: OpenSession, outputs: list[str]) -> None:
+        self._session, self._outputs = session, outputs
         self._inputs: dict[str, Any] = {}
 
     def set(self, inputs: Mapping[str, Any]) -> None:
         """Bind arrays to inputs."""
-        self._inputs.update((name, self._engine.value(array)) for name, array in inputs.items())
+        self._inputs.update((name, self._session.engine.value(array)) for name, array in inputs.items())
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
-        run = self._session.run_with_ort_values
-        values = computed(self._name, self._engine, lambda way: run(self._outputs, self._inputs, way))
+        values = self._session.compute(
+            lambda session, way: session.run_with_ort_values(self._outputs, self._inputs, way)
+        )
         return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
 
 
 class DeviceBinding:
     """The same where inputs may lie on the device already and outputs may stay there: onnxruntime's "I/O binding"."""
 
-    def __init__(
-        self, name: str, session: Any, memories: Mapping[str, str], staying: Collection[str], engine: Opener
-    ) -> None:
+    def __init__(self, session: OpenSession, memories: Mapping[str, str], staying: Collection[str]) -> None:
         """`memories` is where each output is wanted, `staying` those that the caller gets as `DeviceTensor`."""
-        self._name, self._session, self._engine = name, session, engine
-        self._memories, self._staying = memories, staying
+        self._session, self._memories, self._staying = session, memories, staying
         self._inputs: dict[str, Any] = {}  # by name: values over the caller's arrays, and `DeviceTensor`s
 
     def set(self, inputs: Mapping[str, Any]) -> None:
         """Bind arrays, or what stayed on the device, to inputs."""
         for name, given in inputs.items():
-            self._inputs[name] = given if isinstance(given, DeviceTensor) else self._engine.value(given)
+            self._inputs[name] = given if isinstance(given, DeviceTensor) else self._session.engine.value(given)
 
     def run(self) -> dict[str, Any]:
         """All outputs by name."""
-        return computed(self._name, self._engine, self._run)
+        return self._session.compute(self._run)
 
-    def _run(self, way: Any) -> dict[str, Any]:
+    def _run(self, session: Any, way: Any) -> dict[str, Any]:
         # One for each call: values that it gives lie in it, and end with it or with its next call.
-        binding = self._session.io_binding()
+        binding = session.io_binding()
         for name, given in self._inputs.items():  # those of the host are copied to the device here, as they are now
             binding.bind_ortvalue_input(name, given.value if isinstance(given, DeviceTensor) else given)
         for name, memory in self._memories.items():
             binding.bind_output(name, memory)
-        self._session.run_with_iobinding(binding, way)
+        session.run_with_iobinding(binding, way)
         binding.clear_binding_inputs()  # or outputs that stay would keep them
         values = dict(zip(self._memories, binding.get_outputs(), strict=True))
-        owner = (self._session, binding)
+        owner = (session, binding)
         return {
             name: DeviceTensor(tuple(value.shape()), value, owner) if name in self._staying else value.numpy()
             for name, value in values.items()
