@@ -1,7 +1,7 @@
 """A checkpoint file of fairseq as a folder in the Hugging Face layout, written once and kept while the process runs.
 
-Of a model with a CTC head it has a tokenizer, of every one the settings of a feature extractor. No code of fairseq is
-needed, and none that the file may carry is run.
+Of a model with a CTC head it has a tokenizer, of MMS also an adapter for each language, and always the settings of a
+feature extractor. No code of fairseq is needed, and none that the file may carry is run.
 """
 
 import atexit
@@ -14,6 +14,7 @@ import safetensors.torch
 from torch import Tensor
 
 from edgespeech.checkpoint.fairseq.dictionary import DELIMITER, OWN, read_vocabulary
+from edgespeech.checkpoint.fairseq.languages import Language, read_languages
 from edgespeech.checkpoint.fairseq.names import configuration, renamed
 from edgespeech.checkpoint.fairseq.settings import Settings, is_setting
 from edgespeech.checkpoint.folder import SAFETENSORS, refuse_pointer, write_json
@@ -54,19 +55,37 @@ def _write(path: Path, folder: Path) -> None:
         raise CheckpointError(f"{path} is no checkpoint of fairseq: it has no table of weights under the name model")
     settings = Settings.of(state)
     family = settings.family(model, path)
+    languages = read_languages(state.get("adapter"), family, path)
     weights = renamed(model, family)
+    if languages:
+        weights |= next(iter(languages.values())).weights
     config = configuration(weights, family, settings, path)
     config["architectures"] = [HEADS[family] + _head(weights)]
     normalize = settings.task.get("normalize") is True
     rate = settings.task.get("sample_rate") or 16000
-    if "lm_head.weight" in weights:
+    if languages:
+        _write_languages(folder, languages, settings.labels)
+    elif "lm_head.weight" in weights:
         tokens = read_vocabulary(path, settings.labels, config["vocab_size"])
         write_json(folder / "vocab.json", tokens)
         write_json(folder / "tokenizer_config.json", _tokenizer(tokens, settings.labels))
     write_json(folder / "preprocessor_config.json", _audio(rate, normalize, config["feat_extract_norm"] == "layer"))
     write_json(folder / "config.json", config)
+    _save(folder / SAFETENSORS, weights)
+
+
+def _write_languages(folder: Path, languages: dict[str, Language], labels: str | None) -> None:
+    usual = next(iter(languages))
+    write_json(folder / "vocab.json", {name: language.tokens for name, language in languages.items()})
+    tokenizer = _tokenizer(languages[usual].tokens, labels) | {"target_lang": usual}
+    write_json(folder / "tokenizer_config.json", tokenizer)
+    for name, language in languages.items():
+        _save(folder / f"adapter.{name}.safetensors", language.weights)
+
+
+def _save(path: Path, weights: dict[str, Tensor]) -> None:
     stored = {name: tensor.detach().contiguous().clone() for name, tensor in weights.items()}
-    safetensors.torch.save_file(stored, folder / SAFETENSORS, metadata={"format": "pt"})
+    safetensors.torch.save_file(stored, path, metadata={"format": "pt"})
 
 
 def _head(weights: dict[str, Tensor]) -> str:

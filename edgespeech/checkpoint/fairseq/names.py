@@ -27,6 +27,15 @@ RENAMED = (
     (r"encoder\.layers\.(\d+)\.fc2\.", r"encoder.layers.\1.feed_forward.output_dense."),
     (r"quantizer\.vars$", "quantizer.codevectors"),
 )
+ADAPTER = ".adapter_layer."  # of one language, in MMS; its weights have an axis for several in front
+ADAPTERS = {
+    "ln_W": "norm.weight",
+    "ln_b": "norm.bias",
+    "W_a": "linear_1.weight",
+    "b_a": "linear_1.bias",
+    "W_b": "linear_2.weight",
+    "b_b": "linear_2.bias",
+}
 HEADS = ("quantizer", "project_q", "project_hid", "lm_head")  # beside the encoder, not under its prefix
 HEAD_DIM = 64  # channels of an attention's head in all published models
 # Rates of the layout, and fairseq's names of them.
@@ -57,6 +66,9 @@ def renamed(weights: Mapping[str, Tensor], family: str) -> dict[str, Tensor]:
             name = name.replace("final_proj", "project_hid")
         for pattern, replacement in RENAMED:
             name = re.sub(f"^{pattern}", replacement, name)
+        layer, is_adapter, part = name.partition(ADAPTER)
+        if is_adapter and part in ADAPTERS and len(tensor) == 1:
+            name, tensor = f"{layer}{ADAPTER}{ADAPTERS[part]}", tensor[0]
         table[name if name.split(".")[0] in HEADS else f"{family}.{name}"] = tensor
     projection = f"{family}.feature_projection.projection"
     norm = table.get(f"{family}.feature_projection.layer_norm.weight")
@@ -110,6 +122,9 @@ def configuration(weights: Mapping[str, Tensor], family: str, settings: Settings
     config |= {
         name: float(model[theirs]) for name, theirs in RATES.items() if isinstance(model.get(theirs), int | float)
     }
+    adapter = weights.get(f"{family}.encoder.layers.0{ADAPTER}linear_1.bias")
+    if adapter is not None:
+        config["adapter_attn_dim"] = len(adapter)
     if "lm_head.weight" in weights:
         config["vocab_size"] = len(weights["lm_head.weight"])
     if "quantizer.codevectors" in weights and "project_q.weight" in weights:
