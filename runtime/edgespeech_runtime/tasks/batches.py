@@ -81,7 +81,7 @@ class HeadRunner(Batches):
         return self._rows(outputs[self._output.name], values.shape[1], lengths.tolist())
 
     def gatherer(self, memory: float | None = None) -> Gatherer:
-        """What gathers the statistics of a whole recording that `run_windows` wants; for `memory` see there."""
+        """What gathers the statistics of a whole recording that `run_windows` wants; for `memory` see `Gatherer`."""
         kernel, stride = self._frames.kernels[0], self._frames.strides[0]
         return Gatherer(kernel if "window" in self._graphs else None, stride, memory)
 

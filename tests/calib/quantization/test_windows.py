@@ -34,10 +34,10 @@ def test_windows_are_quantized_like_utterances(float_bundle: Any, tmp_path: Path
         gatherer.add(whole)
         statistics = gatherer.statistics()
         expected = quantized.logits(whole)
-        (found,) = quantized.runner.run_windows([whole], statistics)
+        found, again = quantized.runner.run_windows([whole, whole], statistics, batch_size=2)
         with edgespeech_runtime.load(source.folder, threads=1) as exact:
             cost = np.abs(exact.logits(whole) - expected).max()
         (by_whole,) = quantized.runner.run_windows([part], statistics)
         by_itself = quantized.logits(part)
-    assert np.abs(found - expected).max() <= 0.1 * cost  # of what INT8 costs
+    assert max(np.abs(found - expected).max(), np.abs(again - expected).max()) <= 0.1 * cost  # of what INT8 costs
     assert np.abs(by_whole - by_itself).max() > cost

@@ -41,7 +41,7 @@ def recording(samples: int = 32000) -> np.ndarray:
     return np.asarray(found + 0.02, np.float32)
 
 
-def stitched(runtime: Any, samples: np.ndarray, length: int) -> np.ndarray:
+def stitched(runtime: Any, samples: np.ndarray, length: int, batch_size: int) -> np.ndarray:
     """Frames of windows of so many hops, each without the reach of convolutions at the ends that it does not share
     with the whole.
     """
@@ -53,7 +53,7 @@ def stitched(runtime: Any, samples: np.ndarray, length: int) -> np.ndarray:
     step = runtime.manifest.frames.count(length * facts.hop) - 2 * reach
     starts = range(0, count - 2 * reach, step)
     windows = [samples[start * facts.hop : (start + length) * facts.hop] for start in starts]
-    found = runtime.runner.run_windows(windows, gatherer.statistics())
+    found = runtime.runner.run_windows(windows, gatherer.statistics(), batch_size)
     at = 0
     for start, frames in zip(starts, found, strict=True):
         stop = count if start + length >= count else start + len(frames) - reach
@@ -88,8 +88,9 @@ def test_windows_are_the_whole_recording(made: Any, kind: str, engine: str) -> N
         values = torch.from_numpy(normalize(samples))[None]
         expected = model(values, output_hidden_states=True).hidden_states[0][0].numpy()
     with edgespeech_runtime.load(bundle, threads=1) as runtime:
-        for length in (60, 201):
-            np.testing.assert_allclose(stitched(runtime, samples, length), expected, atol=TOLERANCE, rtol=0)
+        for length, batch_size in ((60, 3), (201, 1)):
+            found = stitched(runtime, samples, length, batch_size)
+            np.testing.assert_allclose(found, expected, atol=TOLERANCE, rtol=0)
         alone = runtime.features(samples[:6400])
     difference = np.abs(alone - expected[: len(alone)]).max()
     assert difference > 0.1  # as a recording of its own, that window would be another one
