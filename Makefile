@@ -4,12 +4,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test test-devices lint bench clean
+.PHONY: demo test test-all test-devices lint bench clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+
+test-all: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not devices" --numprocesses 2 --dist worksteal
 
 test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
 	$(BIN)/python -m pytest -m "devices and not slow" tests/devices

@@ -10,10 +10,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 from edgespeech_runtime.bundle.cache import VARIABLE
+from usual import is_usual
 
 if TYPE_CHECKING:  # they import torch, which not all tests need
     from exported_kinds import Kinds
     from exported_models import Pairs
+
+
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their marks
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as slow what `usual` leaves to `make test-all`; a module's `ENGINE` is that of all its tests."""
+    for item in items:
+        callspec = getattr(item, "callspec", None)
+        engine = getattr(getattr(item, "module", None), "ENGINE", None)
+        if callspec is not None and not is_usual(callspec.params, engine):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True, scope="session")

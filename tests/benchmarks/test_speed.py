@@ -18,7 +18,7 @@ from benchmarks.speed import main
 from benchmarks.workload import RATE, waveform, write_checkpoint
 
 ROOT = Path(__file__).parents[2]
-QUICK = ("torch", "onnxruntime, plain quantize_static", "onnxruntime, bundle float32")  # each export takes a while
+QUICK = ("torch", "onnxruntime, plain quantize_static")  # each export takes a while
 TITLES = [
     "torch, transformers",
     "torch, edgespeech",

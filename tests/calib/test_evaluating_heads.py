@@ -181,7 +181,9 @@ def test_options_of_decoders_are_refused(bundles, data):
         evaluate([bundles("audio-classification")], data, Options(num_beams=2))
 
 
-@pytest.mark.parametrize("head", ["ForSequenceClassification", "ForAudioFrameClassification"])
+@pytest.mark.parametrize(
+    "head", [pytest.param("ForSequenceClassification", marks=pytest.mark.slow), "ForAudioFrameClassification"]
+)
 def test_a_checkpoint_answers_as_its_bundle_does(head, tmp_path, write, traces):
     names = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
     checkpoint = make_checkpoint(tmp_path / "tiny", head=head, weights="edgespeech", **SMALL, **names)

@@ -8,6 +8,7 @@ import pytest
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, EncoderDecoderModel
 from places import embedded
+from sharing import once
 from tracing import tracing_once
 
 ENGINES = ("onnx", "openvino")
@@ -17,17 +18,13 @@ Bundles = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Bundles:
+def bundle(shared: Path, traces: Path) -> Bundles:
     """`bundle("ctc-en", "onnx")`: the bundle of a checkpoint that comes with edgespeech."""
-    folder = tmp_path_factory.mktemp("embedded")
 
     def make(name: str, engine: str) -> Path:
-        checkpoint, place = embedded(name), folder / name / engine
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            with tracing_once(traces, name):
-                export(checkpoint, place, ExportOptions(engine=engine))  # type: ignore[arg-type]
-        return place
+        checkpoint, options = embedded(name), ExportOptions(engine=engine)  # type: ignore[arg-type]
+        with tracing_once(traces, name):
+            return once(shared / f"{name}-{engine}", lambda folder: export(checkpoint, folder, options))
 
     return make
 

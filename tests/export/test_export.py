@@ -11,12 +11,12 @@ from checkpoints import make_checkpoint
 from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export
 from edgespeech_export.proof.heads import HeadReference
 from edgespeech_export.writers import tracing
-from edgespeech_export.writers.tracing import to_onnx
 from edgespeech_export.writers.weight_store import WeightStore, round_weights, store_as
 from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 from torch import nn
+from tracing import tracing_once
 
 from edgespeech.errors import CheckpointError, MissingFileError
 
@@ -55,30 +55,32 @@ def test_options_outside_their_choices() -> None:
         ExportOptions(precision="int3")  # type: ignore[arg-type]
 
 
-def test_a_graph_that_computes_something_else_is_no_bundle(
-    checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def spoiled(source: Any, samples: Any) -> onnx.ModelProto:
-        model = to_onnx(source, samples)
-        for tensor in model.graph.initializer:
-            if tensor.name.endswith("lm_head.bias"):
-                tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor) + np.float32(3e-4), tensor.name))
-        return model
+def test_a_graph_that_computes_something_else_is_no_bundle(checkpoint_of: Any, traces: Path, tmp_path: Path) -> None:
+    with tracing_once(traces, "wav2vec2-group"), pytest.MonkeyPatch.context() as patch:
+        trace = tracing.to_onnx
 
-    monkeypatch.setattr(tracing, "to_onnx", spoiled)
-    with pytest.raises(ProofError, match=r"'single' differs from the reference model by 0\.0003"):
-        export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle")
+        def spoiled(source: Any, samples: Any) -> onnx.ModelProto:
+            model = trace(source, samples)
+            for tensor in model.graph.initializer:
+                if tensor.name.endswith("lm_head.bias"):
+                    values = numpy_helper.to_array(tensor) + np.float32(3e-4)
+                    tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            return model
+
+        patch.setattr(tracing, "to_onnx", spoiled)
+        with pytest.raises(ProofError, match=r"'single' differs from the reference model by 0\.0003"):
+            export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle")
     assert written(tmp_path) == []
 
 
 def test_an_interruption_during_the_proof_leaves_nothing(
-    checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint_of: Any, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(HeadReference, "prove", interrupt)
-    with pytest.raises(KeyboardInterrupt):
+    with tracing_once(traces, "wav2vec2-group"), pytest.raises(KeyboardInterrupt):
         export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle", ExportOptions(engine="openvino"))
     assert written(tmp_path) == []
 

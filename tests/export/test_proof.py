@@ -14,6 +14,7 @@ import onnx
 import pytest
 import torch
 from checkpoints import make_model
+from covering import covering
 from edgespeech_export import ExportOptions, ProofError, export
 from edgespeech_export.proof.encoder_decoder import WrittenReference
 from edgespeech_export.proof.proof import FLOOR, MULTIPLE, exactly, in_float64
@@ -27,6 +28,8 @@ from trained_twins import OUTLIERS, Outliers, make_twin
 
 PRE_NORM: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 
+RIGHT = {("feed-forward", "onnx"), ("massive", "openvino"), ("constant", "numpy"), ("constant", "openvino")}
+
 
 @pytest.fixture(scope="module")
 def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Outliers], Path]:
@@ -38,8 +41,7 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Outliers], Path]
     return made
 
 
-@pytest.mark.parametrize("engine", ["onnx", "openvino", "numpy"])
-@pytest.mark.parametrize("kind", OUTLIERS)
+@pytest.mark.parametrize(("kind", "engine"), covering(RIGHT, OUTLIERS, ("onnx", "openvino", "numpy")))
 def test_a_right_graph_passes_with_the_outliers_of_trained_weights(
     twin: Any, traces: Path, tmp_path: Path, kind: Outliers, engine: Any
 ) -> None:
@@ -78,8 +80,15 @@ def with_gelu_by_tanh(model: onnx.ModelProto) -> None:
     node.attribute.append(helper.make_attribute("approximate", "tanh"))
 
 
-@pytest.mark.parametrize("spoil", [with_a_weight_off, with_another_epsilon, with_gelu_by_tanh])
-@pytest.mark.parametrize("kind", OUTLIERS)
+SPOILS = (with_a_weight_off, with_another_epsilon, with_gelu_by_tanh)
+WRONG = {  # each kind, and each of the errors
+    ("feed-forward", with_a_weight_off),
+    ("massive", with_another_epsilon),
+    ("constant", with_gelu_by_tanh),
+}
+
+
+@pytest.mark.parametrize(("kind", "spoil"), covering(WRONG, OUTLIERS, SPOILS))
 def test_a_wrong_graph_is_refused_with_outliers_too(
     twin: Any, traces: Path, tmp_path: Path, kind: Outliers, spoil: Any
 ) -> None:

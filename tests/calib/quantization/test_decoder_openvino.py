@@ -12,6 +12,7 @@ from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.targets import types
 from edgespeech_runtime.engines.openvino import openvino
 
+ENGINE = "openvino"  # see `usual`
 VNNI, AVX2 = types("x86-vnni", "openvino"), types("x86-avx2", "openvino")
 INT4 = QuantizationOptions(decoder_weights="int4")
 

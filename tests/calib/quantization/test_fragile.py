@@ -21,8 +21,8 @@ SMALL = {"conv_dim": [24, 24, 24], "conv_kernel": [10, 8, 8], "conv_stride": [5,
 RATE = 16000
 SOUND, RUINED = 20.0, 10.0  # dB of logits over their noise
 BROKEN = "wav2vec2.feature_extractor.conv_layers.2.conv"  # what "convolutions" breaks: nothing can even its input out
-# Each is an export of its own, so the usual run of the tests takes two of them, and one for OpenVINO.
-USUAL = {"onnx": ("group-norm", "convolutions"), "openvino": ("convolutions",)}
+# Each is an export of its own, so the usual run of the tests takes one; OpenVINO is in test_int8_of_twins.
+USUAL: dict[str, tuple[str, ...]] = {"onnx": ("convolutions",), "openvino": ()}
 CASES = {
     engine: [pytest.param(name, engine, marks=() if name in usual else pytest.mark.slow) for name in BREAKS]
     for engine, usual in USUAL.items()
@@ -101,6 +101,7 @@ def test_naive_int8_is_ruined(name: str, engine: str, bundle: Callable[..., Path
     assert snr(naive(float_bundle, tmp_path), logits(float_bundle)) < RUINED
 
 
+@pytest.mark.slow
 def test_naive_int8_is_sound_on_a_model_without_outliers(bundle: Callable[..., Path], tmp_path: Path) -> None:
     """So that it is the outliers which ruin the others."""
     assert snr(naive(bundle(None), tmp_path), logits(bundle(None))) > SOUND

@@ -209,7 +209,12 @@ def sounds(tmp_path, write):
 
 @pytest.mark.parametrize(
     ("task", "engine"),
-    [(CLASSES, "onnx"), (CLASSES, "openvino"), (FRAMES, "numpy"), (XVECTORS, "onnx")],
+    [
+        pytest.param(CLASSES, "onnx", marks=pytest.mark.slow),
+        (CLASSES, "openvino"),
+        (FRAMES, "numpy"),
+        (XVECTORS, "onnx"),
+    ],
 )
 def test_each_head_is_quantized_in_each_engine(task, engine, float_head, sounds, tmp_path):
     floating = float_head(task, engine)

@@ -26,6 +26,7 @@ from torch.nn.utils import parametrize
 
 from edgespeech import AutoModelForCTC, SpeechEncoderDecoderModel
 
+ENGINE = "numpy"  # see `usual`
 LEAST = 128  # weights of those that are rounded
 DECODERS = ("bert", "gpt2", "bart", "mbart", "speech2text2-plain")
 

@@ -24,6 +24,7 @@ from torch import nn
 
 from edgespeech import AutoModelForCTC
 
+ENGINE = "onnx"  # see `usual`
 TYPES = Types("uint8", "int8", False, "")
 SAMPLES = 6000
 ROUNDED = 40.0  # dB: numbers that lie between two steps may be rounded apart, by either engine

@@ -19,6 +19,7 @@ from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines.openvino import openvino
 from kinds import KINDS
 
+ENGINE = "openvino"  # see `usual`
 TYPES = Types("uint8", "int8", False, "")
 SAMPLES = 6000
 KIND = "wav2vec2-group"

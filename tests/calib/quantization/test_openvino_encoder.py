@@ -20,6 +20,7 @@ from edgespeech_runtime.engines.openvino import openvino
 from kinds import KINDS, RELATIVES
 
 op = openvino.opset13
+ENGINE = "openvino"  # see `usual`
 TYPES = Types("uint8", "int8", False, "")
 SAMPLES = 6000
 GROUP_NORM = ("wav2vec2-group", "hubert-batch-norm", "unispeech-stable")  # kinds with one in the conv stack

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from checkpoints import make_checkpoint
+from covering import covering
 from edgespeech_calib.quantization import backends
 from edgespeech_calib.quantization.options import QuantizationOptions, Types
 from edgespeech_export import ExportOptions, export
@@ -42,6 +43,13 @@ STACKS: dict[str, dict[str, Any]] = {
         "adapter_stride": 1,
     },
 }
+# Each is an export of its own, so the usual run takes each stack in one engine, and each engine at least once.
+USUAL = {
+    ("one convolution", "numpy"),
+    ("kernels of one", "openvino"),
+    ("kernels shorter than strides", "onnx"),
+    ("long kernels", "openvino"),
+}
 
 
 def noise(seed: int = 0) -> list[np.ndarray]:
@@ -68,8 +76,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Callable[[
     return make
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("stack", STACKS)
+@pytest.mark.parametrize(("stack", "engine"), covering(USUAL, STACKS, ENGINES))
 def test_it_is_quantized(stack: str, engine: str, bundle: Any, tmp_path: Path) -> None:
     floating = open_bundle(bundle(stack, engine))
     backend = backends.open_encoder(floating, QuantizationOptions(), TYPES)

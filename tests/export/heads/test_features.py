@@ -32,7 +32,8 @@ CASES: dict[str, tuple[str, str, dict[str, Any], Any]] = {
     "weighted": ("data2vec-audio", "ForSequenceClassification", {"use_weighted_layer_sum": True}, "last"),
 }
 RUNS = [("last", "onnx"), ("adapter", "numpy"), ("pre-trained", "onnx"), ("below a head", "openvino")]
-RUNS += [("below a head", "numpy"), ("one of several", "onnx"), ("weighted", "openvino"), ("weighted", "numpy")]
+RUNS += [("one of several", "onnx"), ("weighted", "numpy")]
+FURTHER = [("below a head", "numpy"), ("weighted", "openvino")]
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +76,7 @@ def expected(theirs: Any, waveform: np.ndarray, layers: Any) -> np.ndarray:
     return found if len(found) > 1 else found[0]
 
 
-@pytest.mark.parametrize(("name", "engine"), RUNS)
+@pytest.mark.parametrize(("name", "engine"), [*RUNS, *(pytest.param(*run, marks=pytest.mark.slow) for run in FURTHER)])
 def test_features_are_the_references_alone_and_in_a_padded_batch(made: Any, name: str, engine: str) -> None:
     theirs, bundle = made(name, engine)
     with edgespeech_runtime.load(bundle, threads=1) as model:

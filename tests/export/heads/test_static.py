@@ -22,12 +22,12 @@ CASES = [
     ("class-unispeech", "numpy", "convolutions", ONE),
     ("frames", "onnx", "products", ONE),
     ("frames", "openvino", "convolutions", ONE),
-    ("xvector", "onnx", "products", ONE),
+    pytest.param("xvector", "onnx", "products", ONE, marks=pytest.mark.slow),
     ("xvector", "openvino", "convolutions", ONE),
     ("xvector-adapter", "numpy", "convolutions", ONE),
     ("xvector-wavlm", "onnx", "products", ONE),
-    ("class-data2vec", "openvino", "convolutions", ONE),
-    ("xvector-weighted", "onnx", "convolutions", ONE),
+    pytest.param("class-data2vec", "openvino", "convolutions", ONE, marks=pytest.mark.slow),
+    pytest.param("xvector-weighted", "onnx", "convolutions", ONE, marks=pytest.mark.slow),
 ]
 
 

@@ -1,5 +1,6 @@
 """CTC bundles whose graphs have fixed shapes against the reference model, in each engine."""
 
+from pathlib import Path
 from typing import Any
 
 import edgespeech_runtime
@@ -12,6 +13,7 @@ from edgespeech_export.sources.static import with_static_shapes
 from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.errors import BundleError
+from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
 
@@ -21,15 +23,15 @@ SAMPLES = tuple(round(16000 * seconds) for seconds in BUCKETS)
 CASES = [
     ("wav2vec2-group", "onnx", "convolutions"),
     ("wav2vec2-group", "onnx", "products"),
-    ("wav2vec2-group", "openvino", "convolutions"),
+    pytest.param("wav2vec2-group", "openvino", "convolutions", marks=pytest.mark.slow),
     ("wav2vec2-adapters", "openvino", "convolutions"),
-    ("hubert-batch-norm", "onnx", "products"),
+    pytest.param("hubert-batch-norm", "onnx", "products", marks=pytest.mark.slow),
     ("unispeech-stable", "onnx", "convolutions"),
 ]
 
 
 @pytest.fixture(scope="session")
-def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
     """Export the static bundle of a kind, once: (reference model, bundle)."""
     made: dict[tuple[str, ...], Any] = {}
 
@@ -37,7 +39,8 @@ def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory) -> A
         if (kind, engine, form) not in made:
             bundle = tmp_path_factory.mktemp("static") / f"{kind}-{engine}-{form}"
             options = ExportOptions(engine=engine, static=StaticShapes(BUCKETS, form=form))  # type: ignore[arg-type]
-            export(checkpoint_of(kind), bundle, options)
+            with tracing_once(traces, f"static-{kind}"):
+                export(checkpoint_of(kind), bundle, options)
             made[kind, engine, form] = AutoModelForCTC.from_pretrained(checkpoint_of(kind)), bundle
         return made[kind, engine, form]
 
