@@ -54,6 +54,7 @@ def check(done, file, titles, frames, tokens, beams):
     assert "load average before" in done.stdout
 
 
+@pytest.mark.slow
 def test_some(tmp_path):
     file = tmp_path / "new" / "bench.json"
     titles = [f"gpt2, {name}" for name in (NAMES[0], "onnxruntime, INT4 bundle")]

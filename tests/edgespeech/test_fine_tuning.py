@@ -116,6 +116,7 @@ def test_a_bare_encoder_gets_a_vocabulary_of_the_texts(manifest: Path, tmp_path:
     assert f"({errors} errors in 12 words)" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_encoder_decoder_learns_two_words(manifest: Path, tmp_path: Path) -> None:
     checkpoint = make_encoder_decoder(tmp_path / "tiny", "bart", weights="edgespeech", encoder={"mask_time_prob": 0.0})
     out = tmp_path / "tuned"

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import edgespeech_runtime
 import pytest
+from covering import covering
 from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, EncoderDecoderModel
 from places import embedded
@@ -29,7 +30,10 @@ def bundle(shared: Path, traces: Path) -> Bundles:
     return make
 
 
-@pytest.fixture(scope="module", params=[(name, engine) for name in NAMES for engine in ENGINES], ids="-".join)
+CASES = covering({("ctc-en", "onnx"), ("dictation-en", "openvino")}, NAMES, ENGINES)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(case.values, marks=case.marks) for case in CASES], ids="-".join)
 def model(request: pytest.FixtureRequest, bundle: Bundles) -> Iterator[CtcModel | EncoderDecoderModel]:
     """Each bundle in each engine, loaded."""
     with edgespeech_runtime.load(bundle(*request.param)) as loaded:

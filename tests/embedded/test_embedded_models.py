@@ -131,7 +131,7 @@ def test_the_tokenizer_is_that_of_transformers(checkpoint: str) -> None:
         assert decoded == theirs.decode(ids, skip_special_tokens=True)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", [pytest.param("onnx", marks=pytest.mark.slow), "openvino"])
 def test_the_runtime_writes_the_tokens_of_the_reference_model(bundle: Bundles, engine: str, samples: SpeechSet) -> None:
     checkpoint = embedded("dictation-en")
     reference = edgespeech.SpeechEncoderDecoderModel.from_pretrained(checkpoint).float().eval()

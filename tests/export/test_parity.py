@@ -55,7 +55,9 @@ def test_a_padded_batch_gives_each_utterance_what_it_gets_alone(case_of: Any, ki
             np.testing.assert_allclose(row[:count], reference(case.model, waveform), atol=LOGITS, rtol=0)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "engine", ["openvino", *(pytest.param(name, marks=pytest.mark.slow) for name in ("onnx", "numpy"))]
+)
 def test_float16_halves_the_weights_and_keeps_the_result_close(case_of: Any, engine: str) -> None:
     half, whole = (case_of("wav2vec2-group", engine, precision) for precision in ("float16", "float32"))
     waveform = sounds([2 * SECONDS])[0]

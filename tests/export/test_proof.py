@@ -28,7 +28,7 @@ from trained_twins import OUTLIERS, Outliers, make_twin
 
 PRE_NORM: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
 
-RIGHT = {("feed-forward", "onnx"), ("massive", "openvino"), ("constant", "numpy"), ("constant", "openvino")}
+RIGHT = {("feed-forward", "onnx"), ("massive", "openvino"), ("constant", "numpy")}
 
 
 @pytest.fixture(scope="module")

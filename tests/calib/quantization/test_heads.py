@@ -213,7 +213,7 @@ def sounds(tmp_path, write):
         pytest.param(CLASSES, "onnx", marks=pytest.mark.slow),
         (CLASSES, "openvino"),
         (FRAMES, "numpy"),
-        (XVECTORS, "onnx"),
+        pytest.param(XVECTORS, "onnx", marks=pytest.mark.slow),
     ],
 )
 def test_each_head_is_quantized_in_each_engine(task, engine, float_head, sounds, tmp_path):

@@ -19,7 +19,10 @@ OPTIONS: tuple[dict[str, Any], ...] = ({}, {"num_beams": 4}, {"num_beams": 6, "m
 LENGTHS = (9000, 11200, 11201, 32000)  # samples
 
 
-@pytest.fixture(scope="module", params=[("bart", "onnx"), ("bert", "openvino")], ids="-".join)
+CASES = [("bart", "onnx"), pytest.param(("bert", "openvino"), marks=pytest.mark.slow)]
+
+
+@pytest.fixture(scope="module", params=CASES, ids=["bart-onnx", "bert-openvino"])
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """(reference model, folder of the bundle)."""
     family, engine = request.param
