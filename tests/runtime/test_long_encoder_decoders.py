@@ -9,7 +9,7 @@ from edgespeech_runtime.long.speech import SpeechOptions, speech_spans
 from tone_translator import write_bundle
 from tones import RATE
 
-OPTIONS = SpeechOptions(longest=25.0)
+OPTIONS = SpeechOptions(longest=20.0)
 MANY = {"min_new_tokens": 90, "max_new_tokens": 120}  # the model would end in the silence before the first tone
 
 

@@ -56,17 +56,14 @@ class AligningModel(LogitsModel):
         for given in texts:  # before anything runs
             spell_out(given, self._vocabulary)
         levels = [loudness(samples, self.manifest.audio.sampling_rate) for samples in waveforms]
-        outputs = self._by_stretches(waveforms, levels, batch_size)
+        outputs = self._by_stretches(waveforms, batch_size)
         found = [self._aligned(*each) for each in zip(outputs, waveforms, levels, texts, strict=True)]
         return found[0] if is_single(audio) else found
 
-    def _by_stretches(self, waveforms: Sequence[Waveform], levels: Sequence[Seconds], batch_size: int) -> list[Output]:
+    def _by_stretches(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
         """Logits `[frames, vocabulary]` of each: the whole at once, or of a long one the parts that have sound."""
         facts, count = self.manifest.audio, self.manifest.frames.count
-        plans = [
-            cuts(level, len(samples), count(len(samples)), facts.sampling_rate, facts.hop)
-            for samples, level in zip(waveforms, levels, strict=True)
-        ]
+        plans = [cuts(samples, count(len(samples)), facts.sampling_rate, facts.hop) for samples in waveforms]
         parts = [samples[cut.samples] for samples, plan in zip(waveforms, plans, strict=True) for cut in plan]
         outputs = iter(self._run(parts, batch_size))
         found = []

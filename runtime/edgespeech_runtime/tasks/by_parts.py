@@ -18,7 +18,7 @@ from ..text.joining import JoinedStream, joined
 from .model import OnText, Waveform
 
 WHOLE = 30.0  # seconds of a recording that is run as a whole: longer utterances are rare where models learn
-LONGEST = 25.0  # seconds of a part of a longer one
+LONGEST = 20.0  # seconds of a part of a longer one: memory grows with it, errors do not become fewer
 NEAR = 3.0  # seconds between speech that belongs together: with more of it a model is wrong less often
 
 OnSegment: TypeAlias = Callable[[TextSegment], None]
