@@ -12,8 +12,6 @@ from edgespeech.cli.display import captions
 
 soundfile = pytest.importorskip("soundfile")
 
-pytestmark = pytest.mark.filterwarnings("ignore:this bundle has no graph for windows")
-
 RATE = 16000
 FAST = ("--speed", 1e6, "--threads", 1)
 
