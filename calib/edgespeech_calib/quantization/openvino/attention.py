@@ -63,7 +63,7 @@ def frames(product: Product, name: str) -> Port:
     """Return the number of frames that the weights of an attention are spread over: (batch or 1, 1, 1, 1)."""
     before = weights_of(product.node).input_value(0).get_node()
     if before.get_type_name() == "Add":
-        weights = named(op.exp(before.input_value(1)), f"{name}/heard")
+        weights = named(op.exp(before.input_value(1)), f"{name}/exponentials")
         return named(op.reduce_sum(weights, integers([LAST], f"{name}/axis"), True), f"{name}/frames").output(0)
     values = product.node.input_value(1)
     shape = named(op.shape_of(values, "i64"), f"{name}/shape")

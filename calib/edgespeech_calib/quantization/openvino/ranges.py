@@ -125,7 +125,7 @@ def _ends(model: Model, learnt_products: Sequence[Product], utterances: Utteranc
 
 def _observed(model: Model, nodes: list[Node], utterances: Utterances) -> Iterator[list[Peaks]]:
     """Values of nodes in each utterance."""
-    part = openvino.Model([op.result(node) for node in nodes], model.get_parameters(), "heard")
+    part = openvino.Model([op.result(node) for node in nodes], model.get_parameters(), "observed")
     request = openvino.Core().compile_model(part, "CPU", SETTINGS).create_infer_request()
     for values in utterances():
         request.infer({0: values})
