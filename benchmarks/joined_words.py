@@ -15,6 +15,7 @@ STEP = RATE // 100  # 10 ms, over which loudness is measured
 FALL = 30.0  # dB below the loudest that are still of a word
 CONTRAST = 40.0  # dB between the loudest and the quietest tenth of a recording
 LONGEST = 1.2  # seconds of a word
+PAUSE = 15  # steps of quiet that are no closure of a word: what is beyond them is another sound, a click or a breath
 LEVEL = 0.3  # of the loudest sample of each word
 HISS = 1e-4  # of what lies between and under the words
 
@@ -37,8 +38,10 @@ def draw(known: Sequence[tuple[Path, str]], count: int, rng: np.random.Generator
 
 
 def _is_clean(samples: Samples) -> bool:
-    """Whether what is beside the word is quiet, and the word is short."""
+    """Whether what is beside the word is quiet, nothing else sounds, and the word is short."""
     levels = _levels(samples)
+    if np.diff(np.flatnonzero(levels >= levels.max() - FALL)).max(initial=0) > PAUSE:
+        return False
     return len(trimmed(samples)) <= LONGEST * RATE and np.percentile(levels, 10) < levels.max() - CONTRAST
 
 

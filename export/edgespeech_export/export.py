@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
-from edgespeech_runtime.bundle.manifest import Manifest
+from edgespeech_runtime.bundle.manifest import Manifest, WordEdges
 from edgespeech_runtime.choices import EngineName, FloatPrecision
 from edgespeech_runtime.engines.devices import open_engine
 
@@ -21,6 +21,7 @@ from edgespeech_export.provenance import operators, provenance, speed
 from edgespeech_export.sources.reading import Layers, read
 from edgespeech_export.sources.source import Source
 from edgespeech_export.sources.static import StaticShapes, with_static_shapes
+from edgespeech_export.word_edges import Recordings, measured
 from edgespeech_export.writers.weight_store import round_weights
 from edgespeech_export.writers.written import Writer, Written
 
@@ -44,6 +45,8 @@ class ExportOptions:
             goes into the first layer; None for the head, and for the last hidden state where there is no head.
         language_model: the n-gram model that a CTC bundle carries; None is the checkpoint's own, if it has one, and
             False is none.
+        edges_from: recordings of speech, with texts or without, by which a CTC bundle's `word_edges` are measured; None
+            are some that come with edgespeech. Bundles of fixed shapes have no `word_edges`.
     """
 
     engine: EngineName = "onnx"
@@ -53,6 +56,7 @@ class ExportOptions:
     static: StaticShapes | None = None
     layers: Layers | None = None
     language_model: BundledModel | Literal[False] | None = None
+    edges_from: Recordings | None = None
 
     def __post_init__(self) -> None:
         for name, choices in (("engine", get_args(EngineName)), ("precision", get_args(FloatPrecision))):
@@ -94,6 +98,7 @@ def export(
     if options.static is not None:
         source = with_static_shapes(source, options.static)
     language_model = _language_model(source, options.language_model)
+    _check_recordings(source, options)
     check_space(target, _needed(source, options) + (language_model.path.stat().st_size if language_model else 0))
     progress("computing what the checkpoint says, in float64")
     reference, rounding = _reference(source, options.precision)
@@ -118,7 +123,25 @@ def export(
         )
         progress("proving the bundle against the checkpoint")
         parity = {**reference.prove(partial), **rounding}
-        return writer.update(manifest, report={"parity": parity, **_report(partial, source, written)})
+        edges, facts = _word_edges(partial, source, options, progress)
+        report = {"parity": parity, **facts, **_report(partial, source, written)}
+        return writer.update(manifest, word_edges=edges, report=report)
+
+
+def _check_recordings(source: Source, options: ExportOptions) -> None:
+    if options.edges_from is not None and (source.task != "ctc" or options.static is not None):
+        raise ExportError("recordings for edges of words are for CTC checkpoints and free shapes; leave them out")
+
+
+def _word_edges(
+    folder: Path, source: Source, options: ExportOptions, progress: Callable[[str], object]
+) -> tuple[WordEdges | None, dict[str, object]]:
+    """What the tokens of a CTC bundle are off by from the edges of words, and what the report says of it."""
+    if source.task != "ctc" or options.static is not None:
+        return None, {}
+    progress("measuring where words begin and end")
+    edges, facts = measured(folder, options.edges_from)
+    return edges, {"word_edges": facts} if facts else {}
 
 
 def _language_model(source: Source, chosen: BundledModel | Literal[False] | None) -> BundledModel | None:

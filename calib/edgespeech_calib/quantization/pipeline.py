@@ -15,6 +15,7 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_export.folder import absolute, check_space, check_target, written_whole
 from edgespeech_export.language_model import BundledModel
 from edgespeech_export.sources.reading import Layers, task_of
+from edgespeech_export.word_edges import Recordings
 from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import Audio
 from edgespeech_runtime.choices import EngineName, Task
@@ -54,6 +55,7 @@ def export_int8(
     layers: Layers | None = None,
     force: bool = False,
     language_model: BundledModel | Literal[False] | None = None,
+    edges_from: Recordings | None = None,
     evaluation_data: SpeechSet | None = None,
     progress: Progress = silent,
 ) -> Quantized:
@@ -69,7 +71,7 @@ def export_int8(
         target_lang: language of the adapter, for checkpoints with several.
         layers: hidden states to export in place of a head, see `ExportOptions`.
         force: replace the bundle if it is there.
-        language_model: see `ExportOptions`.
+        language_model, edges_from: see `ExportOptions`.
         evaluation_data: speech with transcripts, on which the increase of the word error rate is measured; for
             classifiers recordings with labels, for the drop of accuracy.
         progress: called with a step's name, how much of it is done, and of how much, None where that is not known.
@@ -88,7 +90,11 @@ def export_int8(
     with written_whole(target, force) as partial, _scratch(target) as scratch:
         with clock.step("exporting in float"):
             float_options = ExportOptions(
-                engine=engine, target_lang=target_lang, layers=layers, language_model=language_model
+                engine=engine,
+                target_lang=target_lang,
+                layers=layers,
+                language_model=language_model,
+                edges_from=edges_from,
             )
             export(folder, scratch / "float", float_options, progress=lambda step: clock.note(f"float32: {step}"))
         return _quantize(open_bundle(scratch / "float"), partial, scratch, data, evaluated, options, clock)

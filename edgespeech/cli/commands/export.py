@@ -14,6 +14,7 @@ from edgespeech.cli.options.grouping import GroupedCommand, check
 from edgespeech.cli.options.int8 import check_report, export_options
 from edgespeech.cli.options.language_model import chosen_language_model, language_model_options
 from edgespeech.cli.options.layers import layers_option
+from edgespeech.cli.options.word_edges import chosen_recordings, edges_option
 from edgespeech.cli.runs import run_export, run_int8, run_npu
 
 
@@ -32,6 +33,7 @@ from edgespeech.cli.runs import run_export, run_int8, run_npu
 )
 @click.option("--target-lang", metavar="LANG", help="Language of a checkpoint of MMS.")
 @layers_option
+@edges_option
 @click.option("--force", is_flag=True, help="Replace BUNDLE if the export succeeds.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 @click.option("--quiet", is_flag=True, help="Show no progress.")
@@ -51,15 +53,16 @@ def export(ctx: click.Context, /, checkpoint: str, bundle: Path, as_json: bool, 
     shapes = _shapes(options) if is_static(options) else None
     common = {name: options[name] for name in ("target_lang", "force")}
     common["language_model"] = chosen_language_model(options)
+    edges = {"edges_from": chosen_recordings(options)}
     if not is_int8(options):
         chosen = {name: options[name] for name in ("engine", "precision", "layers")}
-        show(bundle, run_export(checkpoint, bundle, quiet, shapes, **chosen, **common), as_json=as_json)
+        show(bundle, run_export(checkpoint, bundle, quiet, shapes, **chosen, **edges, **common), as_json=as_json)
     elif shapes is not None:
         manifest = run_npu(checkpoint, bundle, quiet, shapes, options, **common)
         show(bundle, manifest, npu_rows(manifest.report), as_json=as_json)
     else:
         quantized = run_int8(
-            checkpoint, bundle, quiet, options, engine=options["engine"], layers=options["layers"], **common
+            checkpoint, bundle, quiet, options, engine=options["engine"], layers=options["layers"], **edges, **common
         )
         show(bundle, quantized.manifest, measured_rows(quantized), quantized.measured(), as_json=as_json)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from edgespeech_runtime.choices import ENGINES
 
 from edgespeech.cli.display.output import say, table, to_json
-from edgespeech.cli.display.proof import bucket_rows, language_model_rows, proof_rows
+from edgespeech.cli.display.proof import bucket_rows, language_model_rows, proof_rows, word_edge_rows
 from edgespeech.cli.display.quantization import quantization_rows
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def show(
         return
     say(f"{bundle}: {manifest.task} on {ENGINES[manifest.engine].title}, {manifest.precision}")
     report = manifest.report
-    head = [*bucket_rows(manifest), *language_model_rows(manifest)]
+    head = [*bucket_rows(manifest), *language_model_rows(manifest), *word_edge_rows(manifest)]
     for line in table([*head, *proof_rows(report), *quantization_rows(report), *rows]):
         say(line)
 

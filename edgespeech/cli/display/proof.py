@@ -59,6 +59,16 @@ def language_model_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     return [("language model", f"{model.file}, alpha {model.alpha:g}, beta {model.beta:g}; used by searches")]
 
 
+def word_edge_rows(manifest: "Manifest") -> list[tuple[str, str]]:
+    """What a CTC bundle says of the edges of words."""
+    edges, facts = manifest.word_edges, _part(manifest.report, "word_edges")
+    source = f"; by {facts['recordings']}" if "recordings" in facts else ""
+    if edges is None:
+        return [("edges of words", f"not measured: {facts['left_out']}")] if "left_out" in facts else []
+    start, end = (f"{1000 * value:+.0f} ms" for value in (edges.start, edges.end))
+    return [("edges of words", f"first tokens {start} from where words begin, ends {end} from last tokens{source}")]
+
+
 def bucket_rows(manifest: "Manifest") -> list[tuple[str, str]]:
     """Labels and values of a bundle's buckets, and of how they were chosen; none where shapes are free."""
     if manifest.static is None:

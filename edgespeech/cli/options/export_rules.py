@@ -53,6 +53,11 @@ RULES = (
     *int8.RULES,
     *language_model.RULES,
     Rule(
+        ("edges_from",),
+        is_static,
+        "{flag} does not go with fixed shapes, whose bundles have no correction of edges; leave it out",
+    ),
+    Rule(
         ("compile",),
         lambda given: not (is_int8(given) and is_npu(given)),
         "{flag} is for --target npu --precision int8; add those, or leave {flag} out",
