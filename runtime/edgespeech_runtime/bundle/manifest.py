@@ -9,6 +9,7 @@ import dataclasses
 import json
 import math
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, get_args
 
@@ -155,7 +156,7 @@ class Vocabulary:
             is_token, f"vocabulary.word_delimiter: {self.word_delimiter!r} is not among the tokens; use null for none"
         )
 
-    @property
+    @cached_property
     def delimiter_id(self) -> int | None:
         """Id of the word delimiter, or None."""
         return None if self.word_delimiter is None else self.tokens.index(self.word_delimiter)
