@@ -145,6 +145,81 @@ PUBLISHED: dict[str, tuple[dict[str, Any], dict[str, tuple[int, ...]]]] = {
         {},
     ),
 }
+WAVLM: dict[str, Any] = {
+    **BASE,
+    "model_type": "wavlm",
+    "adapter_kernel_size": 3,
+    "adapter_stride": 2,
+    "add_adapter": False,
+    "activation_dropout": 0.0,
+    "classifier_proj_size": 256,
+    "feat_extract_dropout": 0.0,
+    "final_dropout": 0.0,
+    "freeze_feat_extract_train": True,
+    "layerdrop": 0.05,
+    "mask_channel_length": 10,
+    "mask_channel_min_space": 1,
+    "mask_channel_other": 0.0,
+    "mask_channel_prob": 0.0,
+    "mask_channel_selection": "static",
+    "mask_feature_min_masks": 0,
+    "mask_time_min_masks": 2,
+    "mask_time_min_space": 1,
+    "mask_time_other": 0.0,
+    "mask_time_selection": "static",
+    "max_bucket_distance": 800,
+    "no_mask_channel_overlap": False,
+    "no_mask_time_overlap": False,
+    "num_adapter_layers": 3,
+    "num_buckets": 320,
+    "num_ctc_classes": 80,
+    "replace_prob": 0.5,
+    "tokenizer_class": "Wav2Vec2CTCTokenizer",
+    "torch_dtype": "float32",
+}
+# Of WavLM, its relative and data2vec: speakers, diarisation, features, letters.
+PUBLISHED |= {
+    "microsoft/wavlm-base-plus": ({**WAVLM, "architectures": ["WavLMModel"]}, {}),
+    "microsoft/wavlm-base-plus-sv": (
+        {**WAVLM, **TDNN, "architectures": ["WavLMForXVector"], "use_weighted_layer_sum": False},
+        {},
+    ),
+    "microsoft/wavlm-base-plus-sd": (
+        {
+            **WAVLM,
+            **TDNN,
+            "architectures": ["WavLMForAudioFrameClassification"],
+            "use_weighted_layer_sum": True,
+            "id2label": {"0": "LABEL_0", "1": "LABEL_1"},
+            "label2id": {"LABEL_0": 0, "LABEL_1": 1},
+        },
+        {},
+    ),
+    "microsoft/unispeech-sat-base-plus-sd": (
+        {
+            **{name: WAVLM[name] for name in WAVLM if name not in ("num_buckets", "max_bucket_distance")},
+            **TDNN,
+            "model_type": "unispeech-sat",
+            "architectures": ["UniSpeechSatForAudioFrameClassification"],
+            "num_clusters": 504,
+            "use_weighted_layer_sum": True,
+        },
+        {},
+    ),
+    "facebook/data2vec-audio-base-960h": (
+        {
+            **BASE,
+            **TDNN,
+            "model_type": "data2vec-audio",
+            "architectures": ["Data2VecAudioForCTC"],
+            "conv_pos_kernel_size": 19,
+            "feat_extract_norm": "layer",
+            "num_conv_pos_embeddings": 5,
+            "use_weighted_layer_sum": False,
+        },
+        {},
+    ),
+}
 NARROW_HEADS: dict[str, Any] = {"tdnn_dim": [20, 20, 20, 20, 30], "xvector_output_dim": 12, "classifier_proj_size": 20}
 
 
@@ -154,7 +229,10 @@ def make_twin(folder: Path, name: str, *, weights: dict[str, tuple[int, ...]] | 
     `weights` are put beside those that the published file holds besides the model's own; `values` replace fields.
     """
     published, beside = PUBLISHED[name]
-    config = {**published, **NARROW, **{key: NARROW_HEADS[key] for key in NARROW_HEADS if key in published}, **values}
+    narrow = {
+        name: size for name, size in NARROW.items() if "conv_pos_kernel_size" not in published or "pos" not in name
+    }
+    config = {**published, **narrow, **{key: NARROW_HEADS[key] for key in NARROW_HEADS if key in published}, **values}
     torch.manual_seed(0)
     kind = getattr(transformers, config["architectures"][0])
     model = kind(kind.config_class.from_dict(config)).eval()

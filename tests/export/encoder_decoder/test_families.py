@@ -19,7 +19,7 @@ PAIRS: dict[str, Family] = {
     "trocr": "data2vec-audio",
     "marian": "wavlm",
 }
-FAST = (("xlm-roberta", "onnx"), ("marian", "openvino"), ("roberta", "numpy"))
+FAST = (("xlm-roberta", "openvino"), ("roberta", "numpy"))
 CASES = [
     pytest.param(decoder, engine, marks=[] if (decoder, engine) in FAST else [pytest.mark.slow])
     for decoder in PAIRS
