@@ -9,6 +9,7 @@ MODULE = 400  # lines
 MEDIAN = 130
 FUNCTION = 60
 FOLDER = 16  # modules
+FAMILY = 120  # lines
 WEIGHTS = 80_000_000  # bytes, all weight files together
 FILE = 50_000_000  # bytes, of any file
 BINARY = {".safetensors", ".onnx", ".bin", ".npz", ".data", ".pt", ".pth", ".npy", ".lm"}
@@ -61,6 +62,14 @@ def test_no_folder_holds_too_many_modules(root):
     counts = {folder: sum(file.name != "__init__.py" for file in folder.glob("*.py")) for folder in folders}
     wrong = [f"{folder.relative_to(root)} holds {count}" for folder, count in counts.items() if count > FOLDER]
     assert not wrong, f"more than {FOLDER} modules; group them by what they are about: {'; '.join(wrong)}"
+
+
+def test_a_family_of_models_is_a_small_file(root):
+    files = [*root.glob("edgespeech/models/encoders/*.py"), *root.glob("edgespeech/models/decoders/*.py")]
+    assert len(files) > 12
+    lines = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in files}
+    wrong = [f"{name} has {count} lines" for name, count in lines.items() if count > FAMILY]
+    assert not wrong, f"more than {FAMILY} lines; a family says only what differs: {'; '.join(wrong)}"
 
 
 @pytest.mark.parametrize(("lines", "found"), [(FUNCTION, []), (FUNCTION + 1, [("f", FUNCTION + 1)])])

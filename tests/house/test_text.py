@@ -38,3 +38,13 @@ def test_every_target_is_short(root, target):
     recipes = re.split(r"\n(?=\S)", (root / "Makefile").read_text(encoding="utf-8"))
     (recipe,) = [text for text in recipes if text.startswith(f"{target}:")]
     assert 1 <= sum(line.startswith("\t") for line in recipe.splitlines()) < 10
+
+
+def test_nothing_that_ships_loads_or_advises_to_load_unsafely(root):
+    """Neither code nor messages nor documents; torch's own advice to do so is never passed on."""
+    homes = ("edgespeech", "export", "calib/edgespeech_calib", "runtime/edgespeech_runtime", "docs", "examples")
+    files = [file for home in homes for kind in ("py", "md") for file in (root / home).rglob(f"*.{kind}")]
+    assert len(files) > 300
+    advice = re.compile(r"(weights_only|use_safetensors) ?= ?False|(trust_remote_code|allow_pickle) ?= ?True")
+    wrong = [str(file.relative_to(root)) for file in files if advice.search(file.read_text(encoding="utf-8"))]
+    assert not wrong, f"unsafe loading in {', '.join(wrong)}"
