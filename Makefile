@@ -3,16 +3,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+# Compiled modules are kept, whatever the environment says: tests start many processes.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
 .PHONY: demo test test-all test-devices lint bench clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
+	$(PYTEST)
 
 test-all: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "not devices" --numprocesses 2 --dist worksteal
+	$(PYTEST) -m "not devices"
 
 test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
 	$(BIN)/python -m pytest -m "devices and not slow" tests/devices
