@@ -64,7 +64,7 @@ def test_axes_carry_the_names_of_the_contract(case_of: Any) -> None:
 
 def test_onnx_graphs_share_one_file_of_weights(case_of: Any) -> None:
     case = case_of("wav2vec2-group", "onnx")
-    for name in ("single.onnx", "batch.onnx", "model.onnx"):
+    for name in ("single.onnx", "batch.onnx", "window.onnx", "model.onnx"):
         external = [t for t in graph(case, name).graph.initializer if external_data_helper.uses_external_data(t)]
         assert {external_data_helper.ExternalDataInfo(t).location for t in external} == {"weights.data"}
         assert (case.bundle / name).stat().st_size < 60_000
@@ -77,7 +77,7 @@ def test_openvino_graphs_share_one_file_of_weights(case_of: Any) -> None:
     assert [path.name for path in case.bundle.glob("*.bin")] == ["openvino_model.bin"]
     size = 4 * sum(p.numel() for p in case.model.parameters())
     assert (case.bundle / "openvino_model.bin").stat().st_size < 1.1 * size
-    for name in ("openvino_model.xml", "openvino_batch.xml"):
+    for name in ("openvino_model.xml", "openvino_batch.xml", "window.xml"):
         ends = [
             int(data.attrib["offset"]) + int(data.attrib["size"])
             for data in ElementTree.parse(case.bundle / name).iterfind("./layers/layer[@type='Const']/data")
