@@ -13,11 +13,12 @@ from edgespeech.cli.options.recordings import STDIN
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from edgespeech_runtime import Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
+    from edgespeech_runtime import AudioBlocks, Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
     from edgespeech_runtime.tasks import AnyModel
 
     Waveform: TypeAlias = npt.NDArray[np.float32]
     Result: TypeAlias = Transcript | Classification | FrameLabels | Waveform | EdgeSpeechRuntimeError
+    Recording: TypeAlias = Waveform | AudioBlocks
     Method: TypeAlias = Callable[..., Any]
 
 READ_AHEAD = 2  # batches of files that are read at a time, so that those of like lengths run together
@@ -31,44 +32,75 @@ def results(
     batch_size: int,
     on_text: Callable[[Path, str], None] | None = None,
     reading: Mapping[str, Any] | None = None,
+    watch: "Callable[[int, Path], Mapping[str, Any]] | None" = None,
 ) -> Iterator[tuple[int, "Result"]]:
     """Each file's index with what the model answers, or with the error that names it, in the order of the files.
 
     `method` is one of the model's that take a list of waveforms and a `batch_size`. With `on_text`, which `transcribe`
     knows, files run one at a time, and it is called with each piece of a file's text as soon as that is certain.
-    `reading` are options of `to_waveforms`. The path "-" is stdin.
+    `reading` are options of `AudioBlocks`. The path "-" is stdin. What is long is read in blocks, and runs alone;
+    `watch` gives the callbacks for it, by its index and path.
     """
+    from edgespeech_runtime import AudioBlocks
     from edgespeech_runtime.errors import AudioError
 
     facts = model.manifest.audio
-    waveforms: dict[int, Waveform] = {}
+    recordings: dict[int, Recording] = {}
     by_index: dict[int, Result] = {}
+
+    def run(**told: Any) -> "list[tuple[int, Result]]":
+        """Results of what has been read, which is let go."""
+        if recordings:
+            by_index.update(_run(partial(method, **told), paths, recordings, batch_size))
+        found = sorted(by_index.items())
+        recordings.clear()
+        by_index.clear()
+        return found
+
     samples = 0
     for index, path in enumerate(paths):
+        live = {} if on_text is None else {"on_text": partial(on_text, path)}
         try:
-            waveforms[index] = _read(path, facts.sampling_rate, facts.shortest, reading or {})
-            samples += len(waveforms[index])
+            recording = _read(path, facts.sampling_rate, facts.shortest, reading or {})
         except AudioError as error:
             by_index[index] = error
-        enough = len(waveforms) >= READ_AHEAD * batch_size or samples >= READ_SECONDS * facts.sampling_rate
-        if enough or on_text is not None or index + 1 == len(paths):
-            live = {} if on_text is None else {"on_text": partial(on_text, path)}
-            if waveforms:
-                by_index.update(_run(partial(method, **live), paths, waveforms, batch_size))
-            yield from sorted(by_index.items())
-            waveforms, by_index, samples = {}, {}, 0
+        else:
+            if isinstance(recording, AudioBlocks):
+                yield from run()
+                recordings[index] = recording
+                yield from run(**{**(watch(index, path) if watch is not None else {}), **live})
+                samples = 0
+                continue
+            recordings[index] = recording
+            samples += len(recording)
+        enough = len(recordings) >= READ_AHEAD * batch_size or samples >= READ_SECONDS * facts.sampling_rate
+        if enough or on_text is not None:
+            yield from run(**live)
+            samples = 0
+    yield from run()
 
 
-def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, Any]) -> "Waveform":
-    """A recording as the model takes it; what is unusual about it is said on stderr. Raises AudioError."""
-    from edgespeech_runtime.audio import AudioWarning, to_waveforms
+def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, Any]) -> "Recording":
+    """A recording as the model takes it: samples, or blocks of a long one. What is unusual about it is said on stderr.
+
+    Raises AudioError.
+    """
+    from edgespeech_runtime import AudioBlocks, AudioWarning
+    from edgespeech_runtime.audio.inputs import require_length
+    from edgespeech_runtime.long.windows import WHOLE
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AudioWarning)
         source = _stdin() if path == STDIN else path
-        (waveform,) = to_waveforms([source], None, sampling_rate, shortest, **reading)
+        blocks = AudioBlocks(source, sampling_rate, **reading)
+        waveform = blocks.whole_up_to(round(WHOLE * sampling_rate))
+        if waveform is None:
+            blocks.choose_channel()  # before anything is run, since a warning may come of it
     for warning in caught:
         complain(f"{warning.message}; --channel chooses another")
+    if waveform is None:
+        return blocks
+    require_length(waveform, blocks.file, sampling_rate, shortest)
     return waveform
 
 
@@ -84,7 +116,7 @@ def _stdin() -> Any:
 
 
 def _run(
-    method: "Method", paths: Sequence[Path], waveforms: Mapping[int, "Waveform"], batch_size: int
+    method: "Method", paths: Sequence[Path], waveforms: Mapping[int, "Recording"], batch_size: int
 ) -> dict[int, "Result"]:
     """Results by index; where the model fails on all together, each runs alone, so that only the culprit fails."""
     from edgespeech_runtime.errors import AudioError, EngineError
@@ -95,7 +127,8 @@ def _run(
         if len(waveforms) == 1:
             (index,) = waveforms
             kind = AudioError if isinstance(error, AudioError) else EngineError
-            return {index: kind(f"{paths[index]}: {error}")}
+            name = str(paths[index])
+            return {index: kind(str(error) if str(error).startswith(name) else f"{name}: {error}")}
     by_index: dict[int, Result] = {}
     for index, waveform in waveforms.items():
         by_index.update(_run(method, paths, {index: waveform}, 1))

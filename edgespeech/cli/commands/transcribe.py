@@ -35,6 +35,9 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 --language. When its words were said, a model of the first kind finds out (--times-from). What a model cannot do is
 refused before any work.
 
+Long recordings are run in windows, and their text comes while they run. Where that is interrupted (Ctrl-C), what there
+is goes to stdout, or into a file whose name ends in .incomplete before its ending.
+
 {FAILURES}"""
 
 
@@ -51,6 +54,13 @@ refused before any work.
     type=click.Path(path_type=Path),
     help="A CTC model that finds the times of what an encoder-decoder writes.",
 )
+@click.option(
+    "--vad",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Silero's ONNX file, which says where speech is; else all but silence and steady noise may be.",
+)
+@click.option("--run-silence", is_flag=True, help="Run a CTC model on the silence of long recordings too.")
 @searches
 @audio_options
 @click.pass_context
@@ -74,7 +84,8 @@ def transcribe(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **o
             method = with_times(method, model, aligning, other)
         return method, sink
 
-    listen(ctx, bundle, work, options, prepared, None if live is None else live.add)
+    on_text = None if live is None else live.add
+    listen(ctx, bundle, work, options, prepared, on_text, watches=options["times_from"] is None)
 
 
 def _form(options: Mapping[str, Any]) -> Form:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
+PART_WIDTH = 20  # characters of a bar for what is done of a long recording
 FIRST_LINE, NEXT_LINE = 5.0, 10.0  # seconds to wait for lines of a counter where there is no terminal
 
 
@@ -112,12 +113,19 @@ class Steps:
         self._bar.__exit__(kind, error, trace)
 
 
+def minutes(seconds: float) -> str:
+    """`12:05`, or `1:12:05`."""
+    whole = int(seconds)
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+
+
 class Counter:
     """How many of `total` files are done: a line that moves on a terminal; elsewhere a plain line now and then."""
 
     def __init__(self, total: int, quiet: bool = False, doing: str = "transcribing") -> None:
         self._total, self._done = total, 0
-        self._doing = doing
+        self._doing, self._part = doing, ""
         self._quiet = quiet
         self._progress: Any = None
         self._stopped = threading.Event()
@@ -132,7 +140,8 @@ class Counter:
             return self
         from rich.progress import MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
 
-        self._progress = _display(SpinnerColumn("line"), self._doing, MofNCompleteColumn(), TimeElapsedColumn())
+        columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), "{task.description}", TimeElapsedColumn())
+        self._progress = _display(*columns)
         self._progress.add_task("", total=self._total)
         self._progress.start()
         return self
@@ -142,13 +151,35 @@ class Counter:
         while not self._stopped.wait(wait):
             files = "1 file" if self._total == 1 else f"{self._total} files"
             seconds = time.monotonic() - began
-            print(f"  {self._doing}: {self._done} of {files} in {seconds:.0f} s", file=sys.stderr, flush=True)
+            part = f", {self._part}" if self._part else ""
+            print(f"  {self._doing}: {self._done} of {files}{part} in {seconds:.0f} s", file=sys.stderr, flush=True)
             wait = NEXT_LINE
+
+    def part(self, done: float, total: float | None) -> None:
+        """Say how much of a long recording is done, in seconds; a total of None is not known."""
+        if total:
+            share = min(done / total, 1.0)
+            filled = round(share * PART_WIDTH)
+            self._part = f"{minutes(done)} of {minutes(total)} ({100 * share:.0f} %)"
+            bar = f"{'━' * filled}{'╌' * (PART_WIDTH - filled)} {self._part}"
+        else:
+            self._part = bar = minutes(done)
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], description=bar)
 
     @contextmanager
     def one_more(self) -> Iterator[None]:
         """Make room for a result to be printed; one more file is done."""
         self._done += 1
+        self._part = ""
+        with self.paused():
+            yield
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], advance=1, description="")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Make room for something to be printed."""
         if self._progress is None:
             yield
             return
@@ -156,7 +187,6 @@ class Counter:
         try:
             yield
         finally:
-            self._progress.advance(self._progress.task_ids[0])
             self._progress.start()
 
     def __exit__(

@@ -4,10 +4,11 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from edgespeech.cli.display.live import LiveText
 from edgespeech.cli.display.output import say, to_json, write
 from edgespeech.cli.errors import complain
 
@@ -40,12 +41,42 @@ class Sink:
     files: Sequence[Path] | None
     has_lines: bool = False
     failed: int = 0
+    _begun: LiveText | None = field(default=None, init=False)  # the text of a recording that comes in pieces
+
+    @property
+    def takes_pieces(self) -> bool:
+        """Whether a text may be written as it comes: on stdout, as nothing but itself."""
+        return self.form == "text" and self.files is None and not self.has_lines
+
+    def piece(self, path: Path, text: str) -> None:
+        """Write the next piece of a recording's text, the result of which is still to come. Raises OSError."""
+        if self._begun is None:
+            self._begun = LiveText(self.several)
+        self._begun.add(path, text)
+
+    def put_incomplete(self, index: int, path: Path, result: "Result") -> Path | None:
+        """Write what there is of a recording that was stopped, into a file that is named so. Returns the file, if any.
+
+        Raises OSError.
+        """
+        if self.files is None:
+            self.put(index, path, result)
+            return None
+        target = self.files[index]
+        target = target.with_name(f"{target.stem}.incomplete{target.suffix}")
+        write_file(target, self.render(path, result))
+        return target
 
     def put(self, index: int, path: Path, result: "Result") -> None:
         """Write the result of the recording at `index`; a file that cannot be written fails alone.
 
         Raises OSError where stdout cannot be written.
         """
+        if self._begun is not None:  # all of a text has been written, or what there was of it
+            begun, self._begun = self._begun, None
+            begun.put(index, path, result)
+            self.failed += begun.failed
+            return
         if isinstance(result, Exception):
             self.failed += 1
             complain(result)

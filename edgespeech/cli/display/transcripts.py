@@ -47,6 +47,9 @@ def as_dict(path: Path, transcript: "Transcript", timestamps: Timestamps | None)
         del facts["characters"]
     for name in facts.keys() & {"words", "characters"}:
         facts[name] = [rounded(part) for part in facts[name]]
-    for each in (*facts.get("alternatives", ()), *facts.get("segments", ())):
+    for each in facts.get("alternatives", ()):
         each.update(rounded({**each, "words": [rounded(part) for part in each["words"]]}))
+    for each in facts.get("segments", ()):
+        each.update(rounded(each))
+        del each["words"]  # which are those of the whole
     return facts

@@ -109,6 +109,12 @@ def transcriber(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> 
     search = KINDS[model.manifest.task].search(options)
     method = transcribing(model, bundle).transcribe
     model.check_options(**search)
+    if options["vad"] is not None:
+        search["vad"] = options["vad"]
+    if options["run_silence"]:
+        if model.manifest.task != "ctc":
+            raise CommandError(f"--run-silence is not for {bundle}, which cuts long audio in silence; leave it out")
+        search["skip_silence"] = False
     return partial(method, timestamps=options["timestamps"], **search)
 
 

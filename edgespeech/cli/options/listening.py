@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 from edgespeech_runtime.choices import BATCH_SIZE
@@ -13,7 +13,9 @@ from edgespeech.cli.display.compiling import announce
 from edgespeech.cli.display.output import few, number
 from edgespeech.cli.display.progress import Counter
 from edgespeech.cli.display.results import SUBTITLES, SUFFIXES, Form
+from edgespeech.cli.display.watching import Watch
 from edgespeech.cli.errors import CommandError, complain
+from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.options.recordings import SUFFIXES as SOUND_SUFFIXES
 from edgespeech.cli.options.recordings import Recording, find, is_folder, targets
 
@@ -127,11 +129,13 @@ def listen(
     options: Mapping[str, Any],
     prepared: "Callable[[AnyModel], tuple[Method, Sink | ArraySink | LiveText]]",
     on_text: Callable[[Path, str], None] | None = None,
+    watches: bool = False,
 ) -> None:
     """Run on all recordings, put each result where it goes as soon as it is there, and end with the exit code.
 
     `prepared` says which method of the loaded model is to be called, and where its results go; or it raises, for a
-    model that cannot do what is asked.
+    model that cannot do what is asked. With `watches`, the method tells of long recordings on the way, and what there
+    is of one that is interrupted is kept.
     """
     if not work.recordings:
         return
@@ -144,8 +148,17 @@ def listen(
         Counter(len(paths), options["quiet"] or on_text is not None, DOING[ctx.command.name or ""]) as counter,
     ):
         method, sink = prepared(model)
-        for index, result in results(model, paths, method, options["batch_size"], on_text, reading):
-            with counter.one_more():
-                sink.put(index, paths[index], result)
+        watch = Watch(counter, cast("Sink | LiveText", sink)) if watches else None
+        begin = None if watch is None else watch.begin
+        try:
+            for index, result in results(model, paths, method, options["batch_size"], on_text, reading, begin):
+                with counter.one_more():
+                    sink.put(index, paths[index], result)
+                if watch is not None:
+                    watch.end()
+        except Interrupted as stop:
+            if watch is not None:
+                stop.outcome = watch.keep()
+            raise
     if sink.failed:
         ctx.exit(SOME_FAILED if sink.failed < len(paths) else ALL_FAILED)

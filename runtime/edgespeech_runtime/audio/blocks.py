@@ -61,6 +61,14 @@ class AudioBlocks:
         with self._open() as sound:
             return None if sound.samples is None else sound.samples / sound.rate
 
+    def choose_channel(self) -> None:
+        """Find out now how channels become one, which is else done when samples are first asked for.
+
+        It gives an AudioWarning where all cancel each other. Raises AudioError.
+        """
+        with self._open() as sound:
+            self._mixed(sound.channels)
+
     def __iter__(self) -> Iterator[Waveform]:
         with self._open() as sound:
             with self._named():

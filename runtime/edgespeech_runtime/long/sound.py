@@ -35,9 +35,15 @@ class Sound:
         """`[n]` of `start <= sample < end`, which have been read; those before `start` are let go."""
         while self._parts and self._first + len(self._parts[0]) <= start:
             self._first += len(self._parts.pop(0))
-        if len(self._parts) > 1:
-            self._parts = [np.concatenate(self._parts)]
-        return self._parts[0][start - self._first : end - self._first] if self._parts else np.zeros(0, np.float32)
+        if self._parts:
+            self._parts = [np.concatenate([self._parts[0][start - self._first :], *self._parts[1:]])]
+            self._first = start
+        return self._parts[0][: end - start] if self._parts else np.zeros(0, np.float32)
+
+    @property
+    def kept(self) -> int:
+        """Samples that are in memory."""
+        return sum(map(len, self._parts))
 
     @property
     def first_speech(self) -> int:

@@ -18,7 +18,7 @@ from ..ctc.beams import Path
 from ..ctc.hypotheses import Hypothesis, word_spans
 from ..long.activity import Activity
 from ..long.windows import SILENT_LOGIT, Silence
-from ..results.transcript import TextSegment, Transcript, Word
+from ..results.transcript import Character, TextSegment, Transcript, Word
 from ..text import clean_up
 from .by_parts import Callbacks
 from .ctc_text import Clock, between_words, chosen_parts, path_transcript, searched_transcript
@@ -43,37 +43,44 @@ class Text(Protocol):
 
 
 class GreedyText:
-    """By the most probable token of each frame. Kept are tokens and their probabilities, 12 bytes a frame."""
+    """By the most probable token of each frame. Frames of words that stay are let go."""
 
     def __init__(self, vocabulary: Vocabulary, frame: float, with_characters: bool = False) -> None:
         """`frame` is the length of one in seconds."""
         self._vocabulary, self._frame, self._with_characters = vocabulary, frame, with_characters
         self.joiner = between_words(vocabulary, vocabulary.delimiter_id is not None)
-        self._ids: list[npt.NDArray[np.int64]] = []
-        self._probabilities: list[npt.NDArray[np.float32]] = []
-        self._frames = 0  # whose words have been given
-        self._open = np.zeros(0, np.int64), np.zeros(0, np.float32)  # tokens and probabilities of those behind
+        self._words: list[Word] = []  # that stay
+        self._characters: list[Character] = []
+        self._frames, self._pieces = 0, 0  # those whose words stay; how often there were more
+        self._open = np.zeros(0, np.int64), np.zeros(0, np.float32)  # tokens and probabilities of the others
+        self._first = self._open  # those of the first piece
 
     def advance(self, logits: Logits) -> list[Word]:
         """See `Text.advance`."""
         ids = ctc.greedy(logits)
         probabilities = ctc.emitted_probability(logits, ids)
-        self._ids.append(ids)
-        self._probabilities.append(probabilities)
-        ids = np.concatenate([self._open[0], ids])
-        probabilities = np.concatenate([self._open[1], probabilities])
+        self._first, self._pieces = ((ids, probabilities), 1) if not self._pieces else (self._open, self._pieces + 1)
+        ids, probabilities = np.concatenate([self._open[0], ids]), np.concatenate([self._open[1], probabilities])
         table = self._vocabulary
         seams = np.flatnonzero(ids == (table.blank if table.delimiter_id is None else table.delimiter_id))
         closed = int(seams[-1]) if len(seams) else 0  # no word goes on across such a frame
-        clock = Clock(self._frame, math.inf, self._frames)
-        words = self._transcript(ids[:closed], probabilities[:closed], clock).words if closed else []
-        self._frames, self._open = self._frames + closed, (ids[closed:], probabilities[closed:])
-        return words
+        found = Transcript("")
+        if closed:
+            found = self._transcript(ids[:closed], probabilities[:closed], Clock(self._frame, math.inf, self._frames))
+        self._words += found.words
+        self._characters += found.characters
+        self._frames, self._open = self._frames + closed, (ids[closed:].copy(), probabilities[closed:].copy())
+        return found.words
 
     def finish(self, seconds: float) -> Transcript:
-        """See `Text.finish`."""
-        clock = Clock(self._frame, seconds)
-        return self._transcript(np.concatenate(self._ids), np.concatenate(self._probabilities), clock)
+        """See `Text.finish`. Of several pieces the text is that of the words."""
+        if self._pieces < 2:
+            return self._transcript(*self._first, Clock(self._frame, seconds))
+        found = self._transcript(*self._open, Clock(self._frame, seconds, self._frames))
+        words = [*self._words, *found.words]
+        text = self.joiner.join(word.text for word in words)
+        text = clean_up(text) if self._vocabulary.clean_up else text
+        return replace(found, text=text, words=words, characters=[*self._characters, *found.characters])
 
     def _transcript(
         self, ids: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], clock: Clock

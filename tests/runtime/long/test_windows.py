@@ -110,6 +110,13 @@ def test_silence_is_not_run(seconds):
     assert sum(run.lengths) / RATE <= (spoken + margins) * overlap + 0.1
 
 
+@pytest.mark.parametrize("detector", [None, SpeechDetector])
+def test_no_more_is_kept_than_two_windows(detector):
+    sound = Sound(blocks(speech(*[3, 2, 0.5, 1] * 40)), detector and detector(RATE))
+    windows = Windows(sound, tokens, GEOMETRY, Silence(BLANK, {BLANK}))
+    assert max(sound.kept for _ in windows) < GEOMETRY.samples(2 * GEOMETRY.window) + 0.2 * sound.end
+
+
 def test_silence_is_run_where_the_model_finds_something_in_it():
     """A model that is not sure of its blank in silence is asked all the way."""
 

@@ -1,0 +1,98 @@
+"""`edgespeech transcribe` on long recordings: text while it runs, and what stays of one that is interrupted."""
+
+import json
+import subprocess
+import sys
+
+import edgespeech_runtime
+import numpy as np
+import pytest
+from tone_bundles import build
+from tones import FRAME, RATE, spoken
+
+soundfile = pytest.importorskip("soundfile")
+
+WORDS = "_AA_BB__|__C_A_C__|_" * 20  # 8 s
+ENDS = 300  # seconds, after which something hangs
+STOPPED = """
+import os, signal, sys
+from edgespeech.cli import main
+from edgespeech_runtime.tasks.batches import HeadRunner
+run, calls = HeadRunner.run_windows, []
+def and_signal(self, *arguments):
+    calls.append(0)
+    if len(calls) == 6:
+        os.kill(os.getpid(), signal.SIGINT)
+    return run(self, *arguments)
+HeadRunner.run_windows = and_signal
+main()
+"""
+
+
+@pytest.fixture(scope="module")
+def tone_bundle(tmp_path_factory):
+    return build("onnx", tmp_path_factory.mktemp("tones"))
+
+
+@pytest.fixture(scope="module")
+def recording(tmp_path_factory):
+    """100 s: ten sentences of tones with pauses."""
+    path = tmp_path_factory.mktemp("long") / "x.wav"
+    pause = np.random.default_rng(0).normal(0, 1e-3, 100 * FRAME)
+    soundfile.write(path, np.concatenate([each for _ in range(10) for each in (spoken(WORDS), pause)]), RATE)
+    return path
+
+
+def test_text_comes_in_pieces_that_are_the_text(run, tone_bundle, recording, tmp_path):
+    with edgespeech_runtime.load(tone_bundle) as model:
+        expected = model.transcribe(recording)
+    assert len(expected.segments) == 10
+    assert run("transcribe", tone_bundle, recording).stdout == expected.text + "\n"
+    short = tmp_path / "short.wav"
+    soundfile.write(short, spoken("A_B"), RATE)
+    both = run("transcribe", tone_bundle, short, recording, short.with_name("nope.wav"))
+    assert both.stdout == f"{short}\tAB\n{recording}\t{expected.text}\n"
+    assert both.exit_code == 1
+    facts = json.loads(run("transcribe", tone_bundle, recording, "--json").stdout)
+    assert [each["text"] for each in facts["segments"]] == [segment.text for segment in expected.segments]
+    assert len(facts["words"]) == len(expected.words)
+    assert set(facts["segments"][0]) == {"text", "start", "end"}
+
+
+def test_silence_can_be_run_too(run, tone_bundle, recording):
+    expected = run("transcribe", tone_bundle, recording).stdout
+    assert run("transcribe", tone_bundle, recording, "--run-silence").stdout == expected
+    result = run("transcribe", tone_bundle, recording, "--vad", recording)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "is not Silero's ONNX file" in result.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself this signal there")
+@pytest.mark.parametrize("form", ["srt", "json", "text", "stdout"])
+def test_an_interruption_keeps_what_there_is(tone_bundle, recording, tmp_path, form):
+    options = [] if form in ("text", "stdout") else [f"--{form}"]
+    options += [] if form == "stdout" else ["--output", tmp_path]
+    command = [sys.executable, "-c", STOPPED, "transcribe", tone_bundle, recording, "--threads", "1", *options]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=ENDS, start_new_session=True)
+    assert done.returncode == 130
+    with edgespeech_runtime.load(tone_bundle) as model:
+        whole = model.transcribe(recording)
+    if form == "stdout":
+        assert done.stdout.endswith("\n")
+        assert whole.text.startswith(done.stdout.strip())
+        assert len(done.stdout) > 50
+        return
+    ending = {"srt": ".srt", "json": ".json", "text": ".txt"}[form]
+    (target,) = tmp_path.iterdir()
+    assert target.name == f"x.incomplete{ending}"
+    assert done.stderr == f"edgespeech: interrupted; the text of {recording} goes to 0:47 and is in {target}\n"
+    content = target.read_text(encoding="utf-8")
+    if form == "json":
+        facts = json.loads(content)
+        assert facts["is_complete"] is False
+        assert whole.text.startswith(facts["text"])
+        assert len(facts["segments"]) == 5
+    elif form == "text":
+        assert whole.text.startswith(content.strip())
+    else:
+        assert content.startswith("1\n00:00:00,")
