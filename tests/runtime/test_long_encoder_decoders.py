@@ -65,6 +65,20 @@ def test_long_and_short_ones_in_one_list(model, recording, say):
     ]
 
 
+def test_predictions_of_long_recordings_are_their_texts(model, recording, say):
+    found = model.predict([recording, say("ABC")], with_logits=False, **MANY)
+    assert [each.answer for each in found] == [model.transcribe(each, **MANY).text for each in (recording, say("ABC"))]
+
+
+def test_an_error_in_a_recording_leaves_what_was_before(model, recording):
+    damaged, segments = recording.copy(), []
+    damaged[25 * RATE] = np.nan
+    with pytest.raises(AudioError, match="the samples are not all finite"):
+        model.transcribe(damaged, on_segment=segments.append, **MANY)
+    assert segments == model.transcribe(recording, **MANY).segments[: len(segments)]
+    assert len(segments) == 2
+
+
 def test_silence_has_no_text(model):
     segments = []
     found = model.transcribe(np.zeros(100 * RATE, np.float32), on_segment=segments.append)

@@ -27,7 +27,7 @@ GRID = 0.05  # seconds: rules are looked at so often, at samples that do not dep
 MARGIN = 0.25  # seconds of silence that a part has on each side, if its pauses are that long
 PAUSES: dict[str, float] = {"low": 0.5, "balanced": 0.8, "high": 1.2}  # by latency: seconds that end a part
 LEAST, MOST = 200, 5000  # milliseconds
-LONGEST = 25.0  # seconds of a part
+LONGEST = 20.0  # seconds of a part
 SHORTEST = 5.0  # seconds before which too long a part is not cut
 
 OnPiece: TypeAlias = Callable[[str], None]
@@ -200,7 +200,7 @@ def open_stream(
     rules = [seconds for seconds in (endpoints.without_speech, endpoints.after_speech) if seconds is not None]
     pause = min(_pause(latency), *rules)
     longest = min(longest, endpoints.longest, LONGEST)
-    margin = min(MARGIN, pause / 2)
+    margin = min(MARGIN, pause / 2, longest / 8)
     options = SpeechOptions(pause, margin, margin, longest, min(SHORTEST, longest / 4))
     recipe = Recipe(rate, options, endpoints, write, activity, on_text)
 

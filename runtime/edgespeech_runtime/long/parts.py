@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..errors import AudioError
 from .activity import Activity, Waveform
 from .newest import Sound
 from .speech import Span, SpeechDetector, SpeechOptions
@@ -90,9 +91,20 @@ class PartCutter:
 def speech_parts(
     blocks: Iterable[Waveform], rate: int, options: SpeechOptions, activity: Activity | None = None, near: float = 0.0
 ) -> Iterator[tuple[int, list[Part]]]:
-    """After each block the number of samples so far, and the parts that it completes; the last ones at the end."""
+    """After each block the number of samples so far, and the parts that it completes; the last ones at the end.
+
+    Where the blocks end with an AudioError, what came before makes parts too; then it is raised.
+    """
     cutter, count = PartCutter(rate, options, activity, near), 0
-    for block in blocks:
+    source = iter(blocks)
+    while True:
+        try:
+            block = next(source, None)
+        except AudioError:
+            yield count, cutter.finish()
+            raise
+        if block is None:
+            break
         count += len(block)
         yield count, cutter.feed(block)
     yield count, cutter.finish()

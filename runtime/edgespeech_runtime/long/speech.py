@@ -69,7 +69,7 @@ class SpeechDetector:
             return round(seconds * rate / self._step)
 
         self._pause, self._before, self._behind = map(frames, (options.pause, options.before, options.behind))
-        self._longest = None if options.longest is None else frames(options.longest)
+        self._longest = None if options.longest is None else int(options.longest * rate / self._step)
         self._shortest = frames(options.shortest)
         self._least, self._gap, self._quiet = (max(1, frames(seconds)) for seconds in (LEAST, MOST_GAP, QUIET))
         self._samples = 0  # that came

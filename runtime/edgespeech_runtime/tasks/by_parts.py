@@ -9,7 +9,7 @@ import numpy as np
 from ..audio.batching import MOST_SAMPLES
 from ..audio.blocks import AudioBlocks
 from ..audio.inputs import named, require_length
-from ..errors import ArgumentError
+from ..errors import ArgumentError, AudioError
 from ..long.activity import Activity
 from ..long.parts import Part, speech_parts
 from ..long.speech import Span, SpeechOptions, speech_spans
@@ -83,7 +83,9 @@ class Cutting:
     def options(self) -> SpeechOptions:
         """For the detector."""
         longest = min(LONGEST, self.whole / self.rate)
-        return SpeechOptions(longest=longest, shortest=min(SpeechOptions.shortest, longest / 4))
+        margin = min(SpeechOptions.before, longest / 8)
+        shortest = min(SpeechOptions.shortest, longest / 4)
+        return SpeechOptions(before=margin, behind=margin, longest=longest, shortest=shortest)
 
 
 def transcribe_all(
@@ -129,12 +131,14 @@ def by_parts(
     """The transcript of a recording, of which blocks of samples come; `duration` in seconds, None: not known."""
     writer = _Writer(cutting, write, callbacks)
     count = 0
-    for count, parts in speech_parts(blocks, cutting.rate, cutting.options, activity, NEAR):
-        for part in parts:
-            writer.add(part)
-        if callbacks.on_progress is not None:
-            done = writer.waiting[0].start if writer.waiting else count
-            callbacks.on_progress(done / cutting.rate, duration)
+    try:
+        for count, parts in speech_parts(blocks, cutting.rate, cutting.options, activity, NEAR):
+            for part in parts:
+                writer.add(part)
+            callbacks.progress((writer.waiting[0].start if writer.waiting else count) / cutting.rate, duration)
+    except AudioError:
+        writer.write()
+        raise
     writer.write()
     seconds = count / cutting.rate
     if callbacks.on_progress is not None:

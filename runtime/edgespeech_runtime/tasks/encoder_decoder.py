@@ -1,16 +1,18 @@
 """Speech encoder-decoders: recordings of any length, and people who speak, to text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, overload
 
-from ..audio import AudioInput, is_single
+from ..audio import AudioBlocks, AudioInput, is_single
+from ..bundle.contracts import NEXT_LOGITS
 from ..choices import BATCH_SIZE
 from ..engines.calls import cancellable
 from ..errors import ArgumentError
 from ..generation import GenerationOptions, OnTokens, ended
 from ..long.vad import VadModel, open_vad
+from ..results.prediction import Prediction
 from ..results.transcript import Transcript
-from .by_parts import Callbacks, OnProgress, OnSegment, Written, filled, transcribe_all
+from .by_parts import Callbacks, OnProgress, OnSegment, Write, Written, filled, transcribe_all
 from .generating import GeneratingModel
 from .model import AudioList, OnText, Waveform
 
@@ -92,12 +94,8 @@ class EncoderDecoderModel(GeneratingModel):
         activity = None if vad is None else open_vad(vad, self._audio.sampling_rate)
         recordings = self._recordings(audio, sampling_rate)
         callbacks.require_single(len(recordings))
-
-        def write(batch: list[Waveform], on_text: OnText | None) -> list[Written]:
-            return self._written(batch, batch_size, chosen, on_text)
-
-        cutting = self._cutting(batch_size)
-        transcripts = transcribe_all(recordings, cutting, activity, write, callbacks)
+        write = self._writer(batch_size, chosen)
+        transcripts = transcribe_all(recordings, self._cutting(batch_size), activity, write, callbacks)
         return transcripts[0] if is_single(audio) else transcripts
 
     def stream(
@@ -139,6 +137,24 @@ class EncoderDecoderModel(GeneratingModel):
             *(facts.sampling_rate, longest_part, write, latency, endpoints, sampling_rate, activity, on_text),
             self.calls,
         )
+
+    def _predictions(
+        self, waveforms: list[Waveform], batch_size: int, with_logits: bool, options: Mapping[str, Any]
+    ) -> list[Prediction]:
+        cutting = self._cutting(batch_size)
+        if with_logits or all(len(samples) <= cutting.whole for samples in waveforms):
+            return super()._predictions(waveforms, batch_size, with_logits, options)
+        recordings = [AudioBlocks(samples, self._audio.sampling_rate) for samples in waveforms]
+        given = {name: value for name, value in options.items() if name != "tokens"}
+        write = self._writer(batch_size, self.options(**{"num_return_sequences": 1, **given}))
+        found = transcribe_all(recordings, cutting, None, write, Callbacks())
+        return [Prediction(each.text, None, NEXT_LOGITS.name, "largest") for each in found]
+
+    def _writer(self, batch_size: int, options: GenerationOptions) -> Write:
+        def write(batch: list[Waveform], on_text: OnText | None) -> list[Written]:
+            return self._written(batch, batch_size, options, on_text)
+
+        return write
 
     def _written(
         self, waveforms: list[Waveform], batch_size: int, options: GenerationOptions, on_text: OnText | None
