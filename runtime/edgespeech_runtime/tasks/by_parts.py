@@ -19,6 +19,7 @@ from .model import OnText, Waveform
 
 WHOLE = 30.0  # seconds of a recording that is run as a whole: longer utterances are rare where models learn
 LONGEST = 20.0  # seconds of a part of a longer one: memory grows with it, errors do not become fewer
+TAIL = 0.4  # seconds of silence behind a part: some decoders say everything again where speech does not seem to end
 NEAR = 3.0  # seconds between speech that belongs together: with more of it a model is wrong less often
 
 OnSegment: TypeAlias = Callable[[TextSegment], None]
@@ -80,12 +81,22 @@ class Cutting:
         return whole if self.longest is None else min(whole, self.longest)
 
     @property
+    def longest_part(self) -> float:
+        """Seconds of the longest part of a longer recording."""
+        return min(LONGEST, max(self.whole / self.rate - TAIL, self.whole / self.rate / 2))
+
+    @property
     def options(self) -> SpeechOptions:
         """For the detector."""
-        longest = min(LONGEST, self.whole / self.rate)
+        longest = self.longest_part
         margin = min(SpeechOptions.before, longest / 8)
         shortest = min(SpeechOptions.shortest, longest / 4)
         return SpeechOptions(before=margin, behind=margin, longest=longest, shortest=shortest)
+
+    def with_silence(self, samples: Waveform) -> Waveform:
+        """A part as the model gets it: some silence follows, and more where it is shorter than what the model takes."""
+        tail = min(round(TAIL * self.rate), self.whole - len(samples))
+        return np.pad(samples, (0, max(tail, self.shortest - len(samples))))
 
 
 def transcribe_all(
@@ -169,7 +180,7 @@ class _Writer:
         """Run the parts that wait."""
         if not self.waiting:
             return
-        samples = [filled(part.samples, self._cutting.shortest) for part in self.waiting]
+        samples = [self._cutting.with_silence(part.samples) for part in self.waiting]
         found = self._write(samples, None if self._callbacks.on_text is None else self._on_piece)
         self._stream.end()
         for part, (text, is_complete) in zip(self.waiting, found, strict=True):
@@ -184,12 +195,6 @@ class _Writer:
     def _on_piece(self, piece: str) -> None:
         if (text := self._stream.add(piece)) and self._callbacks.on_text is not None:
             self._callbacks.on_text(text)
-
-
-def filled(samples: Waveform, shortest: int) -> Waveform:
-    """A part at the end of a recording may be shorter than what the model takes: silence follows."""
-    missing = shortest - len(samples)
-    return np.pad(samples, (0, missing)) if missing > 0 else samples
 
 
 def _whole(samples: Waveform, cutting: Cutting, written: Written, callbacks: Callbacks) -> Transcript:

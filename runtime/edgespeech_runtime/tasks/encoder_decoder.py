@@ -12,7 +12,7 @@ from ..generation import GenerationOptions, OnTokens, ended
 from ..long.vad import VadModel, open_vad
 from ..results.prediction import Prediction
 from ..results.transcript import Transcript
-from .by_parts import Callbacks, OnProgress, OnSegment, Write, Written, filled, transcribe_all
+from .by_parts import Callbacks, OnProgress, OnSegment, Write, Written, transcribe_all
 from .generating import GeneratingModel
 from .model import AudioList, OnText, Waveform
 
@@ -128,13 +128,12 @@ class EncoderDecoderModel(GeneratingModel):
         facts, cutting = self._audio, self._cutting(1)
 
         def write(samples: Waveform, on_piece: OnText) -> str:
-            return self._written([filled(samples, facts.shortest)], 1, chosen, on_piece)[0].text
+            return self._written([cutting.with_silence(samples)], 1, chosen, on_piece)[0].text
 
         activity = None if vad is None else open_vad(vad, facts.sampling_rate)
         endpoints = Endpoints(without_speech, after_speech, longest)
-        longest_part = cutting.whole / facts.sampling_rate
         return open_stream(
-            *(facts.sampling_rate, longest_part, write, latency, endpoints, sampling_rate, activity, on_text),
+            *(facts.sampling_rate, cutting.longest_part, write, latency, endpoints, sampling_rate, activity, on_text),
             self.calls,
         )
 
