@@ -119,6 +119,9 @@ class GeneratingModel(PreTrainedModel):
     def _generation_defaults(self, given: GenerationConfig | None) -> dict[str, Any]:
         """Return what the generation config says, with token ids that it lacks and that were set in `config` since."""
         chosen = self.generation_config if given is None else given
+        if not isinstance(chosen, GenerationConfig):
+            kind = f"{type(chosen).__module__.partition('.')[0]}.{type(chosen).__name__}"
+            raise ArgumentError(f"generation_config must be an edgespeech.GenerationConfig, got a {kind}")
         chosen.require_known_strategies()
         values = dict(self.generation_config.to_dict()) | chosen.to_dict()
         changed = {name: value for name, value in self._ids().items() if value != self._ids_then[name]}

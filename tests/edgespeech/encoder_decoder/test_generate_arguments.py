@@ -295,6 +295,8 @@ def test_documented_order_and_configured_rules() -> None:
     expected = ours.generate(inputs=values, attention_mask=mask, max_length=6)
     assert torch.equal(ours.generate(values, config, attention_mask=mask), expected)
     assert torch.equal(ours.generate(values, mask, max_length=6), expected)
+    with pytest.raises(ArgumentError, match=r"an edgespeech\.GenerationConfig, got a transformers\.GenerationConfig"):
+        ours.generate(values, transformers.GenerationConfig(max_length=6))
     config.stop_strings = "a"
     with pytest.raises(ArgumentError, match="stop_strings need the model's tokenizer"):
         ours.generate(values, config)
