@@ -110,19 +110,20 @@ def texts_of(told: Sequence[Told], ends: Sequence[float]) -> list[str]:
 
 def delays_of(told: Sequence[Told]) -> Delays:
     """How late everything was told. The words of final events say when it was said."""
-    delays, seen = Delays(), list[Told]()
+    delays, seen, goes_on = Delays(), list[Told](), False
     for each in told:
         seen.append(each)
         if not each.event.is_final:
             continue
         words = each.event.words
-        delays.first_partial.append(next(one.at for one in seen if one.event.text) - words[0].end)
+        if not goes_on:  # else its first words were shown with those before
+            delays.first_partial.append(next(one.at for one in seen if one.event.text) - words[0].end)
         for index, word in enumerate(words):
             at = next(one.at for one in seen if one.event.is_final or one.event.committed_words > index)
             delays.committed.append(at - word.end)
         if each.event.reason == "silence":
             delays.final.append(each.at - words[-1].end - AFTER_SPEECH)
-        seen = []
+        seen, goes_on = [], each.event.reason == "length"
     return delays
 
 
