@@ -15,9 +15,8 @@ from edgespeech_runtime.ctc.ngrams.kenlm.header import is_kenlm
 from edgespeech_runtime.ctc.ngrams.tables import Tables
 from edgespeech_runtime.errors import LanguageModelError
 
-from edgespeech.errors import InputError
-
 from .compact import compact_tables, write_compact
+from .kenlm import kenlm_tables
 from .text import write_tables
 
 BEGINNING = 64  # bytes that say what a file is
@@ -71,16 +70,14 @@ def facts_of(path: Path) -> ModelFacts:
 
 
 def read_tables(path: Path) -> Tables:
-    """All n-grams of an ARPA or a compact file.
+    """All n-grams of a file.
 
-    Raises InputError for a KenLM file, LanguageModelError for a damaged one.
+    Raises InputError for a KenLM file that does not list them, LanguageModelError for a damaged one.
     """
     open_language_model(path)  # checks more than the readers do
     kind = kind_of(path)
     if kind == "kenlm":
-        raise InputError(
-            f"{path} is a KenLM binary file, which the runtime reads as it is; convert the ARPA file it was built from"
-        )
+        return kenlm_tables(path)
     return read_arpa(path) if kind == "arpa" else compact_tables(*read_arrays(path, check=True))
 
 

@@ -88,13 +88,13 @@ def test_export_refuses_options_that_contradict_each_other(refused, tmp_path, op
         (("build", "TEXT", "lm.arpa", "--quantize"), "--quantize is for compact files"),
         (("convert", "TEXT", "lm"), "has no line \\data\\"),
         (("convert", "none.arpa", "lm"), "none.arpa: no such language model"),
-        (("convert", "KENLM", "lm"), "is a KenLM binary file, which the runtime reads as it is"),
+        (("convert", "KENLM", "lm"), "holds hashes of n-grams, not their words"),
         (("inspect", "there.lm"), "has no line \\data\\"),
     ],
 )
 def test_what_is_refused(refused, tmp_path, monkeypatch, arguments, message):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "there.lm").touch()
-    named = {"TEXT": str(SENTENCES), "KENLM": str(GOLDENS / "three.trie")}
+    named = {"TEXT": str(SENTENCES), "KENLM": str(GOLDENS / "three.probing")}
     assert message in refused("lm", *(named.get(each, each) for each in arguments))
     assert [path.name for path in tmp_path.iterdir()] == ["there.lm"]

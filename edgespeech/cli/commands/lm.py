@@ -100,7 +100,8 @@ def convert(model: Path, output: Path, quantize: bool, force: bool, as_json: boo
     """Convert MODEL to OUTPUT: an ARPA file where its name ends in .arpa or .arpa.gz, else a compact file.
 
     A compact file gives the same scores and opens at once; with --quantize it is smaller, and scores are off by about a
-    hundredth. KenLM binary files need no conversion: everything here reads them as they are.
+    hundredth. KenLM binary files need no conversion, everything here reads them as they are; those with tries are
+    converted all the same, hash tables (probing, rest) cannot be.
     """
     _check_target(output, force, quantize)
     from edgespeech.ngrams.files import convert as write

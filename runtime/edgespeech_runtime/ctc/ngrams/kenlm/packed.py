@@ -10,6 +10,7 @@ E. Whittaker 2003, "Lossless compression of language model structure and word id
 import struct
 from bisect import bisect_right
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -63,12 +64,22 @@ class Packed:
         return self.word_bits + self.value_bits + self.pointer_bits
 
 
+class Entries(NamedTuple):
+    """All entries of an order: words (none of the first order), values, and where the extensions of each begin in the
+    next order, `[entries + 1]`."""
+
+    words: npt.NDArray[np.uint32]
+    probabilities: npt.NDArray[np.float32]
+    backoffs: npt.NDArray[np.float32]
+    bounds: npt.NDArray[np.int64]
+
+
 class PackedTrie:
     """Tries from right to left; a node is a range of entries of the next order."""
 
     def __init__(self, data: memoryview, header: Header) -> None:
         """Raises LanguageModelError for tables of another version and pointers that lead out of the file."""
-        self._data, words = data, header.counts[0]
+        self._data, self._counts, words = data, header.counts, header.counts[0]
         self.vocabulary = SortedHashes(data, header.size, words)
         offset = header.size + SortedHashes.size(words)
         settings = read_settings(data, header)
@@ -116,6 +127,46 @@ class PackedTrie:
             return None
         value = self._read(level, index * level.bits + level.word_bits, level.value_bits)
         return _float(value | 1 << 31) if level.probabilities is None else float(level.probabilities[value])
+
+    def unigrams(self) -> Entries:
+        """All words."""
+        count = self.vocabulary.bound
+        kind = np.dtype([("probability", "<f4"), ("backoff", "<f4"), ("next", "<u8")])
+        entries = np.frombuffer(self._data, kind, count + 1, self._unigrams)
+        none = np.zeros(0, np.uint32)
+        probabilities, backoffs = (entries[name][:-1].astype(np.float32) for name in ("probability", "backoff"))
+        return Entries(none, probabilities, backoffs + np.float32(0), entries["next"].astype(np.int64))
+
+    def entries(self, order: int) -> Entries:
+        """All n-grams of an order from 2 on."""
+        level, count = self._levels[order - 2], self._counts[order - 1]
+        at = np.arange(count + 1, dtype=np.int64) * level.bits
+        words = self._read_all(level, at[:-1], level.word_bits).astype(np.uint32)
+        values, zeros = at[:-1] + level.word_bits, np.zeros(count, np.float32)
+        is_last = order == len(self._counts)
+        if level.probabilities is None:
+            bits = self._read_all(level, values, 31).astype(np.uint32) | np.uint32(1 << 31)
+            probabilities = bits.view(np.float32)
+            backoffs = zeros if is_last else self._read_all(level, values + 31, 32).astype(np.uint32).view(np.float32)
+        else:
+            width = 0 if level.backoffs is None else len(level.backoffs).bit_length() - 1
+            numbers = self._read_all(level, values + width, level.value_bits - width).astype(np.int64)
+            probabilities = level.probabilities[numbers]
+            backoffs = zeros
+            if level.backoffs is not None:
+                backoffs = level.backoffs[self._read_all(level, values, width).astype(np.int64)]
+        bounds = np.zeros(count + 1, np.int64)
+        if not is_last:
+            bounds = self._read_all(level, at + level.bits - level.pointer_bits, level.pointer_bits).astype(np.int64)
+            if level.array is not None:
+                upper = np.searchsorted(level.array, np.arange(count + 1, dtype=np.uint64), side="right") - 1
+                bounds |= upper << level.pointer_bits
+        return Entries(words, probabilities, backoffs + np.float32(0), bounds)
+
+    def _read_all(self, level: Packed, bits: npt.NDArray[np.int64], width: int) -> npt.NDArray[np.uint64]:
+        whole = np.ndarray((len(self._data) - 7,), "<u8", self._data, strides=(1,))
+        values: npt.NDArray[np.uint64] = whole[level.offset + (bits >> 3)] >> (bits & 7).astype(np.uint64)
+        return values & np.uint64((1 << width) - 1)
 
     def _range(self, level: Packed, index: int) -> Range:
         bit = (index + 1) * level.bits - level.pointer_bits

@@ -35,7 +35,7 @@ class Search:
     """The store of a KenLM file."""
 
     def __init__(self, table: Table, vocabulary: Any, order: int) -> None:
-        self._table, self._vocabulary, self.order = table, vocabulary, order
+        self.table, self._vocabulary, self.order = table, vocabulary, order
         self._backoffs: dict[Context, float] = {}
 
     def find(self, word: bytes) -> int | None:
@@ -45,16 +45,16 @@ class Search:
 
     def longest(self, context: Context, word: int) -> tuple[float, int, int]:
         """Of the longest n-gram that ends `context` and `word`: log10 probability, order, words of the next state."""
-        entry = self._table.unigram(word)
+        entry = self.table.unigram(word)
         probability, length = entry.probability, 1
         kept = int(_extends(entry.backoff))
         for order, before in enumerate(reversed(context), start=2):
             if not entry.extends_left:
                 break
             if order == self.order:
-                last = self._table.highest(before, entry.node)
+                last = self.table.highest(before, entry.node)
                 return (probability, length, kept) if last is None else (last, order, kept)
-            found = self._table.middle(order, before, entry.node)
+            found = self.table.middle(order, before, entry.node)
             if found is None:
                 break
             entry, probability, length = found, found.probability, order
@@ -72,11 +72,11 @@ class Search:
         return known
 
     def _look_up(self, context: Context) -> float:
-        entry: Entry | None = self._table.unigram(context[-1])
+        entry: Entry | None = self.table.unigram(context[-1])
         for order, word in enumerate(reversed(context[:-1]), start=2):
             if entry is None or not entry.extends_left:
                 return 0.0
-            entry = self._table.middle(order, word, entry.node)
+            entry = self.table.middle(order, word, entry.node)
         return 0.0 if entry is None else entry.backoff
 
 
