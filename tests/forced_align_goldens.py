@@ -4,11 +4,16 @@ The golden was made with torchaudio 2.11.1, whose CPU kernel ran on torch 2.13. 
 sums in the golden show whether numpy still draws the same one.
 """
 
+import json
 from pathlib import Path
 
 import numpy as np
+from places import SPEECH
 
 GOLDEN = Path(__file__).parent / "goldens" / "forced_align.npz"
+UTTERANCE = GOLDEN.with_name("forced_align_utterance.json")  # of a published utterance, beside the checkout
+LETTERS = " abcdefghijklmnopqrstuvwxyz'"  # of its logits, and the blank
+TEXT = "i have a good deal of will you remember and what i have set my mind upon no doubt i shall some day achieve"
 COUNT = 1000
 
 
@@ -23,6 +28,25 @@ def problem(number):
     frames = least + int(rng.choice([0, 1, 4, 20, 100]))
     logits = rng.choice([0.3, 1, 4]) * rng.standard_normal((frames, size))
     return (logits - np.log(np.exp(logits).sum(-1, keepdims=True))).astype(np.float32), targets, blank
+
+
+def utterance():
+    """Log-probabilities `[371, 29]` of the published utterance in float32, targets, and the blank; None without it."""
+    file = SPEECH.parent / "golden" / "ctc_logits" / "libri_logits.json"
+    if not file.exists():
+        return None
+    logits = np.array(json.loads(file.read_text(encoding="utf-8")), np.float64)
+    scores = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    return scores.astype(np.float32), np.array([LETTERS.index(letter) for letter in TEXT]), len(LETTERS)
+
+
+def write_utterance():
+    import torch
+    from torchaudio.functional import forced_align
+
+    log_probabilities, targets, blank = utterance()
+    path, _ = forced_align(torch.from_numpy(log_probabilities[None]), torch.from_numpy(targets[None]), blank=blank)
+    UTTERANCE.write_text(json.dumps(path[0].tolist()) + "\n", encoding="utf-8")
 
 
 def write():
@@ -40,3 +64,4 @@ def write():
 
 if __name__ == "__main__":
     write()
+    write_utterance()

@@ -77,7 +77,7 @@ class LanguageModelMissingError(LanguageModelError, FileNotFoundError):
     """There is no such language model file."""
 
     def __init__(self, path: object) -> None:
-        super().__init__(f"{path}: no such language model; expected an ARPA file or a KenLM binary file")
+        super().__init__(f"{path}: no such language model; expected an ARPA, KenLM binary or compact file")
 
 
 class EngineError(EdgeSpeechRuntimeError, RuntimeError):

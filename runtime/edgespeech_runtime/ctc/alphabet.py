@@ -62,8 +62,8 @@ class Alphabet:
         return [character for character in dict.fromkeys(text) if character != " " and character not in letters]
 
     def respelled(self, text: str) -> str:
-        """The text in the case that the alphabet has, where it has only one; otherwise as it is."""
-        return next((form for form in (text, text.upper(), text.lower()) if not self.missing(form)), text)
+        """The text in the case of which the alphabet has the most letters: as it is, in capitals or small letters."""
+        return min((text, text.upper(), text.lower()), key=lambda form: len(self.missing(form)))
 
 
 class TokenTable:

@@ -1,7 +1,9 @@
 """Forced alignment against torchaudio's paths, against every path there is, and in pieces against the whole."""
 
+import json
 from itertools import product
 
+import forced_align_goldens
 import numpy as np
 import pytest
 from edgespeech_runtime.ctc.alignment import forced_align, viterbi
@@ -76,6 +78,20 @@ def test_of_equal_ways_the_best_is_kept():
         scores = np.log(np.array([[0, 0.5, 0.1], [0.4, 0.4, 0.2], [0.1, 0, 0.9]]))
     path = forced_align(scores, [1, 2])
     assert scores[np.arange(3), path].sum() == pytest.approx(np.log(0.5 * 0.4 * 0.9))
+
+
+def test_the_path_of_a_published_utterance_is_that_of_torchaudio_but_for_ties():
+    """These logits are whole numbers: in two frames two ways are equal, of which torchaudio takes the worse."""
+    problem = forced_align_goldens.utterance()
+    if problem is None:
+        pytest.skip("needs the published logits: set EDGESPEECH_SPEECH to the folder of speech data beside golden")
+    log_probabilities, targets, blank = problem
+    expected = json.loads(forced_align_goldens.UTTERANCE.read_text(encoding="utf-8"))
+    found = forced_align(log_probabilities, targets, blank)
+    assert np.flatnonzero(found != expected).tolist() == [98, 168]
+    frames = np.arange(len(found))
+    assert log_probabilities[frames, found].sum() > log_probabilities[frames, expected].sum() + 4
+    assert [span.token_id for span in collapse(found, blank)] == targets.tolist()
 
 
 def test_it_fits_exactly():

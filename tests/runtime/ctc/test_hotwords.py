@@ -9,6 +9,7 @@ from edgespeech_runtime.ctc.fusion import Fusion
 from edgespeech_runtime.ctc.hotwords import HotwordAutomaton, PhraseTrie, checked_hotwords
 from edgespeech_runtime.ctc.language_model import open_language_model
 from edgespeech_runtime.ctc.step import BeamOptions
+from edgespeech_runtime.errors import ArgumentError
 
 
 def boosts(phrases, text):
@@ -50,6 +51,11 @@ def test_case_and_spaces_are_those_of_the_alphabet():
     alphabet = Alphabet((" ", "A", "B", ""))
     assert checked_hotwords(["ab  a", "B"], alphabet, 3.0) == {"AB A": 3.0, "B": 3.0}
     assert checked_hotwords({"ab": 1, "AB": 2}, alphabet) == {"AB": 2.0}
+
+
+def test_letters_that_are_missing_are_named_in_the_case_of_the_alphabet():
+    with pytest.raises(ArgumentError, match="'Ab1ü' has letters that the vocabulary lacks: '1', 'Ü'; spell it out"):
+        checked_hotwords(["Ab1ü"], Alphabet((" ", "A", "B", "")))
 
 
 @pytest.mark.parametrize("has_model", [False, True])
