@@ -18,7 +18,7 @@ from .endpoints import Endpoints
 from .events import Event, Reason
 from .geometry import Geometry
 from .intake import Clock
-from .plan import GUARD, LEAD, PENDING, REST, SLACK, Plan
+from .plan import GUARD, LEAD, LOOK, PENDING, REST, SLACK, Plan
 from .seams import MARGIN, Kinds, Tokens, forced, seam
 
 NOTHING = Reading("", [], "", 0)  # of silence: a search with a language model would find words in it
@@ -195,6 +195,7 @@ class Captioner:
         said, silence, length = self._state(ids, frames)
         rest = self._recipe.endpoints.next(length, silence, said is not None)
         chunk, geometry = self._recipe.plan.chunk, self._geometry
+        chunk = min(chunk, LOOK) if said is None else chunk
         self._slack = SLACK if rest < chunk else 0.0
         self._due = frames + geometry.at_least(max(min(chunk, rest), REST))
 
