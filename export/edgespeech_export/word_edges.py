@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import edgespeech_runtime
 import numpy as np
@@ -55,7 +55,7 @@ def measured(bundle: Path, recordings: Recordings | None) -> tuple[WordEdges | N
     given = recordings or Recordings.of(sorted(SAMPLES.glob("*.flac")), "recordings that come with edgespeech")
     with edgespeech_runtime.load(bundle, self_check="never") as model:
         vocabulary = model.manifest.vocabulary
-        if not isinstance(model, edgespeech_runtime.CtcModel) or vocabulary is None:
+        if model.manifest.task != "ctc" or vocabulary is None:
             raise ExportError("edges_from is for CTC models: only these have tokens with times; leave it out")
         if not Alphabet.from_vocabulary(vocabulary).has_words:
             if recordings is not None:
@@ -64,7 +64,7 @@ def measured(bundle: Path, recordings: Recordings | None) -> tuple[WordEdges | N
                 )
             return None, {}
         try:
-            starts, ends = _off(model, given)
+            starts, ends = _off(cast("edgespeech_runtime.CtcModel", model), given)
         except AudioPackageError:
             if recordings is not None:
                 raise
