@@ -9,8 +9,8 @@ from edgespeech_runtime.long.speech import SpeechOptions, speech_spans
 from tone_translator import write_bundle
 from tones import RATE
 
-OPTIONS = SpeechOptions(longest=20.0)
-TAIL = round(0.4 * RATE)  # samples of silence behind a part
+OPTIONS = SpeechOptions(before=0.3, behind=0.5, longest=20.0)
+TAIL = round(0.2 * RATE)  # samples of silence behind a part
 MANY = {"min_new_tokens": 90, "max_new_tokens": 120}  # the model would end in the silence before the first tone
 
 

@@ -24,7 +24,7 @@ from .plan import LatencyName
 from .stream import LiveStream, Tell
 
 GRID = 0.05  # seconds: rules are looked at so often, at samples that do not depend on how they are fed
-MARGIN = 0.25  # seconds of silence that a part has on each side, if its pauses are that long
+BEFORE, BEHIND = 0.3, 0.5  # seconds of the sound around speech that a part has, in shorter pauses less
 PAUSES: dict[str, float] = {"low": 0.5, "balanced": 0.8, "high": 1.2}  # by latency: seconds that end a part
 LEAST, MOST = 200, 5000  # milliseconds
 LONGEST = 20.0  # seconds of a part
@@ -200,8 +200,8 @@ def open_stream(
     rules = [seconds for seconds in (endpoints.without_speech, endpoints.after_speech) if seconds is not None]
     pause = min(_pause(latency), *rules)
     longest = min(longest, endpoints.longest, LONGEST)
-    margin = min(MARGIN, pause / 2, longest / 8)
-    options = SpeechOptions(pause, margin, margin, longest, min(SHORTEST, longest / 4))
+    before, behind = min(BEFORE, 0.375 * pause, longest / 8), min(BEHIND, 0.625 * pause, longest / 8)
+    options = SpeechOptions(pause, before, behind, longest, min(SHORTEST, longest / 4))
     recipe = Recipe(rate, options, endpoints, write, activity, on_text)
 
     def machine(clock: Clock, number: int, tell: Tell) -> PartCaptioner:

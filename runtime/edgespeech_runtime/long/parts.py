@@ -34,7 +34,7 @@ class Part(NamedTuple):
 class PartCutter:
     """Gives the parts of a stream of samples with speech, as soon as they are complete.
 
-    Spans of the detector that are at most `near` seconds apart are one part, as far as its samples are no longer than
+    Spans of the detector that are less than `near` seconds apart are one part, as far as its samples are no longer than
     `SpeechOptions.longest`: a model knows more of what it hears in context, and the pauses between are left out.
     """
 
@@ -62,7 +62,7 @@ class PartCutter:
         self._sound.add(samples)
         found = self._taken(spans)
         self._sound.forget(self.detector.idle_from)
-        if self._spans and self.detector.idle_from - self._spans[-1].end > self._near:
+        if self._spans and self.detector.idle_from - self._spans[-1].end >= self._near:
             found.append(self._complete())
         return found
 
@@ -76,7 +76,7 @@ class PartCutter:
         for span in spans:
             samples = self._sound.between(span.start, min(span.end, self._sound.end)).copy()
             length = len(samples) + sum(map(len, self._waveforms))
-            if self._spans and (span.start - self._spans[-1].end > self._near or length > self._longest):
+            if self._spans and (span.start - self._spans[-1].end >= self._near or length > self._longest):
                 found.append(self._complete())
             self._spans.append(span)
             self._waveforms.append(samples)

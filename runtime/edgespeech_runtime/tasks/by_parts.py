@@ -19,7 +19,8 @@ from .model import OnText, Waveform
 
 WHOLE = 30.0  # seconds of a recording that is run as a whole: longer utterances are rare where models learn
 LONGEST = 20.0  # seconds of a part of a longer one: memory grows with it, errors do not become fewer
-TAIL = 0.4  # seconds of silence behind a part: some decoders say everything again where speech does not seem to end
+BEFORE, BEHIND = 0.3, 0.5  # seconds of the sound around speech that a part has
+TAIL = 0.2  # seconds of silence behind a part: some decoders say everything again where speech does not seem to end
 NEAR = 3.0  # seconds between speech that belongs together: with more of it a model is wrong less often
 
 OnSegment: TypeAlias = Callable[[TextSegment], None]
@@ -89,9 +90,9 @@ class Cutting:
     def options(self) -> SpeechOptions:
         """For the detector."""
         longest = self.longest_part
-        margin = min(SpeechOptions.before, longest / 8)
+        before, behind = (min(margin, longest / 8) for margin in (BEFORE, BEHIND))
         shortest = min(SpeechOptions.shortest, longest / 4)
-        return SpeechOptions(before=margin, behind=margin, longest=longest, shortest=shortest)
+        return SpeechOptions(before=before, behind=behind, longest=longest, shortest=shortest)
 
     def with_silence(self, samples: Waveform) -> Waveform:
         """A part as the model gets it: some silence follows, and more where it is shorter than what the model takes."""

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from edgespeech_runtime import load
 from edgespeech_runtime.errors import ArgumentError, EngineError
-from edgespeech_runtime.long.speech import speech_spans
+from edgespeech_runtime.long.speech import SpeechOptions, speech_spans
 from tone_translator import write_bundle
 from tones import RATE, spoken
 
-TAIL = round(0.4 * RATE)  # samples of silence behind a part
+TAIL = round(0.2 * RATE)  # samples of silence behind a part
 MANY = {"min_new_tokens": 90, "max_new_tokens": 120}  # the model would end in the silence before the first tone
 
 
@@ -44,12 +44,12 @@ def finals(events):
 
 def test_parts_of_an_utterance_are_one_text(model, recording):
     found = finals(run(model.stream(**MANY), recording, [1600] * 200))
-    spans = speech_spans(recording, RATE)
+    spans = speech_spans(recording, RATE, SpeechOptions(before=0.3, behind=0.5))
     texts = [model.transcribe(np.pad(recording[start:end], (0, TAIL)), **MANY).text for start, end in spans]
     assert [event.text for event in found] == [f"{texts[0]} {texts[1]}", texts[2]]
     times = [time for event in found for time in (event.start, event.end)]
     assert times == [at / RATE for at in (spans[0].start, spans[1].end, spans[2].start, spans[2].end)]
-    assert times == pytest.approx([0.35, 3.65, 6.15, len(recording) / RATE], abs=0.1)
+    assert times == pytest.approx([0.3, 3.9, 6.1, len(recording) / RATE], abs=0.1)
     assert [event.reason for event in found] == ["silence", "finish"]
     assert [event.utterance for event in found] == [0, 1]
     assert [event.words for event in found] == [[], []]
