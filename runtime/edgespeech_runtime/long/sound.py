@@ -5,6 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from ..errors import AudioError
 from .speech import Span, SpeechDetector
 
 Waveform = npt.NDArray[np.float32]
@@ -25,11 +26,17 @@ class Sound:
         self._first = self.end = 0  # sample where the first part begins, and behind the last
         self._spans: list[Span] = []
         self.total: int | None = None
+        self._error: AudioError | None = None  # that ended it
 
     def read(self, end: int) -> None:
-        """Read on until sample `end`, or the end of the recording. Raises AudioError."""
+        """Read on until sample `end`, or the end of the recording."""
         while self.end < end and self.total is None:
             self._next()
+
+    def require_whole(self) -> None:
+        """Raise the AudioError that ended the recording, if there was one; what comes before can be run."""
+        if self._error is not None:
+            raise self._error
 
     def samples(self, start: int, end: int) -> Waveform:
         """`[n]` of `start <= sample < end`, which have been read; those before `start` are let go."""
@@ -79,7 +86,10 @@ class Sound:
             del self._spans[0]
 
     def _next(self) -> None:
-        block = next(self._blocks, None)
+        try:
+            block = next(self._blocks, None)
+        except AudioError as error:
+            block, self._error = None, error
         if block is None:
             self.total = self.end
             if self._detector is not None:

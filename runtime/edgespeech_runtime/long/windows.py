@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..bundle.manifest import Manifest
+from ..errors import AudioError
 from .sound import Sound, Waveform
 
 WHOLE = 40.0  # seconds of a recording that is run as a whole
@@ -83,6 +84,8 @@ class Silence:
 class Windows:
     """Runs a recording in windows; iterating gives its frames in order, `[n, size]` at a time.
 
+    Where the recording is damaged, what comes before is given, then the AudioError is raised.
+
     Attributes:
         geometry: sizes of the windows.
         done: frames that have been given.
@@ -108,6 +111,9 @@ class Windows:
             if resumed is not None and resumed > self.done:
                 lowest = resumed
                 yield from self._silent(resumed)
+        self._sound.require_whole()
+        if not self.done:
+            raise AudioError(f"{self.samples} samples of sound are too few, whatever the header says")
 
     @property
     def seconds(self) -> float:

@@ -5,7 +5,6 @@ parts are averaged, weighted by their frames: of a mean over frames with linear 
 that is the mean over all frames.
 """
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
@@ -108,10 +107,14 @@ class RecordingRunner:
         """
         if not self._needs_statistics:
             return Statistics(0, 0.0, 1.0)
-        gatherer = self._runner.gatherer()
-        with contextlib.suppress(AudioError):
+        gatherer, count = self._runner.gatherer(), 0
+        try:
             for block in blocks:
                 gatherer.add(block)
+                count += len(block)
+        except AudioError:
+            if count < self._shortest:
+                raise
         return gatherer.statistics()
 
     def _joined(self, recording: AudioBlocks) -> Answer:
