@@ -66,6 +66,32 @@ def test_half_the_rate(silero, sentence):
     np.testing.assert_allclose(seconds[0], seconds[1], atol=0.3)
 
 
+def test_version_4_has_two_states(tmp_path):
+    """A graph with its inputs, which calls loud windows speech, and counts them in a state."""
+    onnx = pytest.importorskip("onnx")
+    tensor, node, floats = onnx.helper.make_tensor_value_info, onnx.helper.make_node, onnx.TensorProto.FLOAT
+    nodes = [
+        node("Abs", ["input"], ["size"]),
+        node("ReduceMean", ["size"], ["mean"], axes=[1], keepdims=1),
+        node("Mul", ["mean", "ten"], ["output"]),
+        node("Add", ["h", "ten"], ["hn"]),
+        node("Add", ["c", "ten"], ["cn"]),
+    ]
+    inputs = [tensor("input", floats, [None, None]), tensor("sr", onnx.TensorProto.INT64, [])]
+    inputs += [tensor(name, floats, [2, None, 64]) for name in "hc"]
+    outputs = [tensor("output", floats, [None, 1]), *(tensor(name, floats, [2, None, 64]) for name in ("hn", "cn"))]
+    ten = onnx.numpy_helper.from_array(np.float32(10), "ten")
+    graph = onnx.helper.make_graph(nodes, "version4", inputs, outputs, [ten])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 16)], ir_version=8)
+    onnx.save_model(model, tmp_path / "v4.onnx")
+    samples = np.zeros(6 * RATE, np.float32)
+    samples[2 * RATE : 3 * RATE] = 0.1
+    activity = open_vad(tmp_path / "v4.onnx", RATE)()
+    (span,) = speech_spans(samples, RATE, activity=activity)
+    assert (span.start / RATE, span.end / RATE) == pytest.approx((1.75, 3.25), abs=0.04)
+    assert activity._states["h"].max() == 10 * -(-len(samples) // 512)
+
+
 def test_files_that_are_no_detector(tmp_path, tiny_bundle):
     other = tiny_bundle("onnx") / "single.onnx"
     text = tmp_path / "text.onnx"
