@@ -284,4 +284,4 @@ def test_options_reach_the_quantizer(refused, data, monkeypatch):
         "target='arm', max_wer_increase=0.5, max_changed_words=1.5, revert=False)"
     )
     rest = "('language_model', None), ('layers', None), ('target_lang', 'deu')"
-    assert line == f"mms out 3 3 {options} [('engine', 'openvino'), ('force', True), {rest}]"
+    assert line == f"mms out 3 3 {options} [('edges_from', None), ('engine', 'openvino'), ('force', True), {rest}]"

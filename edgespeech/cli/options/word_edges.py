@@ -13,8 +13,7 @@ MOST = 100  # recordings that are run
 edges_option = click.option(
     "--edges-from",
     metavar="SET",
-    help="Speech, with texts or without, by which a CTC bundle corrects the times of words in `align`.  [default: five "
-    "English recordings that come along]",
+    help="Speech that corrects the word times of `align`.  [default: what comes along]",
 )
 
 

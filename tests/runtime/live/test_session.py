@@ -11,6 +11,7 @@ from tones import RATE, spoken
 
 SAMPLES = spoken("...AB_|..C_A" + "." * 40 + "|" + "." * 40 + "BA||A__A." + "." * 20)
 TEXTS = ["AB CA", "BA AA"]
+FIRST_WINDOW = 1.25  # seconds of sound that a window is due after at the latest, and one block
 
 
 def blocks(size=800):
@@ -78,7 +79,8 @@ def test_a_model_that_is_too_slow_loses_nothing_and_says_how_far_behind_it_is(mo
     session = live.Session(SlowModel(model, gate).stream())
     for block in blocks():
         session.feed(block)
-    assert session.lag == pytest.approx(len(SAMPLES) / RATE, abs=0.51)  # the first window has not been run
+    seconds = len(SAMPLES) / RATE
+    assert seconds - FIRST_WINDOW <= session.lag <= seconds  # that window has not been run
     session.finish(wait=False)
     for _ in range(1000):
         gate.release()
