@@ -12,11 +12,11 @@ from typing import Protocol
 import numpy as np
 
 from ..ctc.greedy import greedy
+from ..long.frame_grid import FrameGrid
 from ..long.newest import Sound, Waveform
 from .captions import Captions, Logits, Reading
 from .endpoints import Endpoints
 from .events import Event, Reason
-from .geometry import Geometry
 from .intake import Clock
 from .plan import GUARD, LEAD, LOOK, PENDING, REST, SLACK, Plan
 from .seams import MARGIN, Kinds, Tokens, forced, seam
@@ -39,7 +39,7 @@ class Recipe:
     """What all stretches of a stream share."""
 
     runner: Runner
-    geometry: Geometry
+    geometry: FrameGrid
     plan: Plan
     endpoints: Endpoints
     kinds: Kinds
@@ -108,7 +108,7 @@ class Captioner:
 
     def _window(self, frames: int) -> Logits:
         """Logits of the frames from the seam on, of a window that goes up to `frames`."""
-        first, end, runner = self._first(), self._geometry.end(frames), self._recipe.runner
+        first, end, runner = self._first(), self._geometry.samples(frames), self._recipe.runner
         if end > self._counted:
             runner.add(self._sound.between(self._counted, end))
             self._counted = end

@@ -5,12 +5,12 @@ from collections.abc import Callable
 from ..bundle.manifest import Manifest, Vocabulary
 from ..ctc.beam_search import BeamSearch
 from ..engines.calls import Calls
+from ..long.frame_grid import FrameGrid
 from ..tasks.batches import HeadRunner
 from .captioner import Captioner, Recipe, Runner
 from .captions import Captions, GreedyCaptions, Logits, SearchCaptions
 from .endpoints import Endpoints
 from .events import Event
-from .geometry import Geometry
 from .intake import Clock, Waveform
 from .plan import Plan
 from .seams import Kinds
@@ -55,7 +55,7 @@ def open_stream(
     silent = frozenset({vocabulary.blank, *vocabulary.special} - {vocabulary.delimiter_id})
     recipe = Recipe(
         runner=runner,
-        geometry=Geometry(facts.hop, facts.shortest, facts.sampling_rate),
+        geometry=FrameGrid(facts.hop, facts.shortest, facts.sampling_rate),
         plan=plan,
         endpoints=endpoints,
         kinds=Kinds(silent, vocabulary.delimiter_id),

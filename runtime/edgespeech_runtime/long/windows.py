@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from ..bundle.manifest import Manifest
 from ..errors import AudioError
+from .frame_grid import FrameGrid
 from .sound import Sound, Waveform
 
 WHOLE = 40.0  # seconds of a recording that is run as a whole
@@ -33,22 +34,17 @@ Run = Callable[[Waveform], Output]
 
 
 @dataclass(frozen=True)
-class Geometry:
+class Geometry(FrameGrid):
     """Sizes of a model's windows.
 
     Attributes:
-        hop, shortest: samples from frame to frame, and of the first frame.
         window, context, search: frames of a window, of those on each side that only serve the others, and in which a
             seam is looked for.
-        rate: samples a second.
     """
 
-    hop: int
-    shortest: int
     window: int
     context: int
     search: int
-    rate: int
 
     @classmethod
     def of_model(cls, manifest: Manifest) -> "Geometry":
@@ -62,15 +58,7 @@ class Geometry:
         if manifest.static is not None:
             window = min(window, count(manifest.static.buckets[-1]))
         context = min(context, int(MOST_CONTEXT * window))
-        return cls(facts.hop, shortest, window, context, int(SEARCH * window), facts.sampling_rate)
-
-    def samples(self, frames: int) -> int:
-        """That so many frames are made of."""
-        return self.shortest + (frames - 1) * self.hop if frames > 0 else 0
-
-    def frames(self, samples: int) -> int:
-        """Whole frames in so many samples."""
-        return max(0, (samples - self.shortest) // self.hop + 1)
+        return cls(facts.hop, shortest, facts.sampling_rate, window, context, int(SEARCH * window))
 
 
 @dataclass(frozen=True)

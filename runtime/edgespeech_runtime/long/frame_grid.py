@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """`hop` samples lie between frames, the first takes `first` samples, and `rate` samples are a second."""
+class FrameGrid:
+    """`hop` samples lie between frames, the first takes `shortest` samples, and `rate` samples are a second."""
 
     hop: int
-    first: int
+    shortest: int
     rate: int
 
     def frames(self, samples: int) -> int:
-        """How many there are in so many samples."""
-        return max(0, (samples - self.first) // self.hop + 1)
+        """Whole frames in so many samples."""
+        return max(0, (samples - self.shortest) // self.hop + 1)
 
-    def end(self, frames: int) -> int:
+    def samples(self, frames: int) -> int:
         """The samples that so many frames take."""
-        return (frames - 1) * self.hop + self.first
+        return self.shortest + (frames - 1) * self.hop if frames > 0 else 0
 
     def at_least(self, seconds: float) -> int:
         """The fewest frames, one or more, that are so many seconds."""
@@ -26,4 +26,4 @@ class Geometry:
 
     def seconds(self, begin: int, frames: int) -> float:
         """From the beginning of the frame `begin` to the end of the samples that `frames` frames take."""
-        return (self.end(frames) - begin * self.hop) / self.rate
+        return (self.samples(frames) - begin * self.hop) / self.rate
