@@ -159,12 +159,12 @@ def decode(
     hooks = callbacks.hooks(states.device, record.look if record.output_scores else None, entropy)
     streamed = Streamed(streamer, begun)
     try:
-        found = generation.generate(
+        hypotheses = generation.generate(
             steps, begun, settings, limit=decoder.max_length, on_tokens=streamed.on_tokens, hooks=hooks
         )
     finally:
         streamed.end()
-    return found, begun, steps.past if record.rows == 1 else None
+    return hypotheses, begun, steps.past if record.rows == 1 else None
 
 
 def _prompt(settings: GenerationOptions, given: Tensor | None, batch: int, vocabulary: int) -> Ids:

@@ -86,8 +86,8 @@ class GenerationConfig:
         Checkpoints from before `generation_config.json` hold it there.
         """
         decoder = values.get("decoder") or {}
-        found = {name: _first(values.get(name), decoder.get(name)) for name in sorted(NAMES | FOREIGN.keys())}
-        return cls.from_dict({name: value for name, value in found.items() if value is not None})
+        settings = {name: _first(values.get(name), decoder.get(name)) for name in sorted(NAMES | FOREIGN.keys())}
+        return cls.from_dict({name: value for name, value in settings.items() if value is not None})
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file: what is set."""

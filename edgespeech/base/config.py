@@ -150,9 +150,9 @@ class Config(metaclass=TakesExtra):
         if unknown:
             raise ConfigError(f"{cls.__name__} has no {', '.join(unknown)}; check the spelling, or leave it out")
         values = {**values, **overrides}
-        found = values.pop("model_type", cls.model_type)
-        if found != cls.model_type:
-            raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {found!r}")
+        model_type = values.pop("model_type", cls.model_type)
+        if model_type != cls.model_type:
+            raise CheckpointError(f"expected a configuration of model_type {cls.model_type!r}, got {model_type!r}")
         extra = {name: value for name, value in values.items() if name not in names}
         return cls(**{name: value for name, value in values.items() if name in names}, extra=extra)
 

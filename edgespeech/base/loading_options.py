@@ -135,10 +135,10 @@ def _type_named(kind: Any) -> torch.dtype | None:
     """
     if kind is None or kind == "auto":
         return None
-    found = getattr(torch, kind.removeprefix("torch."), None) if isinstance(kind, str) else kind
-    if not isinstance(found, torch.dtype) or not found.is_floating_point:
+    dtype = getattr(torch, kind.removeprefix("torch."), None) if isinstance(kind, str) else kind
+    if not isinstance(dtype, torch.dtype) or not dtype.is_floating_point:
         raise ConfigError(f"dtype must be a type of floating-point weights, such as 'float16', or 'auto', got {kind!r}")
-    return found
+    return dtype
 
 
 def _own_type(config: Config, weights: Mapping[str, Tensor]) -> torch.dtype:

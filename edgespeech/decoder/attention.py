@@ -53,12 +53,12 @@ class Attention(nn.Module):
 
     def project(self, x: Tensor, batch: int, wanted: str) -> list[Tensor]:
         """(batch * length, size) -> the `wanted` of "q", "k" and "v", each (batch, heads, length, head_dim)."""
-        found: dict[str, Tensor] = {}
+        projected: dict[str, Tensor] = {}
         for path, parts in self.names.projections:
             if parts[0] in wanted:
                 pieces = part(self, path)(x).chunk(len(parts), -1)
-                found |= {letter: self.split(piece, batch) for letter, piece in zip(parts, pieces, strict=True)}
-        return [found[letter] for letter in wanted]
+                projected |= {letter: self.split(piece, batch) for letter, piece in zip(parts, pieces, strict=True)}
+        return [projected[letter] for letter in wanted]
 
     def forward(self, query: Tensor, sources: Sequence[KeyValues], bias: Tensor | None) -> tuple[Tensor, Tensor]:
         """Attend from (batch, heads, new, head_dim) to all sources, one after the other.

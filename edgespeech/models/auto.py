@@ -61,11 +61,11 @@ class AutoClass(Generic[KindT]):
         return model
 
     @classmethod
-    def _kind(cls, found: Any, where: str) -> type[Any]:
-        if found not in cls.kinds:
+    def _kind(cls, model_type: Any, where: str) -> type[Any]:
+        if model_type not in cls.kinds:
             model_types = ", ".join(sorted(cls.kinds))
-            raise UnknownModelError(f"{where} has model_type {found!r}; {cls.what} are known for: {model_types}")
-        return cls.kinds[found]
+            raise UnknownModelError(f"{where} has model_type {model_type!r}; {cls.what} are known for: {model_types}")
+        return cls.kinds[model_type]
 
 
 class AutoModelForCTC(AutoClass[SpeechForCTC]):

@@ -175,13 +175,13 @@ class Wav2Vec2ProcessorWithLM(Wav2Vec2Processor):
         arrays = [to_numpy(each) for each in logits]
         utterances = [array[(array != PADDING).all(axis=-1)] for array in arrays]
         if num_processes is None:
-            found = self.decoder.decode_all(utterances, options, pool)
+            decoded = self.decoder.decode_all(utterances, options, pool)
         else:
             import multiprocessing
 
             with multiprocessing.Pool(num_processes) as own:
-                found = self.decoder.decode_all(utterances, options, own)
-        rows = [_entries(hypotheses, output_word_offsets, count) for hypotheses in found]
+                decoded = self.decoder.decode_all(utterances, options, own)
+        rows = [_entries(hypotheses, output_word_offsets, count) for hypotheses in decoded]
         names = ("text", "logit_score", "lm_score", *(("word_offsets",) if output_word_offsets else ()))
         return Wav2Vec2DecoderWithLMOutput(**{name: [row[name] for row in rows] for name in names})
 

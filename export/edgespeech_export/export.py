@@ -154,13 +154,13 @@ def _language_model(source: Source, chosen: BundledModel | Literal[False] | None
         if chosen:
             raise ExportError(f"a language model is for CTC checkpoints; this one is for {source.task}")
         return None
-    found = of_checkpoint(source.folder) if chosen is None else chosen or None
-    if found is not None:
+    model = of_checkpoint(source.folder) if chosen is None else chosen or None
+    if model is not None:
         try:
-            found.check(source.facts["vocabulary"])
+            model.check(source.facts["vocabulary"])
         except ExportError as error:
             raise ExportError(f"{error}; --no-lm leaves it out" if chosen is None else str(error)) from None
-    return found
+    return model
 
 
 def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, dict[str, object]]:

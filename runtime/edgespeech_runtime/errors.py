@@ -88,9 +88,9 @@ class EnginePackageError(EngineError, ImportError):
     """The engine's own package is not installed, or cannot be imported."""
 
     def __init__(self, engine: str, package: str, cause: Exception) -> None:
-        found = "is not installed" if isinstance(cause, ModuleNotFoundError) else f"cannot be imported ({cause})"
+        state = "is not installed" if isinstance(cause, ModuleNotFoundError) else f"cannot be imported ({cause})"
         super().__init__(
-            f"this bundle runs on {engine}, but the package {package} {found}: pip install edgespeech-runtime[{engine}]"
+            f"this bundle runs on {engine}, but the package {package} {state}: pip install edgespeech-runtime[{engine}]"
         )
 
 

@@ -85,8 +85,8 @@ def tune(
             progress("weighing the language model", len(trials), len(ALPHAS) * len(BETAS) + 8)
             weights = {**options.search, "alpha": alpha, "beta": beta}
             said = [normalise(model.decode(logits, **weights).text, normalisation) for _, logits in pairs]
-            found = score([normalise(text, normalisation) for text, _ in pairs], said)
-            trials.append(Trial(alpha, beta, found.wer))
+            result = score([normalise(text, normalisation) for text, _ in pairs], said)
+            trials.append(Trial(alpha, beta, result.wer))
 
         for alpha in ALPHAS:
             for beta in BETAS:

@@ -35,8 +35,8 @@ def fairseq_folder(path: Path) -> Path:
         MissingFileError: a CTC model without its dictionary.
         CheckpointError: it is no checkpoint of fairseq, or of a model that is not known here.
     """
-    found = path.stat()
-    key = (path.resolve(), found.st_mtime_ns, found.st_size)
+    status = path.stat()
+    key = (path.resolve(), status.st_mtime_ns, status.st_size)
     if key not in FOLDERS:
         above = tempfile.mkdtemp(prefix="edgespeech-fairseq-")
         atexit.register(shutil.rmtree, above, ignore_errors=True)

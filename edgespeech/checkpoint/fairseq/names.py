@@ -141,7 +141,7 @@ def configuration(weights: Mapping[str, Tensor], family: str, settings: Settings
 
 def _each(weights: Mapping[str, Tensor], pattern: str) -> list[Tensor]:
     """Return the weights of layers 0, 1, ... as far as they go; an IndexError later where there are none."""
-    found: list[Tensor] = []
-    while (name := pattern.format(len(found))) in weights:
-        found.append(weights[name])
-    return found
+    tensors: list[Tensor] = []
+    while (name := pattern.format(len(tensors))) in weights:
+        tensors.append(weights[name])
+    return tensors

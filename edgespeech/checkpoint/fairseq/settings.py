@@ -63,9 +63,9 @@ class Settings:
     @property
     def labels(self) -> str | None:
         """The name of the labels that a head was trained on, as in `dict.ltr.txt`; HuBERT's task has a list of them."""
-        found = self.task.get("labels")
-        found = found[0] if isinstance(found, list) and found else found
-        return found if isinstance(found, str) else None
+        labels = self.task.get("labels")
+        labels = labels[0] if isinstance(labels, list) and labels else labels
+        return labels if isinstance(labels, str) else None
 
     def strides(self, layers: int, path: Path) -> list[int]:
         """Return the stride of each convolution, out of an expression such as `[(512, 10, 5)] + [(512, 3, 2)] * 4`.

@@ -68,8 +68,8 @@ def align(
     given = _text(text)
     announce()
     with open_model(bundle, device, threads) as model:
-        found: Transcript = aligner(model, bundle)(audio, given)
-    write(render(audio, found, form, timestamps or ("word" if form == "text" else None)))
+        aligned: Transcript = aligner(model, bundle)(audio, given)
+    write(render(audio, aligned, form, timestamps or ("word" if form == "text" else None)))
 
 
 def _form(flags: dict[str, bool], timestamps: Timestamps | None) -> Form:

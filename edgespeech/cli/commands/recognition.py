@@ -52,10 +52,10 @@ def results(
         """Results of what has been read, which is let go."""
         if recordings:
             by_index.update(_run(partial(method, **told), paths, recordings, batch_size))
-        found = sorted(by_index.items())
+        answers = sorted(by_index.items())
         recordings.clear()
         by_index.clear()
-        return found
+        return answers
 
     samples = 0
     for index, path in enumerate(paths):

@@ -54,10 +54,10 @@ def with_times(method: "Method", model: "AnyModel", other: "AnyModel", bundle: P
         if not transcript.text.strip():
             return transcript
         try:
-            found = align(samples, transcript.text, sampling_rate=rate)
+            aligned = align(samples, transcript.text, sampling_rate=rate)
         except ArgumentError as error:
             raise AudioError(f"no times for what the model writes, {transcript.text!r}: {error}") from None
-        return replace(transcript, words=found.words, characters=found.characters)
+        return replace(transcript, words=aligned.words, characters=aligned.characters)
 
     def run(waveforms: "Waveforms", batch_size: int) -> "list[Transcript]":
         transcripts = method(waveforms, batch_size=batch_size)

@@ -72,18 +72,20 @@ class Callbacks:
             return None
 
         def change(history: Ids, scores: Logits, utterances: Ids) -> None:
-            ids, found = torch.from_numpy(history.copy()).to(device), torch.from_numpy(scores.copy()).to(device)
+            ids, processed = torch.from_numpy(history.copy()).to(device), torch.from_numpy(scores.copy()).to(device)
             for rule in rules:
-                found = rule(ids, found)
-            if not isinstance(found, Tensor) or found.shape != scores.shape:
-                raise ArgumentError(f"logits_processor: expected scores {list(scores.shape)} back, got {_shape(found)}")
-            scores[...] = found.float().cpu().numpy()
+                processed = rule(ids, processed)
+            if not isinstance(processed, Tensor) or processed.shape != scores.shape:
+                raise ArgumentError(
+                    f"logits_processor: expected scores {list(scores.shape)} back, got {_shape(processed)}"
+                )
+            scores[...] = processed.float().cpu().numpy()
 
         return change
 
     def _criteria(self, device: torch.device) -> list[Callable[[Ids], Any]]:
         """Return functions of histories (rows, length) that say which rows end."""
-        found: list[Callable[[Ids], Any]] = []
+        criteria: list[Callable[[Ids], Any]] = []
         for criterion in _listed(self.stopping_criteria):
 
             def ends(history: Ids, criterion: Any = criterion) -> Any:
@@ -93,14 +95,14 @@ class Callbacks:
                     raise ArgumentError(f"stopping_criteria: expected {len(history)} answers, got {list(rows.shape)}")
                 return np.broadcast_to(rows, len(history))
 
-            found.append(ends)
+            criteria.append(ends)
         if self.max_time is not None:
             until = time.monotonic() + self.max_time
-            found.append(lambda history: np.full(len(history), time.monotonic() > until))
+            criteria.append(lambda history: np.full(len(history), time.monotonic() > until))
         if self.stop_strings is not None:
             strings = [self.stop_strings] if isinstance(self.stop_strings, str) else list(self.stop_strings)
-            found.append(lambda history: np.array([self._has_ended(row, strings) for row in history.tolist()]))
-        return found
+            criteria.append(lambda history: np.array([self._has_ended(row, strings) for row in history.tolist()]))
+        return criteria
 
     def _has_ended(self, tokens: list[int], strings: list[str]) -> bool:
         """Whether the last token completes one of the strings."""

@@ -109,11 +109,11 @@ class GeneratingModel(PreTrainedModel):
             trace = Trace(*([] if shown[name] else None for name in ("output_hidden_states", "output_attentions")))
             encoded, frames = self._encoded(*audio, trace)
             states = self._projected(encoded.last_hidden_state)
-            found, begun, past = decode(self.decoder, states, frames, settings, prompt, callbacks, record, streamer)
-        sequences = torch.from_numpy(runtime_sequences(found, begun, settings.padding)).to(states.device)
+            results, begun, past = decode(self.decoder, states, frames, settings, prompt, callbacks, record, streamer)
+        sequences = torch.from_numpy(runtime_sequences(results, begun, settings.padding)).to(states.device)
         if not in_full:
             return sequences
-        hypotheses = [hypothesis for several in found for hypothesis in several]
+        hypotheses = [hypothesis for several in results for hypothesis in several]
         return record.output(sequences, hypotheses, settings.num_return_sequences, encoded, past if keeps else None)
 
     def _generation_defaults(self, given: GenerationConfig | None) -> dict[str, Any]:

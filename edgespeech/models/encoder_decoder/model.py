@@ -159,8 +159,8 @@ class SpeechEncoderDecoderModel(GeneratingModel):
             else:
                 rest[name] = tensor
         for half, table in halves.items():
-            found = getattr(self, half).adopted(table)
-            rest |= {f"{half}.{name}": tensor for name, tensor in found.items()}
+            adopted = getattr(self, half).adopted(table)
+            rest |= {f"{half}.{name}": tensor for name, tensor in adopted.items()}
         return rest
 
     def forward(

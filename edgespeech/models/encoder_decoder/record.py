@@ -89,7 +89,7 @@ class Record:
         )
 
     def _scores(self, batch: int, device: torch.device) -> tuple[Tensor, ...]:
-        found = []
+        tensors = []
         for step in self.scores:
             if not step:  # of the last token nothing was chosen any more
                 continue
@@ -98,8 +98,8 @@ class Record:
                 for utterance in np.unique(utterances):
                     own = scores[utterances == utterance]
                     whole[utterance * self.rows : (utterance + 1) * self.rows] = own
-            found.append(torch.from_numpy(whole).to(device))
-        return tuple(found)
+            tensors.append(torch.from_numpy(whole).to(device))
+        return tuple(tensors)
 
     def _steps(self, name: str) -> tuple[tuple[Tensor, ...], ...]:
         return tuple(tuple(getattr(trace, name)) for trace in self.traces)

@@ -31,8 +31,8 @@ class SpeechClassifier(StatesHead):
         Raises:
             InputError: audio that is shorter than `shortest`.
         """
-        found = self.read(waveform, lengths)
-        return self.head(found.states, float_mask(found.lengths, found.states))
+        encoded = self.read(waveform, lengths)
+        return self.head(encoded.states, float_mask(encoded.lengths, encoded.states))
 
 
 class SpeechForSequenceClassification(SpeechClassifier):
@@ -73,10 +73,10 @@ class SpeechForSequenceClassification(SpeechClassifier):
         """
         if labels is not None:
             labels = checked_classes(labels, len(input_values), self.config.num_labels, IGNORED)
-        found = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
-        logits = self.head(found.states, float_mask(found.lengths, found.states))
+        encoded = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
+        logits = self.head(encoded.states, float_mask(encoded.lengths, encoded.states))
         loss = None if labels is None else F.cross_entropy(logits, labels, ignore_index=IGNORED)
-        output = SequenceClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        output = SequenceClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return answered(output, self.config, return_dict)
 
 
@@ -111,8 +111,8 @@ class SpeechForAudioFrameClassification(SpeechClassifier):
         Raises:
             InputError: labels of another shape, or what the encoder refuses.
         """
-        found = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
-        logits = self.head(found.states, None)
+        encoded = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
+        logits = self.head(encoded.states, None)
         loss = None
         if labels is not None:
             if labels.shape != logits.shape or labels.is_complex():
@@ -121,11 +121,11 @@ class SpeechForAudioFrameClassification(SpeechClassifier):
                     f"got {labels.dtype} of shape {list(labels.shape)}"
                 )
             classes = labels.to(torch.float32).argmax(-1)  # (batch, frames)
-            mask = float_mask(found.lengths, found.states)
+            mask = float_mask(encoded.lengths, encoded.states)
             if mask is not None:
                 classes = classes.masked_fill(mask == 0, IGNORED)
             loss = F.cross_entropy(logits.flatten(0, 1), classes.flatten(), ignore_index=IGNORED)
-        output = TokenClassifierOutput(loss, logits, found.hidden_states, found.attentions)
+        output = TokenClassifierOutput(loss, logits, encoded.hidden_states, encoded.attentions)
         return answered(output, self.config, return_dict)
 
 

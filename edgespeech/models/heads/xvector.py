@@ -121,8 +121,8 @@ class SpeechForXVector(StatesHead):
         Raises:
             InputError: audio that is shorter than `shortest`.
         """
-        found = self.read(waveform, lengths)
-        return self._embedded(found.states, found.lengths)
+        encoded = self.read(waveform, lengths)
+        return self._embedded(encoded.states, encoded.lengths)
 
     def forward(
         self,
@@ -145,11 +145,11 @@ class SpeechForXVector(StatesHead):
         """
         if labels is not None:
             labels = checked_classes(labels, len(input_values), self.config.num_labels)
-        found = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
-        embeddings = self._embedded(found.states, found.lengths)
+        encoded = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
+        embeddings = self._embedded(encoded.states, encoded.lengths)
         logits = self.classifier(embeddings)
         loss = None if labels is None else self.objective(logits, labels)
-        output = XVectorOutput(loss, logits, embeddings, found.hidden_states, found.attentions)
+        output = XVectorOutput(loss, logits, embeddings, encoded.hidden_states, encoded.attentions)
         return answered(output, self.config, return_dict)
 
     def _embedded(self, states: Tensor, lengths: Tensor | None) -> Tensor:

@@ -228,12 +228,12 @@ class PreTrainedTokenizerFast(Tokenizer):
 
     def languages(self) -> dict[str, int]:
         """Return the ids of the special tokens that name a language, by its name ("de_DE", "de")."""
-        found = {}
+        languages = {}
         for token_id, token in self._added():
             match = LANGUAGE.fullmatch(token.content) if token.special else None
             if match is not None:
-                found[next(name for name in match.groups() if name)] = token_id
-        return found
+                languages[next(name for name in match.groups() if name)] = token_id
+        return languages
 
     def detokenizer_facts(self, size: int | None = None) -> Detokenizer:
         """Return what a device needs to turn ids into text.

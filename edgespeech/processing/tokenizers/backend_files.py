@@ -122,12 +122,12 @@ def _as_special(value: Any) -> Any:
 def _written_in(serialized: Mapping[str, Any] | None) -> Settings:
     """Return the settings that `tokenizer.json` has for padding and truncation."""
     padding, truncation = ((serialized or {}).get(name) or {} for name in ("padding", "truncation"))
-    found = {
+    settings = {
         "pad_token": padding.get("pad_token"),
         "padding_side": str(padding.get("direction", "")).lower(),
         "truncation_side": str(truncation.get("direction", "")).lower(),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: value for name, value in settings.items() if value}
 
 
 def _added(

@@ -58,8 +58,8 @@ class Window(nn.Module):
         """(batch, samples), mean (taps,) and spread (axes, taps) of the whole's patches -> the task's output."""
         patches = Patches(patch_mean, patch_spread)
         output = self.model.base_model.encode(input_values, trace=Trace([]), patches=patches)
-        found: Tensor = self.model.head(self.model.mixed(output.hidden_states, output.last_hidden_state), None)
-        return found
+        outputs: Tensor = self.model.head(self.model.mixed(output.hidden_states, output.last_hidden_state), None)
+        return outputs
 
 
 def head_graphs(task: Task, model: Any, size: int) -> list[GraphSource]:

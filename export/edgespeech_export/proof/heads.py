@@ -88,11 +88,11 @@ class HeadReference(Reference):
         gatherer = runner.gatherer()
         gatherer.add(whole)
         cuts = _overlapping(len(whole), runtime.manifest.audio)
-        found = runner.run_windows([whole[start:stop] for start, stop in cuts], gatherer.statistics())
+        outputs = runner.run_windows([whole[start:stop] for start, stop in cuts], gatherer.statistics())
         with proof.in_float64(self.model):
             values = torch.from_numpy(model_input(whole, self.normalized)).to(self.model.dtype)
             expected = list(_in_windows(self.model, values, cuts, runtime.manifest.frames))
-        return difference(expected, found)
+        return difference(expected, outputs)
 
 
 def reference(model: PreTrainedModel, task: Task, waveforms: list[Waveform], normalized: bool) -> HeadReference:
@@ -122,8 +122,8 @@ def _in_windows(model: Any, values: Tensor, cuts: list[tuple[int, int]], frames:
     for start, stop in cuts:
         part = features[:, start // hop : start // hop + frames.count(stop - start, layers)]
         output = encoder.encode_features(part, trace=Trace([]))
-        found = model.head(model.mixed(output.hidden_states, output.last_hidden_state), None)
-        yield found[0].float().numpy()
+        outputs = model.head(model.mixed(output.hidden_states, output.last_hidden_state), None)
+        yield outputs[0].float().numpy()
 
 
 def _logits(prediction: edgespeech_runtime.Prediction) -> Logits:

@@ -104,8 +104,8 @@ class AudioBlocks:
         if seconds is not None and seconds * self.sampling_rate > samples + self.sampling_rate:  # some headers guess
             return None
         if seconds is not None and seconds * self.sampling_rate <= samples:
-            found = self.whole()
-            return found if len(found) <= samples else None
+            whole = self.whole()
+            return whole if len(whole) <= samples else None
         parts, count = [], 0
         for block in self:
             parts.append(block)

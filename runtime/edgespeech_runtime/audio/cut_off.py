@@ -30,9 +30,9 @@ PIECE = 2**18  # bytes that are read at once
 XING_SLACK = 0.01  # of the bytes that the first frame promises: editors leave it as it was
 
 
-def missing(stream: BinaryIO, found: Format | None) -> str | None:
+def missing(stream: BinaryIO, file_format: Format | None) -> str | None:
     """What a file lacks, "it promises 2002 bytes of sound and has 1502"; None for one that seems whole."""
-    check = CHECKS.get(found) if found is not None else None
+    check = CHECKS.get(file_format) if file_format is not None else None
     return None if check is None else check(stream, length(stream))
 
 
@@ -165,10 +165,10 @@ def _frame_size(head: bytes) -> int:
 def _xing_bytes(content: bytes) -> int | None:
     """Bytes from the first frame to the end, where an encoder has written them."""
     for mark in (b"Xing", b"Info"):
-        place = content.find(mark, 4, 48)
-        if place >= 0 and len(content) >= place + 16:
-            has_frames, has_bytes = content[place + 7] & 1, content[place + 7] & 2
-            field = place + 8 + (4 if has_frames else 0)
+        at = content.find(mark, 4, 48)
+        if at >= 0 and len(content) >= at + 16:
+            has_frames, has_bytes = content[at + 7] & 1, content[at + 7] & 2
+            field = at + 8 + (4 if has_frames else 0)
             return int.from_bytes(content[field : field + 4], "big") if has_bytes else None
     return None
 

@@ -43,32 +43,34 @@ def _decode(source: Source, allow_truncated: bool, files: contextlib.ExitStack) 
     stream = files.enter_context(source.open())
     if not stream.read(1):
         raise AudioError(f"{source.name}: the file is empty")
-    found = identify(stream)
+    file_format = identify(stream)
     stored: Compressed | None = None
-    if found == WAVE:
+    if file_format == WAVE:
         wave = open_wave(stream, source.name, allow_truncated)
         if not isinstance(wave, Compressed):
             return wave
         stored = wave
-    elif (not allow_truncated or found in cut_off.LOST) and (lack := cut_off.missing(stream, found)) is not None:
+    elif (not allow_truncated or file_format in cut_off.LOST) and (
+        lack := cut_off.missing(stream, file_format)
+    ) is not None:
         raise AudioError(f"{source.name}: truncated, {lack}")
-    if found is not None and found.reader == "media":
-        return media.open_media(source.handed, source.name, found, allow_truncated, files)
-    return _by_soundfile(source, found, stored, allow_truncated, files)
+    if file_format is not None and file_format.reader == "media":
+        return media.open_media(source.handed, source.name, file_format, allow_truncated, files)
+    return _by_soundfile(source, file_format, stored, allow_truncated, files)
 
 
 def _by_soundfile(
     source: Source,
-    found: Format | None,
+    file_format: Format | None,
     stored: Compressed | None,
     allow_truncated: bool,
     files: contextlib.ExitStack,
 ) -> Decoded:
-    kind = found if stored is None else Format(f"WAVE with {stored.name} sound", "wave")
+    kind = file_format if stored is None else Format(f"WAVE with {stored.name} sound", "wave")
     try:
         return sound_files.open_sound(source.handed, source.name, kind, allow_truncated, files)
     except sound_files.UnreadableError as error:
-        if found is not None and media.is_installed():  # FFmpeg finds some format in anything
+        if file_format is not None and media.is_installed():  # FFmpeg finds some format in anything
             try:
                 return media.open_media(source.handed, source.name, kind, allow_truncated, files)
             except AudioError:
@@ -77,7 +79,7 @@ def _by_soundfile(
             raise AudioError(
                 f"{source.name}: WAVE files with {stored.name} sound are not supported: convert it to 16-bit PCM"
             ) from error
-        if found is None and Path(source.name).suffix.lower() in (".wav", ".wave"):
+        if file_format is None and Path(source.name).suffix.lower() in (".wav", ".wave"):
             with source.open() as stream:
                 raise AudioError(f"{source.name}: not a WAVE file, it starts with {stream.read(12)!r}") from error
         raise AudioError(str(error)) from error.__cause__

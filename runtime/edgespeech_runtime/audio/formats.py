@@ -81,7 +81,7 @@ def _by_head(head: bytes) -> Format | None:
     if len(head) > 2 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0:  # eleven bits: a frame of MPEG audio or AAC
         is_aac = head[1] & 0xF6 == 0xF0
         return AAC if is_aac else MP3 if is_frame(head) else None
-    return next((found for magic, found in MAGIC.items() if head.startswith(magic)), None)
+    return next((file_format for magic, file_format in MAGIC.items() if head.startswith(magic)), None)
 
 
 def is_frame(head: bytes) -> bool:

@@ -31,7 +31,7 @@ def is_installed() -> bool:
 def open_media(
     source: "str | io.BytesIO",
     name: str,
-    found: Format | None,
+    file_format: Format | None,
     allow_truncated: bool,
     files: contextlib.ExitStack,
 ) -> Decoded:
@@ -43,12 +43,12 @@ def open_media(
     try:
         import av
     except ImportError as error:
-        kind = "sound" if found is None else f"sound of the format {found.name}"
+        kind = "sound" if file_format is None else f"sound of the format {file_format.name}"
         raise AudioPackageError(f"{name}: {kind}", "av", "media") from error
 
     def refused(error: Exception) -> AudioError:
         reason = getattr(error, "strerror", None) or str(error)
-        kind = "" if found is None else f"{found.name}, "
+        kind = "" if file_format is None else f"{file_format.name}, "
         return AudioError(f"{name}: {kind}truncated, damaged, or no sound that can be read ({reason})")
 
     try:

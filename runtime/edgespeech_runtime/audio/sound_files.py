@@ -31,7 +31,7 @@ class UnreadableError(AudioError):
 def open_sound(
     source: "str | io.BytesIO",
     name: str,
-    found: Format | None,
+    file_format: Format | None,
     allow_truncated: bool,
     files: contextlib.ExitStack,
 ) -> Decoded:
@@ -43,9 +43,9 @@ def open_sound(
     try:
         import soundfile
     except (ImportError, OSError) as error:  # OSError: the package is there, the library that it binds is not
-        kind = "which is not a plain WAVE file" if found is None else f"which is {found.name},"
+        kind = "which is not a plain WAVE file" if file_format is None else f"which is {file_format.name},"
         raise AudioPackageError(f"reading {name}, {kind}", "soundfile") from error
-    quiet = _without_chatter if found in (MP3, None) else contextlib.nullcontext
+    quiet = _without_chatter if file_format in (MP3, None) else contextlib.nullcontext
     with quiet():
         try:
             sound = files.enter_context(soundfile.SoundFile(source))

@@ -109,9 +109,9 @@ def _piece(name: str, stream: Any) -> bytes:
 
 def _checked(content: bytes, kind: str) -> bytes:
     """The same if it is the content of a sound file: samples without a header say neither type nor rate."""
-    found = identify(io.BytesIO(content))
+    file_format = identify(io.BytesIO(content))
     start = content[:4]
-    is_certain = found is not None and not (start[:1] == b"\xff" and not _continues(content))
+    is_certain = file_format is not None and not (start[:1] == b"\xff" and not _continues(content))
     if not is_certain:
         raise AudioError(
             f"expected a path, an array of samples or the bytes of a sound file, got {kind} that begins with "

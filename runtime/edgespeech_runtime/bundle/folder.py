@@ -27,8 +27,8 @@ class Stamp(NamedTuple):
     @classmethod
     def of(cls, path: Path) -> "Stamp":
         """Look at a file now. Raises OSError."""
-        found = path.stat()
-        return cls(found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+        status = path.stat()
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def is_same_file(self, other: "Stamp") -> bool:
         """Whether it is the same file, however much was written to it."""
@@ -152,12 +152,12 @@ def _check_file(path: Path, name: str, expected: File) -> None:
         )
     try:
         size = path.stat().st_size
-        found = sha256(path) if size == expected.bytes else None
+        digest = sha256(path) if size == expected.bytes else None
     except OSError as error:
         raise BundleError(f"{name} cannot be read: {error.strerror}") from error
     if size != expected.bytes:
         raise BundleError(
             f"{name} has {size} bytes where {MANIFEST_FILE} says {expected.bytes}; export the bundle again"
         )
-    if found != expected.sha256:
+    if digest != expected.sha256:
         raise BundleError(f"{name} does not match its checksum in {MANIFEST_FILE}; export the bundle again")

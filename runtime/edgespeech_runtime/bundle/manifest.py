@@ -320,9 +320,9 @@ class Manifest:
 
     def _check_shortest(self) -> None:
         shortest, needed = self.audio.shortest, 2 if self.task == "audio-xvector" else 1
-        found = self.frames.count(shortest)
-        message = f"{shortest} samples give {found or 'no'} frame by the layers in frames, {self.task!r} needs {needed}"
-        _require(found >= needed, f"audio.shortest: {message}")
+        count = self.frames.count(shortest)
+        message = f"{shortest} samples give {count or 'no'} frame by the layers in frames, {self.task!r} needs {needed}"
+        _require(count >= needed, f"audio.shortest: {message}")
         least = shortest if self.static is None else self.static.buckets[0]
         _require(least >= shortest, f"static.buckets: {least} samples are fewer than audio.shortest, {shortest}")
 

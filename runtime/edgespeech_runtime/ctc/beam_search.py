@@ -149,20 +149,20 @@ class BeamSearch:
         groups: dict[int, list[int]] = {}
         for index, text in enumerate(ended.text.tolist()):
             groups.setdefault(text, []).append(index)
-        found: list[tuple[float, float, int, Any]] = []
+        finished: list[tuple[float, float, int, Any]] = []
         plain: list[tuple[float, int]] = []  # what a search without hotwords would find, by the index in `found`
         for members in groups.values():
             logits, last = np.logaddexp.reduce(beams.scores[LOGITS, members]), members[-1]
             model, model_state = self._finished(step, beams, last)
-            found.append((float(logits + (model + ended.hotwords[last])), float(logits), last, model_state))
-            known = [member for member in members if beams.scores[PLAIN, member] > -np.inf]
-            if known and step.guards:
-                own = np.logaddexp.reduce(beams.scores[PLAIN, known]) + self._finished(step, beams, known[-1])[0]
-                plain.append((float(own), len(found) - 1))
-        limit = max(score for score, *_ in found) + self.options.beam_prune_logp
-        ranked = sorted((entry for entry in found if entry[0] >= limit), key=lambda entry: -entry[0])
+            finished.append((float(logits + (model + ended.hotwords[last])), float(logits), last, model_state))
+            scored = [member for member in members if beams.scores[PLAIN, member] > -np.inf]
+            if scored and step.guards:
+                own = np.logaddexp.reduce(beams.scores[PLAIN, scored]) + self._finished(step, beams, scored[-1])[0]
+                plain.append((float(own), len(finished) - 1))
+        limit = max(score for score, *_ in finished) + self.options.beam_prune_logp
+        ranked = sorted((entry for entry in finished if entry[0] >= limit), key=lambda entry: -entry[0])
         if plain and not ended.hotwords[ranked[0][2]]:  # none of the hotwords is in the text: it is as without any
-            first = found[max(plain, key=lambda entry: entry[0])[1]]
+            first = finished[max(plain, key=lambda entry: entry[0])[1]]
             ranked = [first, *(entry for entry in ranked if entry is not first)]
         count = self.options.beam_width if n_best is None else min(n_best, self.options.beam_width)
         return [

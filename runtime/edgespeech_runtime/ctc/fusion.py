@@ -95,15 +95,15 @@ class Fusion:
         return self.weights.alpha * log10 * math.log(10) + self.weights.beta
 
     def _log10(self, state: Any, word: str) -> tuple[float, Any]:
-        known = self._scores.get((state, word))
-        if known is None:
+        cached = self._scores.get((state, word))
+        if cached is None:
             log10, following = self.model.score(state, word)
             is_known = word in self.model if not self._unigrams else word in self._unigrams
-            known = (log10 if is_known else log10 + self.weights.unknown_offset), following
+            cached = (log10 if is_known else log10 + self.weights.unknown_offset), following
             if len(self._scores) >= CACHED:
                 self._scores.clear()
-            self._scores[state, word] = known
-        return known
+            self._scores[state, word] = cached
+        return cached
 
     def unfinished(self, lengths: Ints) -> Floats:
         """What words of so many characters that are being written cost, where no known word begins so."""

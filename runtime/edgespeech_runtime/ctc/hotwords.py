@@ -124,9 +124,9 @@ class HotwordAutomaton:
 
     def add(self, state: Matches) -> int:
         """The id of a state, which is new or known."""
-        known = self._ids.get(state)
-        if known is not None:
-            return known
+        existing = self._ids.get(state)
+        if existing is not None:
+            return existing
         number = self._ids[state] = len(self.states)
         self.states.append(state)
         if number == len(self.pending):

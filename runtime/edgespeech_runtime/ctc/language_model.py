@@ -60,12 +60,12 @@ class NgramModel:
     def score(self, state: State, word: str) -> tuple[float, State]:
         """Log10 probability of `word` in a state, and the state after it; an unknown word counts as <unk>."""
         key = state, word
-        known = self._scores.get(key)
-        if known is None:
+        cached = self._scores.get(key)
+        if cached is None:
             if len(self._scores) >= SCORES:
                 self._scores.clear()
-            known = self._scores[key] = self._score(state, self._id(word))
-        return known
+            cached = self._scores[key] = self._score(state, self._id(word))
+        return cached
 
     def score_many(self, pairs: Iterable[tuple[State, str]]) -> list[tuple[float, State]]:
         """`score` of each pair of a state and a word."""
@@ -99,25 +99,25 @@ class NgramModel:
             raise LanguageModelError(
                 f"{self._name} does not hold its words as text: build it with its vocabulary, or take the ARPA file"
             )
-        known = self._prefixes.get(prefix)
-        if known is None:
+        cached = self._prefixes.get(prefix)
+        if cached is None:
             if len(self._prefixes) >= SCORES:
                 self._prefixes.clear()
-            known = self._prefixes[prefix] = self._words.has_prefix(prefix.encode("utf-8", "surrogatepass"))
-        return known
+            cached = self._prefixes[prefix] = self._words.has_prefix(prefix.encode("utf-8", "surrogatepass"))
+        return cached
 
     def __reduce__(self) -> tuple[Any, ...]:
         """In another process the file is opened again."""
         return open_language_model, (os.path.abspath(self._name),)  # noqa: PTH100  (resolve would follow links)
 
     def _id(self, word: str) -> int:
-        known = self._ids.get(word)
-        if known is None:
+        cached = self._ids.get(word)
+        if cached is None:
             if len(self._ids) >= SCORES:
                 self._ids.clear()
-            found = self._store.find(word.encode("utf-8", "surrogatepass"))
-            known = self._ids[word] = self._unknown if found is None else found
-        return known
+            word_id = self._store.find(word.encode("utf-8", "surrogatepass"))
+            cached = self._ids[word] = self._unknown if word_id is None else word_id
+        return cached
 
     def _score(self, state: State, word: int) -> tuple[float, State]:
         probability, length, kept = self._store.longest(state, word)

@@ -179,30 +179,30 @@ class FrameStep:
         self, beams: Beams, ended: Ended | None, some: Candidates, logits: Floats, plain: Floats | None
     ) -> Judgement:
         """What language model and hotwords add; -inf for candidates that cannot be kept."""
-        found = self.judge.judge(beams, ended, some)
-        if ended is None or found.is_open is None or not found.is_open.any():
-            return found
-        needed = self._can_be_kept(logits + found.judged, found.is_open)
+        judgement = self.judge.judge(beams, ended, some)
+        if ended is None or judgement.is_open is None or not judgement.is_open.any():
+            return judgement
+        needed = self._can_be_kept(logits + judgement.judged, judgement.is_open)
         if plain is not None:
-            needed |= self._can_be_kept(plain + found.unboosted, found.is_open)
-        which = (needed & found.is_open).nonzero()[0]
-        judged, unboosted = found.judged.copy(), found.unboosted.copy()
-        judged[found.is_open] = unboosted[found.is_open] = -np.inf
+            needed |= self._can_be_kept(plain + judgement.unboosted, judgement.is_open)
+        which = (needed & judgement.is_open).nonzero()[0]
+        judged, unboosted = judgement.judged.copy(), judgement.unboosted.copy()
+        judged[judgement.is_open] = unboosted[judgement.is_open] = -np.inf
         if len(which):
             few = some.taken(which)
             self.judge.settle(beams, ended, few.parents)
             settled = self.judge.judge(beams, ended, few)
             judged[which], unboosted[which] = settled.judged, settled.unboosted
-        return found._replace(judged=judged, unboosted=unboosted)
+        return judgement._replace(judged=judged, unboosted=unboosted)
 
     def _can_be_kept(self, totals: Floats, is_open: Bools) -> Bools:
         """Which candidates may be among the best, whatever those that are open will be."""
-        known, width = totals[~is_open], self.options.beam_width
-        if not len(known):
+        certain, width = totals[~is_open], self.options.beam_width
+        if not len(certain):
             return np.ones(len(totals), bool)
-        least = known.max() + self.options.beam_prune_logp
-        if len(known) > width:
-            least = max(least, np.partition(known, len(known) - width)[len(known) - width])
+        least = certain.max() + self.options.beam_prune_logp
+        if len(certain) > width:
+            least = max(least, np.partition(certain, len(certain) - width)[len(certain) - width])
         return totals >= least
 
     def _chosen(
@@ -285,12 +285,12 @@ class FrameStep:
         kept = np.unique(keys, return_index=True)[1]
         if self.guards:
             scores = beams.scores
-            known = np.flatnonzero(scores[PLAIN] > -np.inf)
-            known = known[(-(scores[PLAIN, known] + scores[UNBOOSTED, known])).argsort(kind="stable")]
-            known = known[np.unique(plain[known], return_index=True)[1]]
+            scored = np.flatnonzero(scores[PLAIN] > -np.inf)
+            scored = scored[(-(scores[PLAIN, scored] + scores[UNBOOSTED, scored])).argsort(kind="stable")]
+            scored = scored[np.unique(plain[scored], return_index=True)[1]]
             still = np.full(beams.width, -np.inf)
-            still[known] = scores[PLAIN, known]
+            still[scored] = scores[PLAIN, scored]
             scores[PLAIN] = still
-            kept = np.union1d(kept, known)
+            kept = np.union1d(kept, scored)
         kept.sort()
         return beams.taken(kept)

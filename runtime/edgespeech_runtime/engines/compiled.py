@@ -40,8 +40,8 @@ def kept(
     versions = device.name, device.library, device.driver or ""
     chosen = sorted((name, str(value)) for name, value in settings.items())
     name = cache.key(identity, *versions, repr(chosen))
-    if (blob := cache.read(KIND, name)) is not None and (found := read(blob)) is not None:
-        return found
+    if (blob := cache.read(KIND, name)) is not None and (model := read(blob)) is not None:
+        return model
     with contextlib.ExitStack() as watched:
         for watcher in _watchers:
             watched.enter_context(watcher(file, device.name))

@@ -20,8 +20,8 @@ class DeviceWarning(UserWarning):
 
 def devices() -> list[Device]:
     """Everything that the installed engines offer here, the best first."""
-    found = [device for engine in ENGINES for device in _offered(engine)]
-    return sorted(found, key=lambda device: BEST_FIRST.index(device.kind))
+    offered = [device for engine in ENGINES for device in _offered(engine)]
+    return sorted(offered, key=lambda device: BEST_FIRST.index(device.kind))
 
 
 def register_provider(name: str, library: str | os.PathLike[str], kind: Kind = "npu", *, static: bool = False) -> None:

@@ -38,8 +38,8 @@ class Graphs:
 
     def run(self, name: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         """Run the graph `name`: inputs are converted to the manifest's types, outputs come as float32."""
-        found = self._graph(name).run(self._converted(name, inputs))
-        return {key: np.asarray(value, np.float32) for key, value in found.items()}
+        outputs = self._graph(name).run(self._converted(name, inputs))
+        return {key: np.asarray(value, np.float32) for key, value in outputs.items()}
 
     def run_on_device(self, name: str, inputs: Arrays) -> dict[str, Any]:
         """The same, but outputs stay where they are computed: as `DeviceTensor` on a device with its own memory."""

@@ -118,13 +118,13 @@ class Graph:
 
     def _checked(self, inputs: Arrays) -> Arrays:
         for tensor in self._inputs:
-            found = inputs.get(tensor.name)
+            array = inputs.get(tensor.name)
             expected = f"{tensor.name} as {tensor.dtype} with {len(tensor.axes)} axes"
-            if found is None:
+            if array is None:
                 raise EngineError(f"numpy failed in {self._name}: expected {expected}, got none")
-            if found.dtype != tensor.dtype or found.ndim != len(tensor.axes):
+            if array.dtype != tensor.dtype or array.ndim != len(tensor.axes):
                 raise EngineError(
-                    f"numpy failed in {self._name}: expected {expected}, got {found.dtype} with {found.ndim}"
+                    f"numpy failed in {self._name}: expected {expected}, got {array.dtype} with {array.ndim}"
                 )
         return {tensor.name: inputs[tensor.name] for tensor in self._inputs}
 

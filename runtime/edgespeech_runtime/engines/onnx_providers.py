@@ -26,18 +26,18 @@ class Plugin:
 
     def path(self, library: str) -> Path | None:
         """Where a library of the package lies, None where it is not installed; the package is not imported."""
-        found = importlib.util.find_spec(self.package)
-        if found is None or found.origin is None:
+        spec = importlib.util.find_spec(self.package)
+        if spec is None or spec.origin is None:
             return None
         file = f"{library}.dll" if sys.platform == "win32" else f"lib{library}.so"
-        path = Path(found.origin).parent / file
+        path = Path(spec.origin).parent / file
         return path if path.is_file() else None
 
     @property
     def name(self) -> str:
         """The package with its version as far as it is known, which is read from what an installer leaves beside it."""
-        found = importlib.util.find_spec(self.package)
-        folder = None if found is None or found.origin is None else Path(found.origin).parents[1]
+        spec = importlib.util.find_spec(self.package)
+        folder = None if spec is None or spec.origin is None else Path(spec.origin).parents[1]
         notes = [] if folder is None else sorted(folder.glob(f"{self.package}-*.dist-info"))
         return " ".join(notes[-1].stem.split("-", 1)) if notes else self.package
 

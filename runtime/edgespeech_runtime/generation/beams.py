@@ -69,18 +69,18 @@ class Beams:
 
     def advance(self, logits: Logits) -> tuple[Ids, Ids]:
         """`logits` (rows, vocabulary), one row before the first token -> tokens and parents (beams,)."""
-        found = self._draw(logits) if self.rules.options.do_sample else self._best(logits)
+        candidates = self._draw(logits) if self.rules.options.do_sample else self._best(logits)
         length = self._histories.length + 1
-        hits = (found.tokens[:, None] == self._ends).any(axis=-1)
+        hits = (candidates.tokens[:, None] == self._ends).any(axis=-1)
         if self.rules.hooks.stop is not None:
-            grown = np.concatenate([self._histories.tokens[found.parents], found.tokens[:, None]], axis=1)
+            grown = np.concatenate([self._histories.tokens[candidates.parents], candidates.tokens[:, None]], axis=1)
             hits |= self.rules.hooks.stopped(grown, self._same(len(grown)))
         if length >= self.rules.lengths.maximum:
             hits[:] = True
-        self._finish(found, hits)
+        self._finish(candidates, hits)
         # beams that have ended stay behind all others
-        totals = found.totals + hits.astype(np.float32) * NEVER
-        running = found._replace(totals=totals).take(np.argsort(-totals, kind="stable")[: self.beams])
+        totals = candidates.totals + hits.astype(np.float32) * NEVER
+        running = candidates._replace(totals=totals).take(np.argsort(-totals, kind="stable")[: self.beams])
         self._totals = running.totals
         parents = np.zeros_like(running.parents) if len(logits) == 1 else running.parents
         self._histories.append(running.tokens, running.logprobs, running.parents)
@@ -127,17 +127,17 @@ class Beams:
 
     def _best(self, logits: Logits) -> Candidates:
         """The best continuations of all beams."""
-        scores, found = self._filtered(logits)
-        self._show(log_softmax(scores) if found is None and self.rules.hooks.look is not None else scores)
+        scores, scored = self._filtered(logits)
+        self._show(log_softmax(scores) if scored is None and self.rules.hooks.look is not None else scores)
         count = min(self._kept, scores.shape[1])
         ids = np.stack([top(row, count) for row in scores])  # (rows, count)
         values = np.take_along_axis(scores, ids, axis=1)
-        if found is None:  # logits as they came
+        if scored is None:  # logits as they came
             normalized = normalizer(scores)
             refuse_nan(normalized.peak)
             values = logprobs = normalized.of(values)
         else:
-            logprobs = found.of(values)
+            logprobs = scored.of(values)
         if len(scores) == 1:  # all beams start alike
             ids = np.repeat(ids, self.beams, axis=0)
             values, logprobs = np.repeat(values, self.beams, axis=0), np.repeat(logprobs, self.beams, axis=0)
@@ -179,9 +179,9 @@ class Beams:
         filters(self._histories.tokens[: len(scores)], scores, self._same(len(scores)))
         if is_copy:
             return scores, None
-        found = normalizer(scores)
-        refuse_nan(found.peak)
-        return scores, found
+        normalized = normalizer(scores)
+        refuse_nan(normalized.peak)
+        return scores, normalized
 
     def _same(self, rows: int) -> Ids:
         """The utterance of so many rows."""
@@ -191,18 +191,18 @@ class Beams:
         if self.rules.hooks.look is not None:
             self.rules.hooks.look(scores, self._same(len(scores)))
 
-    def _finish(self, found: Candidates, hits: npt.NDArray[np.bool_]) -> None:
+    def _finish(self, candidates: Candidates, hits: npt.NDArray[np.bool_]) -> None:
         """Let those of the best continuations that have ended in among the finished hypotheses."""
         if self.rules.options.early_stopping is True and all(slot.is_filled for slot in self._slots):
             return
         count = self._histories.length + 1 - self._histories.prompt
-        scores = self._over_length(found.totals, count)
+        scores = self._over_length(candidates.totals, count)
         slots = list(self._slots)
         for index in np.flatnonzero(hits[: self.beams]):
-            tokens, logprobs = self._histories.row(int(found.parents[index]))
-            tokens += (int(found.tokens[index]),)
-            logprobs += (float(found.logprobs[index]),)
-            parents = (*self._histories.parents(int(found.parents[index])), int(found.parents[index]))
+            tokens, logprobs = self._histories.row(int(candidates.parents[index]))
+            tokens += (int(candidates.tokens[index]),)
+            logprobs += (float(candidates.logprobs[index]),)
+            parents = (*self._histories.parents(int(candidates.parents[index])), int(candidates.parents[index]))
             slots.append(Slot(scores[index], tokens, logprobs, True, parents))
         if len(slots) > self.beams:
             self._slots = sorted(slots, key=lambda slot: (-slot.score, not slot.is_filled))[: self.beams]

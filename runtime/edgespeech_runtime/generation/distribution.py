@@ -23,12 +23,12 @@ def distribution(
     scores = log_softmax(logits) if options.num_beams > 1 else np.array(logits, np.float32)
     Filters(options, lengths(options, prompt, limit), vocabulary)(history, scores)
     warpers = Warpers(options)
-    found = np.zeros_like(scores)
-    for target, row in zip(found, scores, strict=True):
+    probabilities = np.zeros_like(scores)
+    for target, row in zip(probabilities, scores, strict=True):
         if options.do_sample:
             candidates = warpers(row)
             if len(candidates.ids):
                 target[candidates.ids] = np.exp(candidates.logprobs())
         elif row.max() > -np.inf:
             target[:] = np.exp(log_softmax(row[None])[0])
-    return found
+    return probabilities

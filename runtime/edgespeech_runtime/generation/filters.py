@@ -51,19 +51,19 @@ class _SequenceBias(_Always):
 
     def __call__(self, history: Ids, scores: Logits) -> None:
         """Biases that meet in one token are summed before they are added, as transformers rounds them."""
-        found = []  # rows, tokens and biases of the longer sequences
+        longer = []  # rows, tokens and biases of the longer sequences
         for prefixes, tokens, biases in self._groups:
             size = prefixes.shape[1]
             if size <= history.shape[1]:
                 rows, words = np.nonzero((history[:, None, -size:] == prefixes).all(axis=-1))
-                found.append((rows, tokens[words], biases[words]))
+                longer.append((rows, tokens[words], biases[words]))
         ids, single = self._singles
-        if not any(len(rows) for rows, _, _ in found):
+        if not any(len(rows) for rows, _, _ in longer):
             scores[:, ids] += single
             return
         bias = np.zeros_like(scores)
         bias[:, ids] = single
-        for rows, last, values in found:
+        for rows, last, values in longer:
             np.add.at(bias, (rows, last), values)
         scores += bias
 
@@ -76,8 +76,8 @@ class _RepetitionPenalty(_Always):
 
     def __call__(self, history: Ids, scores: Logits) -> None:
         rows = np.arange(len(history))[:, None]
-        found = scores[rows, history]
-        scores[rows, history] = np.where(found < 0, found * self.penalty, found / self.penalty)
+        repeated = scores[rows, history]
+        scores[rows, history] = np.where(repeated < 0, repeated * self.penalty, repeated / self.penalty)
 
 
 @dataclass(frozen=True)
@@ -146,9 +146,9 @@ class _ExponentialDecay:
         return length > self.start
 
     def __call__(self, history: Ids, scores: Logits) -> None:
-        found = scores[:, self.ends]
-        raised = np.abs(found) * np.float32(np.power(self.factor, history.shape[1] - self.start) - 1)
-        scores[:, self.ends] = found + np.where(np.isfinite(found), raised, np.float32(0))
+        ending = scores[:, self.ends]
+        raised = np.abs(ending) * np.float32(np.power(self.factor, history.shape[1] - self.start) - 1)
+        scores[:, self.ends] = ending + np.where(np.isfinite(ending), raised, np.float32(0))
 
 
 @dataclass(frozen=True)
@@ -210,7 +210,7 @@ class Filters:
 def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int, hooks: Hooks) -> list[Filter]:
     ends = np.array([token for token in options.ends if token < vocabulary], np.int64)
     words = [word for word in options.bad_words_ids or () if not (len(word) == 1 and word[0] in options.ends)]
-    found: list[Filter | None] = [
+    filters: list[Filter | None] = [
         _SequenceBias(options.sequence_bias) if options.sequence_bias else None,
         _RepetitionPenalty(options.repetition_penalty) if options.repetition_penalty != 1 else None,
         _NoRepeatNgram(options.no_repeat_ngram_size) if options.no_repeat_ngram_size else None,
@@ -222,22 +222,22 @@ def _build(options: GenerationOptions, lengths: Lengths, vocabulary: int, hooks:
     ]
     if options.exponential_decay_length_penalty is not None:
         start, factor = options.exponential_decay_length_penalty
-        found.append(_ExponentialDecay(start + lengths.prompt, factor, ends))
+        filters.append(_ExponentialDecay(start + lengths.prompt, factor, ends))
     if options.suppress_tokens:
-        found.append(_Suppress(np.array(options.suppress_tokens, np.int64)))
+        filters.append(_Suppress(np.array(options.suppress_tokens, np.int64)))
     if options.begin_suppress_tokens:  # a forced first token comes before what is called the beginning
         is_after_forced = lengths.prompt == 1 and options.forced_bos_token_id is not None
         begin = lengths.prompt + int(is_after_forced)
-        found.append(_Suppress(np.array(options.begin_suppress_tokens, np.int64), begin))
+        filters.append(_Suppress(np.array(options.begin_suppress_tokens, np.int64), begin))
     if hooks.adjust is not None:
-        found.append(_Added(hooks.adjust))
+        filters.append(_Added(hooks.adjust))
     if options.renormalize_logits and not options.do_sample:
-        found.append(_Renormalize())
-    return [rule for rule in found if rule is not None]
+        filters.append(_Renormalize())
+    return [rule for rule in filters if rule is not None]
 
 
 def _forced(options: GenerationOptions, lengths: Lengths) -> list[Filter]:
     """The first token is forced after a prompt of one token, the last where the sequence can grow no longer."""
     first, last = as_tuple(options.forced_bos_token_id), as_tuple(options.forced_eos_token_id)
-    found: list[Filter] = [_ForcedTokens(1, np.array(first, np.int64))] if first else []
-    return [*found, _ForcedTokens(lengths.maximum - 1, np.array(last, np.int64))] if last else found
+    filters: list[Filter] = [_ForcedTokens(1, np.array(first, np.int64))] if first else []
+    return [*filters, _ForcedTokens(lengths.maximum - 1, np.array(last, np.int64))] if last else filters

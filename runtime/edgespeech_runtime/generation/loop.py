@@ -57,10 +57,10 @@ def generate(
 
 
 def _checked(prompt: npt.ArrayLike) -> Ids:
-    found = np.asarray(prompt)
-    if found.ndim != 2 or not found.size or not np.issubdtype(found.dtype, np.integer) or found.min() < 0:
-        raise ArgumentError(f"prompt: expected token ids (batch, length), got {found.dtype} {list(found.shape)}")
-    return np.asarray(found, np.int64)
+    tokens = np.asarray(prompt)
+    if tokens.ndim != 2 or not tokens.size or not np.issubdtype(tokens.dtype, np.integer) or tokens.min() < 0:
+        raise ArgumentError(f"prompt: expected token ids (batch, length), got {tokens.dtype} {list(tokens.shape)}")
+    return np.asarray(tokens, np.int64)
 
 
 def _check_shape(logits: Logits, expected: tuple[int, ...]) -> None:

@@ -33,7 +33,9 @@ def sequences(results: Sequence[Sequence[Hypothesis]], prompt: Ids, padding: int
     """All hypotheses as one array (batch * hypotheses, longest): the utterance's row of `prompt` (batch, length),
     the tokens, then `padding` (`GenerationOptions.padding`).
     """
-    flat = [(row, hypothesis.tokens) for row, found in zip(prompt, results, strict=True) for hypothesis in found]
+    flat = [
+        (row, hypothesis.tokens) for row, hypotheses in zip(prompt, results, strict=True) for hypothesis in hypotheses
+    ]
     start = prompt.shape[1]
     longest = max((len(tokens) for _, tokens in flat), default=0)
     array = np.full((len(flat), start + longest), padding, np.int64)

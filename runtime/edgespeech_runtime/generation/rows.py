@@ -49,8 +49,8 @@ class RowSearch:
 
     def results(self) -> list[list[Hypothesis]]:
         """The hypotheses of each utterance; those of samples in the order of the rows."""
-        found = [self._hypothesis(row) for row in range(len(self._live))]
-        return [found[i : i + self._rows] for i in range(0, len(found), self._rows)]
+        hypotheses = [self._hypothesis(row) for row in range(len(self._live))]
+        return [hypotheses[i : i + self._rows] for i in range(0, len(hypotheses), self._rows)]
 
     def _hypothesis(self, row: int) -> Hypothesis:
         tokens, logprobs = self._histories.row(row, int(self._counts[row]))
@@ -70,11 +70,11 @@ class RowSearch:
     def _best(self, scores: Logits) -> tuple[Ids, Logits]:
         """The most probable token of each row, of equals the lowest id, and its log-probability."""
         tokens = scores.argmax(axis=-1)
-        found = scores[np.arange(len(scores)), tokens]
-        refuse_nan(found[self._live])
+        chosen = scores[np.arange(len(scores)), tokens]
+        refuse_nan(chosen[self._live])
         if self._rules.hooks.look is not None:
             self._rules.hooks.look(scores, self._utterances)
-        return tokens, normalizer(scores).of(found)
+        return tokens, normalizer(scores).of(chosen)
 
     def _sample(self, scores: Logits) -> tuple[Ids, Logits]:
         tokens, logprobs = np.zeros(len(scores), np.int64), np.zeros(len(scores), np.float32)
@@ -82,13 +82,13 @@ class RowSearch:
         left = None if look is None else np.full_like(scores, -np.inf)
         for row in np.flatnonzero(self._live):
             refuse_nan(scores[row].max())
-            found = self._rules.warpers(scores[row])
-            if not len(found.ids):
+            candidates = self._rules.warpers(scores[row])
+            if not len(candidates.ids):
                 raise ArgumentError(f"the options leave no token to draw at position {self._histories.length}")
-            (index,) = self._rules.draw(found.scores.astype(np.float64), 1, self._generators[row])
-            tokens[row], logprobs[row] = found.ids[index], found.logprobs()[index]
+            (index,) = self._rules.draw(candidates.scores.astype(np.float64), 1, self._generators[row])
+            tokens[row], logprobs[row] = candidates.ids[index], candidates.logprobs()[index]
             if left is not None:
-                left[row, found.ids] = found.scores
+                left[row, candidates.ids] = candidates.scores
         if look is not None and left is not None:
             look(left, self._utterances)
         return tokens, logprobs

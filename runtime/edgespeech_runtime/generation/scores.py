@@ -20,9 +20,9 @@ class Normalizer(NamedTuple):
         shape = (-1, *[1] * (scores.ndim - 1))
         peak = self.peak.reshape(shape)
         with np.errstate(invalid="ignore"):
-            found = (scores - peak) - self.log_total.reshape(shape)
-        found = np.where(np.isposinf(peak), np.where(scores == peak, np.float32(0), np.float32(-np.inf)), found)
-        return np.where(np.isneginf(scores), scores, found)
+            logprobs = (scores - peak) - self.log_total.reshape(shape)
+        logprobs = np.where(np.isposinf(peak), np.where(scores == peak, np.float32(0), np.float32(-np.inf)), logprobs)
+        return np.where(np.isneginf(scores), scores, logprobs)
 
 
 def normalizer(scores: Logits) -> Normalizer:
@@ -41,9 +41,9 @@ def log_softmax(scores: Logits) -> Logits:
     """A new array (rows, vocabulary); a row of -inf only becomes NaN, as the formula has it."""
     peak, log_total = normalizer(scores)
     with np.errstate(invalid="ignore"):
-        found = scores - peak[:, None]
-        found -= log_total[:, None]
-    return found
+        shifted = scores - peak[:, None]
+        shifted -= log_total[:, None]
+    return shifted
 
 
 def top(scores: Logits, count: int) -> Ids:

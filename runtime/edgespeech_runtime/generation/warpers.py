@@ -56,43 +56,47 @@ class Warpers:
             ids = np.flatnonzero((scores >= floor) & (scores > -np.inf))
         else:
             ids = np.flatnonzero(scores > -np.inf)
-        found = Candidates(ids, scores[ids])
+        candidates = Candidates(ids, scores[ids])
         if not len(ids):
-            return found
+            return candidates
         if options.top_p < 1:
-            found = self._nucleus(found, options.top_p)
+            candidates = self._nucleus(candidates, options.top_p)
         if options.min_p is not None:
-            found = self._above(found, options.min_p * float(_probabilities(found.scores).max()))
+            candidates = self._above(candidates, options.min_p * float(_probabilities(candidates.scores).max()))
         if options.typical_p < 1:
-            found = self._typical(found, options.typical_p)
+            candidates = self._typical(candidates, options.typical_p)
         if options.epsilon_cutoff > 0:
-            found = self._above(found, options.epsilon_cutoff)
+            candidates = self._above(candidates, options.epsilon_cutoff)
         if options.eta_cutoff > 0:
-            logprobs = found.logprobs()
+            logprobs = candidates.logprobs()
             entropy = -float((np.exp(logprobs) * logprobs).sum())
-            found = self._above(found, min(options.eta_cutoff, float(np.sqrt(options.eta_cutoff) * np.exp(-entropy))))
-        return Candidates(found.ids, found.logprobs()) if options.renormalize_logits else found
+            candidates = self._above(
+                candidates, min(options.eta_cutoff, float(np.sqrt(options.eta_cutoff) * np.exp(-entropy)))
+            )
+        return Candidates(candidates.ids, candidates.logprobs()) if options.renormalize_logits else candidates
 
-    def _above(self, found: Candidates, threshold: float) -> Candidates:
+    def _above(self, candidates: Candidates, threshold: float) -> Candidates:
         """Keep probabilities of at least `threshold`, and the most probable tokens whatever theirs."""
-        kept = _probabilities(found.scores) >= np.float32(threshold)
-        kept[top(found.scores, min(self._least, len(kept)))] = True
-        return found.keep(kept)
+        kept = _probabilities(candidates.scores) >= np.float32(threshold)
+        kept[top(candidates.scores, min(self._least, len(kept)))] = True
+        return candidates.keep(kept)
 
-    def _nucleus(self, found: Candidates, mass: float) -> Candidates:
+    def _nucleus(self, candidates: Candidates, mass: float) -> Candidates:
         """The most probable tokens that reach `mass` together (Holtzman et al. 2019)."""
-        probabilities = _probabilities(found.scores)
+        probabilities = _probabilities(candidates.scores)
         rest = np.float32(0)
         if len(probabilities) > _MANY:
-            likely = self._reaching(found.scores, probabilities, mass)
+            likely = self._reaching(candidates.scores, probabilities, mass)
             rest = np.float32(1 - probabilities[likely].sum(dtype=np.float64))
-            found, probabilities = found.keep(likely), probabilities[likely]
-        order = len(found.ids) - 1 - np.argsort(found.scores[::-1], kind="stable")  # of equals the lowest id last
+            candidates, probabilities = candidates.keep(likely), probabilities[likely]
+        order = (
+            len(candidates.ids) - 1 - np.argsort(candidates.scores[::-1], kind="stable")
+        )  # of equals the lowest id last
         cut = rest + np.cumsum(probabilities[order]) <= np.float32(1 - mass)
         cut[-self._least :] = False
         kept = np.empty(len(order), bool)
         kept[order] = ~cut
-        return found.keep(kept)
+        return candidates.keep(kept)
 
     def _reaching(self, scores: Logits, probabilities: Logits, mass: float) -> npt.NDArray[np.bool_]:
         """A mask of the most probable tokens, ties complete, that is certain to hold the nucleus."""
@@ -105,16 +109,16 @@ class Warpers:
             count *= 4
         return np.ones(len(scores), bool)
 
-    def _typical(self, found: Candidates, mass: float) -> Candidates:
+    def _typical(self, candidates: Candidates, mass: float) -> Candidates:
         """Tokens whose information is nearest to the expected one (Meister et al. 2022)."""
-        logprobs = found.logprobs()
+        logprobs = candidates.logprobs()
         probabilities = np.exp(logprobs)
         distance = np.abs(-logprobs + (logprobs * probabilities).sum())
         order = np.argsort(distance, kind="stable")
         last = min(int((np.cumsum(probabilities[order]) < mass).sum()), len(order) - 1)
         kept = distance <= distance[order[last]]
         kept[order[: self._least]] = True
-        return found.keep(kept)
+        return candidates.keep(kept)
 
 
 def draw(scores: npt.NDArray[np.float64], count: int, generator: np.random.Generator) -> Ids:
@@ -125,8 +129,8 @@ def draw(scores: npt.NDArray[np.float64], count: int, generator: np.random.Gener
     """
     if count == 1:
         cumulative = np.cumsum(np.exp(scores - scores.max()))
-        found = np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right")
-        return np.minimum(found, len(scores) - 1).reshape(1)
+        indices = np.searchsorted(cumulative, generator.random() * cumulative[-1], side="right")
+        return np.minimum(indices, len(scores) - 1).reshape(1)
     keys = scores + generator.gumbel(size=len(scores))
     return np.argsort(-keys, kind="stable")[:count]
 

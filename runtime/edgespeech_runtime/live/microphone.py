@@ -164,19 +164,21 @@ class Microphone:
         """What PortAudio knows of the device."""
         if device is not None and (isinstance(device, bool) or not isinstance(device, int | str)):
             raise ArgumentError(f"device: expected a number or a part of a name, got {device!r}")
-        known = input_devices()
-        if not known:
+        devices = input_devices()
+        if not devices:
             raise MicrophoneError("no microphone: this machine has no sound input; connect one")
-        if isinstance(device, int) and device not in [entry.index for entry in known]:
-            numbers = ", ".join(f"{entry.index} ({entry.name})" for entry in known)
+        if isinstance(device, int) and device not in [entry.index for entry in devices]:
+            numbers = ", ".join(f"{entry.index} ({entry.name})" for entry in devices)
             raise MicrophoneError(f"device {device} is no microphone: there are {numbers}")
         try:
             return self._sounddevice.query_devices(device, "input")
         except ValueError as error:  # no name has this part, or several have
-            raise MicrophoneError(f"device {device!r}: {error}; there are {', '.join(e.name for e in known)}") from None
+            raise MicrophoneError(
+                f"device {device!r}: {error}; there are {', '.join(e.name for e in devices)}"
+            ) from None
         except self._sounddevice.PortAudioError as error:
             raise MicrophoneError(
-                f"the system has chosen no microphone ({error}): choose one of {', '.join(e.name for e in known)}"
+                f"the system has chosen no microphone ({error}): choose one of {', '.join(e.name for e in devices)}"
             ) from error
 
     def _usable(self, facts: Any, wanted: float) -> tuple[int, float]:

@@ -51,18 +51,18 @@ class EnergyActivity:
         self._waiting = np.concatenate((self._waiting, samples))
         size = self.step * GROUP
         groups = max(0, len(self._waiting) - self.step) // size
-        found = [
+        frames = [
             self._groups(self._waiting[at * size : min(at + AT_ONCE, groups) * size + self.step])
             for at in range(0, groups, AT_ONCE)
         ]
         self._waiting = self._waiting[groups * size :].copy()
-        return Frames.joined(found)
+        return Frames.joined(frames)
 
     def finish(self) -> Frames:
         """See `Activity.finish`."""
         count, size = -(-len(self._waiting) // self.step), self.step * GROUP
-        found = self.feed(np.zeros(size + self.step, np.float32)) if count else Frames.joined([])
-        return Frames(found.is_speech[:count], found.levels[:count])
+        frames = self.feed(np.zeros(size + self.step, np.float32)) if count else Frames.joined([])
+        return Frames(frames.is_speech[:count], frames.levels[:count])
 
     def _groups(self, samples: Waveform) -> Frames:
         """The frames of whole groups, from their samples and a frame more."""

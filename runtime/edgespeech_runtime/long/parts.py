@@ -60,27 +60,27 @@ class PartCutter:
         """Take the next samples [samples]; return the parts that they complete."""
         spans = self.detector.feed(samples)  # it may fail; then nothing has been taken
         self._sound.add(samples)
-        found = self._taken(spans)
+        parts = self._taken(spans)
         self._sound.forget(self.detector.idle_from)
         if self._spans and self.detector.idle_from - self._spans[-1].end >= self._near:
-            found.append(self._complete())
-        return found
+            parts.append(self._complete())
+        return parts
 
     def finish(self) -> list[Part]:
         """The last parts. Nothing may follow."""
-        found = self._taken(self.detector.finish())
-        return [*found, self._complete()] if self._spans else found
+        parts = self._taken(self.detector.finish())
+        return [*parts, self._complete()] if self._spans else parts
 
     def _taken(self, spans: Iterable[Span]) -> list[Part]:
-        found = []
+        parts = []
         for span in spans:
             samples = self._sound.between(span.start, min(span.end, self._sound.end)).copy()
             length = len(samples) + sum(map(len, self._waveforms))
             if self._spans and (span.start - self._spans[-1].end >= self._near or length > self._longest):
-                found.append(self._complete())
+                parts.append(self._complete())
             self._spans.append(span)
             self._waveforms.append(samples)
-        return found
+        return parts
 
     def _complete(self) -> Part:
         part = Part(tuple(self._spans), np.concatenate(self._waveforms))

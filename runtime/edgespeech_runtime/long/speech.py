@@ -113,22 +113,22 @@ class SpeechDetector:
 
     def finish(self) -> list[Span]:
         """Return the spans that the end of the stream ends. Nothing may follow."""
-        found = self._taken(self._activity.finish())
+        spans = self._taken(self._activity.finish())
         if self._start is not None:
-            found.append(self._ended(self._start))
-        return [Span(span.start, min(span.end, self._samples)) for span in found]
+            spans.append(self._ended(self._start))
+        return [Span(span.start, min(span.end, self._samples)) for span in spans]
 
     def _taken(self, frames: Frames) -> list[Span]:
-        found = []
+        spans = []
         for is_speech, level in zip(frames.is_speech.tolist(), frames.levels.tolist(), strict=True):
             self._take(is_speech, level)
             if self._start is None:
                 continue
             if self._frames - self._last >= self._pause:
-                found.append(self._ended(self._start))
+                spans.append(self._ended(self._start))
             elif self._longest is not None and self._last + self._behind - self._start > self._longest:
-                found.append(self._cut(self._start))
-        return found
+                spans.append(self._cut(self._start))
+        return spans
 
     def _take(self, is_speech: bool, level: float) -> None:
         """The next frame."""

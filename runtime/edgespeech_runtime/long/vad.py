@@ -51,13 +51,13 @@ def _opened(path: Path) -> tuple[Any, int]:
         ) from error
     except EngineError as error:
         raise ArgumentError(f"vad: {path} is not Silero's ONNX file: {error}") from None
-    found = {node.name for node in session.get_inputs()}
+    inputs = {node.name for node in session.get_inputs()}
     for version, states in STATES.items():
-        if found | {"sr"} == {"input", "sr", *states}:
+        if inputs | {"sr"} == {"input", "sr", *states}:
             return session, version
     raise ArgumentError(
         f"vad: {path} is not Silero's ONNX file: expected the inputs input, sr and state (or h and c), got "
-        f"{', '.join(sorted(found))}"
+        f"{', '.join(sorted(inputs))}"
     )
 
 

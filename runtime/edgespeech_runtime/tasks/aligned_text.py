@@ -30,15 +30,15 @@ class _Letter:
 
 
 def transcript(
-    found: Alignment, vocabulary: Vocabulary, frame: float, duration: float, levels: Seconds, bias: Bias
+    alignment: Alignment, vocabulary: Vocabulary, frame: float, duration: float, levels: Seconds, bias: Bias
 ) -> Transcript:
     """The words of an alignment with times; `frame` and `duration` in seconds, `levels` the recording's loudness.
 
     Words and letters that were not measured are put between their neighbours.
     """
     silent = [vocabulary.blank, *vocabulary.special, vocabulary.delimiter_id or vocabulary.blank]
-    letter_times: Seconds = np.flatnonzero(~np.isin(found.best, silent)) * np.float64(frame)
-    words = [timed for timed in found.words if timed.word.text != ANYTHING]
+    letter_times: Seconds = np.flatnonzero(~np.isin(alignment.best, silent)) * np.float64(frame)
+    words = [timed for timed in alignment.words if timed.word.text != ANYTHING]
     letters = [letter for number, timed in enumerate(words) for letter in _letters(number, timed, frame, duration)]
     _interpolate(letters, letter_times, frame, duration)
     edges = _edges(letters, len(words), levels, bias)
@@ -79,9 +79,9 @@ def _interpolate(letters: list[_Letter], letter_times: Seconds, frame: float, du
         run = [letter for letter in letters[at:stop] if letter.timing == "interpolated"]
         if run:
             start, end = _room(letter_times, low, high, len(run), frame, is_first=at == 0)
-            for place, letter in enumerate(run):
-                letter.start = start + (end - start) * place / len(run)
-                letter.end = start + (end - start) * (place + 1) / len(run)
+            for position, letter in enumerate(run):
+                letter.start = start + (end - start) * position / len(run)
+                letter.end = start + (end - start) * (position + 1) / len(run)
         last = low
         for letter in letters[at:stop]:  # what the audio does not have takes no time
             if letter.timing == "absent":
@@ -125,8 +125,8 @@ def _words(words: list[Timed], letters: list[_Letter], edges: npt.NDArray[np.flo
     own: list[list[_Letter]] = [[] for _ in words]
     for letter in letters:
         own[letter.word].append(letter)
-    known = np.flatnonzero(~np.isnan(edges[:, 0]))
-    last = float(edges[known[0], 0]) if len(known) else 0.0
+    aligned = np.flatnonzero(~np.isnan(edges[:, 0]))
+    last = float(edges[aligned[0], 0]) if len(aligned) else 0.0
     for timed, mine, (start, end) in zip(words, own, edges.tolist(), strict=True):
         measured = [letter for letter in mine if letter.timing == "audio"]
         timing: Timing = "audio" if measured else ("absent" if timed.word.tokens else "interpolated")

@@ -57,8 +57,8 @@ class AligningModel(LogitsModel):
             spell_out(given, self._vocabulary)
         levels = [loudness(samples, self.manifest.audio.sampling_rate) for samples in waveforms]
         outputs = self._by_stretches(waveforms, batch_size)
-        found = [self._aligned(*each) for each in zip(outputs, waveforms, levels, texts, strict=True)]
-        return found[0] if is_single(audio) else found
+        transcripts = [self._aligned(*each) for each in zip(outputs, waveforms, levels, texts, strict=True)]
+        return transcripts[0] if is_single(audio) else transcripts
 
     def _by_stretches(self, waveforms: Sequence[Waveform], batch_size: int) -> list[Output]:
         """Logits `[frames, vocabulary]` of each: the whole at once, or of a long one the parts that have sound."""
@@ -66,14 +66,14 @@ class AligningModel(LogitsModel):
         plans = [cuts(samples, count(len(samples)), facts.sampling_rate, facts.hop) for samples in waveforms]
         parts = [samples[cut.samples] for samples, plan in zip(waveforms, plans, strict=True) for cut in plan]
         outputs = iter(self._run(parts, batch_size))
-        found = []
+        logits_of_each = []
         for samples, plan in zip(waveforms, plans, strict=True):
             logits = silent_logits(count(len(samples)), len(self._vocabulary.tokens), self._vocabulary.blank)
             for cut in plan:
                 part = next(outputs)[cut.first : cut.first + cut.frames]
                 logits[cut.at : cut.at + len(part)] = part
-            found.append(logits)
-        return found
+            logits_of_each.append(logits)
+        return logits_of_each
 
     def _aligned(self, logits: Output, samples: Waveform, levels: Seconds, text: str) -> Transcript:
         facts = self.manifest.audio

@@ -111,7 +111,7 @@ def transcribe_all(
 
     Raises AudioError, which names the item of several.
     """
-    found: dict[int, Transcript] = {}
+    transcripts: dict[int, Transcript] = {}
     short: dict[int, Waveform] = {}
     for index, recording in enumerate(recordings):
         with named(index, len(recordings)):
@@ -122,14 +122,14 @@ def transcribe_all(
     if activity is None and short:
         texts = write(list(short.values()), callbacks.on_text)
         for (index, samples), written in zip(short.items(), texts, strict=True):
-            found[index] = _whole(samples, cutting, written, callbacks)
+            transcripts[index] = _whole(samples, cutting, written, callbacks)
     for index, recording in enumerate(recordings):
-        if index not in found:
+        if index not in transcripts:
             samples = short.get(index)
             blocks, seconds = (recording, recording.duration) if samples is None else ([samples], None)
             with named(index, len(recordings)):
-                found[index] = by_parts(blocks, seconds, cutting, activity and activity(), write, callbacks)
-    return [found[index] for index in range(len(recordings))]
+                transcripts[index] = by_parts(blocks, seconds, cutting, activity and activity(), write, callbacks)
+    return [transcripts[index] for index in range(len(recordings))]
 
 
 def by_parts(
@@ -182,9 +182,9 @@ class _Writer:
         if not self.waiting:
             return
         samples = [self._cutting.with_silence(part.samples) for part in self.waiting]
-        found = self._write(samples, None if self._callbacks.on_text is None else self._on_piece)
+        transcripts = self._write(samples, None if self._callbacks.on_text is None else self._on_piece)
         self._stream.end()
-        for part, (text, is_complete) in zip(self.waiting, found, strict=True):
+        for part, (text, is_complete) in zip(self.waiting, transcripts, strict=True):
             self.is_complete &= is_complete
             if text:
                 segment = TextSegment(text, part.start / self._cutting.rate, part.end / self._cutting.rate)

@@ -57,8 +57,8 @@ class ClassificationModel(LabelledModel):
         than the longest of them, since a class is of the whole.
         """
         answers = self._answers(audio, sampling_rate, batch_size)
-        found = [self._classification(answer.output, answer.parts) for answer in answers]
-        return found[0] if is_single(audio) else found
+        classifications = [self._classification(answer.output, answer.parts) for answer in answers]
+        return classifications[0] if is_single(audio) else classifications
 
     @property
     def decision(self) -> Decision:  # type: ignore[override]  # of each bundle
@@ -102,11 +102,11 @@ class FrameClassificationModel(LabelledModel):
         more than 40 s run in windows. Raises AudioError, which names the item of a list.
         """
         rate, hop = self.manifest.audio.sampling_rate, self.manifest.audio.hop
-        found = [
+        labelled = [
             FrameLabels(self.labels, _sigmoid(answer.output), hop / rate, answer.samples / rate)
             for answer in self._answers(audio, sampling_rate, batch_size)
         ]
-        return found[0] if is_single(audio) else found
+        return labelled[0] if is_single(audio) else labelled
 
 
 def _softmax(logits: Output) -> Output:

@@ -77,14 +77,14 @@ def searched_transcript(
         ]
 
     def alternative(hypothesis: Hypothesis) -> Alternative:
-        found = words(hypothesis)
-        text = joiner.join(word.text for word in found)
+        written = words(hypothesis)
+        text = joiner.join(word.text for word in written)
         text = clean_up(text) if vocabulary.clean_up else text
-        return Alternative(text, hypothesis.score, hypothesis.logit_score, found)
+        return Alternative(text, hypothesis.score, hypothesis.logit_score, written)
 
-    found = [alternative(hypothesis) for hypothesis in hypotheses]
+    written = [alternative(hypothesis) for hypothesis in hypotheses]
     all_characters = [character for word in hypotheses[0].words for character in characters(word)]
-    return Transcript(found[0].text, found[0].words, all_characters, clock.duration, found)
+    return Transcript(written[0].text, written[0].words, all_characters, clock.duration, written)
 
 
 def between_words(vocabulary: Vocabulary, has_words: bool) -> str:

@@ -146,8 +146,8 @@ class EncoderDecoderModel(GeneratingModel):
         recordings = [AudioBlocks(samples, self._audio.sampling_rate) for samples in waveforms]
         given = {name: value for name, value in options.items() if name != "tokens"}
         write = self._writer(batch_size, self.options(**{"num_return_sequences": 1, **given}))
-        found = transcribe_all(recordings, cutting, None, write, Callbacks())
-        return [Prediction(each.text, None, NEXT_LOGITS.name, "largest") for each in found]
+        transcripts = transcribe_all(recordings, cutting, None, write, Callbacks())
+        return [Prediction(each.text, None, NEXT_LOGITS.name, "largest") for each in transcripts]
 
     def _writer(self, batch_size: int, options: GenerationOptions) -> Write:
         def write(batch: list[Waveform], on_text: OnText | None) -> list[Written]:
@@ -161,12 +161,12 @@ class EncoderDecoderModel(GeneratingModel):
         """What the decoder writes of each; `on_text` gets the text of one alone as it comes."""
         stream = self.detokenizer.stream()
         on_tokens = None if on_text is None else _pieces(lambda tokens: stream.push(tokens), on_text)
-        found = self._generate(waveforms, batch_size, options, on_tokens)
+        hypotheses = self._generate(waveforms, batch_size, options, on_tokens)
         if on_text is not None and (rest := stream.flush()):
             on_text(rest)
         return [
             Written(self.detokenizer.decode(best.tokens).strip(), ended(best, options, self._longest))
-            for best, *_ in found
+            for best, *_ in hypotheses
         ]
 
 

@@ -69,18 +69,18 @@ class FeatureModel(HeadModel):
         Raises AudioError, which names the item of a list, and ArgumentError for a layer that the bundle does not have.
         """
         chosen = self._chosen(layer)
-        found = [self._arranged(output)[chosen] for output in self._outputs(audio, sampling_rate, batch_size)]
-        return found[0] if is_single(audio) else found
+        arrays = [self._arranged(output)[chosen] for output in self._outputs(audio, sampling_rate, batch_size)]
+        return arrays[0] if is_single(audio) else arrays
 
     def _chosen(self, layer: int | None) -> int | slice:
         """What stands where along the axis of layers."""
         if layer is None:
             return slice(None) if self.layers is not None and len(self.layers) > 1 else 0
-        known = self.layers or ()
-        if isinstance(layer, bool) or layer not in known:
-            has = f"the layers {', '.join(map(str, known))}" if known else "the last hidden state alone"
+        exported = self.layers or ()
+        if isinstance(layer, bool) or layer not in exported:
+            has = f"the layers {', '.join(map(str, exported))}" if exported else "the last hidden state alone"
             raise ArgumentError(f"layer: this bundle has {has}, got {layer!r}; export it again with others")
-        return known.index(layer)
+        return exported.index(layer)
 
     def _arranged(self, output: Output) -> Output:
         """`[frames, layers * dimensions]` -> `[layers, frames, dimensions]`."""

@@ -100,10 +100,10 @@ class GeneratingModel(Model):
         waveforms = self._short(audio, sampling_rate, "generate")
         start = chosen.prompt(1)[0].tolist()
         results = [
-            [[*start, *hypothesis.tokens] for hypothesis in found]
-            for found in self._generate(waveforms, batch_size, chosen)
+            [[*start, *hypothesis.tokens] for hypothesis in hypotheses]
+            for hypotheses in self._generate(waveforms, batch_size, chosen)
         ]
-        flat = [found[0] if chosen.num_return_sequences == 1 else found for found in results]
+        flat = [hypotheses[0] if chosen.num_return_sequences == 1 else hypotheses for hypotheses in results]
         return flat[0] if is_single(audio) else flat
 
     @cancellable
@@ -121,8 +121,8 @@ class GeneratingModel(Model):
         Their tokens are without the start token. A list of inputs gives a list of such lists. Errors: see `generate`.
         """
         chosen = self.options(language, **options)
-        found = self._generate(self._short(audio, sampling_rate, "hypotheses"), batch_size, chosen)
-        return found[0] if is_single(audio) else found
+        results = self._generate(self._short(audio, sampling_rate, "hypotheses"), batch_size, chosen)
+        return results[0] if is_single(audio) else results
 
     def check_options(self, **options: Any) -> None:
         """See `Model.check_options`: those of `transcribe` are taken, and `tokens`."""
@@ -171,8 +171,8 @@ class GeneratingModel(Model):
     def self_check(self) -> float:
         """See `Model.self_check`."""
         values, tokens, expected = self._golden(VALUES.name, TOKENS.name, NEXT_LOGITS.name)
-        found = self._read_tokens(self._encoded(values, np.array([values.shape[1]])), tokens)
-        return self._checked(found, expected, NEXT_LOGITS.name, "tokens")
+        logits = self._read_tokens(self._encoded(values, np.array([values.shape[1]])), tokens)
+        return self._checked(logits, expected, NEXT_LOGITS.name, "tokens")
 
     @cancellable
     def step_logits(
@@ -188,8 +188,8 @@ class GeneratingModel(Model):
             raise ArgumentError(f"tokens: expected [{len(waveforms)}, tokens], got {list(given.shape)}")
         if self._buckets is not None:
             rows = [self._encoded(*self._padded([samples])) for samples in waveforms]
-            found = [self._read_tokens(row, tokens[None]) for row, tokens in zip(rows, given, strict=True)]
-            return np.concatenate(found)
+            logits = [self._read_tokens(row, tokens[None]) for row, tokens in zip(rows, given, strict=True)]
+            return np.concatenate(logits)
         return self._read_tokens(self._encoded(*self._padded(waveforms)), given)
 
     @staticmethod
@@ -209,7 +209,7 @@ class GeneratingModel(Model):
     ) -> list[list[Hypothesis]]:
         def run(batch: list[Waveform]) -> list[list[Hypothesis]]:
             if len(batch) > 1 and "encoder_batch" not in self._graphs:
-                return [found for samples in batch for found in run([samples])]
+                return [result for samples in batch for result in run([samples])]
             decoder = self._encoded(*self._padded(batch))
             return generate(decoder, options.prompt(len(batch)), options, limit=self._longest, on_tokens=on_tokens)
 
@@ -224,11 +224,11 @@ class GeneratingModel(Model):
     def _static_decoder(self, buckets: Buckets, values: Waveform) -> StaticDecoder:
         """The same by graphs of fixed shapes, for one utterance (1, samples)."""
         bucket, frames = buckets.choose(values.shape[1]), self.manifest.frames.count(values.shape[1])
-        found = self._graphs.run(f"encoder_{bucket}", buckets.inputs(values, bucket))
+        outputs = self._graphs.run(f"encoder_{bucket}", buckets.inputs(values, bucket))
         cross = self._zeros_cross(buckets)
         for spec in columns("cross", "frames", self._decoder.layers):
             real = tuple(slice(frames) if axis == "frames" else slice(None) for axis in spec.axes)
-            cross[spec.name][real] = found[spec.name][real]
+            cross[spec.name][real] = outputs[spec.name][real]
         bindings = {self._static.prefill: self._graphs.bind("prefill"), 1: self._graphs.bind("step")}
         return StaticDecoder(self._decoder, self._static, bindings, cross, frames)
 

@@ -57,11 +57,11 @@ class HeadModel(Model):
         """See `Model.self_check`."""
         values, expected = self._golden(VALUES.name, self._output.name)
         if self._buckets is not None:
-            found = self._runner.in_bucket(self._buckets, values)[None]
+            output = self._runner.in_bucket(self._buckets, values)[None]
         else:
-            found = self._graphs.run("single", {VALUES.name: values})[self._output.name]
+            output = self._graphs.run("single", {VALUES.name: values})[self._output.name]
         says = {"vocabulary": "tokens", "labels": "labels"}.get(self._output.axes[-1])
-        return self._checked(found, expected, self._output.name, says)
+        return self._checked(output, expected, self._output.name, says)
 
     decision: ClassVar[Decision] = "largest"  # how an answer follows from the output
 

@@ -33,14 +33,14 @@ def cuts(samples: Waveform, frames: int, rate: int, hop: int) -> list[Cut]:
     """What to run of a recording [samples] of so many frames."""
     if len(samples) <= WHOLE * rate:
         return [Cut(slice(0, len(samples)), 0, 0, frames)]
-    context, found = round(CONTEXT * rate / hop), []
+    context, spans = round(CONTEXT * rate / hop), []
     for start, end in speech_spans(samples, rate, STRETCHES):
         first, last = min(start // hop, frames), min(-(-end // hop), frames)
         begin = max(0, first - context)
         stop = len(samples) if last + context >= frames else (last + context) * hop
         if last > first:
-            found.append(Cut(slice(begin * hop, stop), first, first - begin, last - first))
-    return found
+            spans.append(Cut(slice(begin * hop, stop), first, first - begin, last - first))
+    return spans
 
 
 def silent_logits(frames: int, size: int, blank: int) -> npt.NDArray[np.float32]:

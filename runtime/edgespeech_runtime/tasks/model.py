@@ -129,8 +129,8 @@ class Model:
         leaves out logits that cost extra. Raises AudioError, which names the item of a list, and ArgumentError.
         """
         self.check_options(**options)
-        found = self._predictions(self._waveforms(audio, sampling_rate), batch_size, with_logits, options)
-        return found[0] if is_single(audio) else found
+        predictions = self._predictions(self._waveforms(audio, sampling_rate), batch_size, with_logits, options)
+        return predictions[0] if is_single(audio) else predictions
 
     def check_options(self, **options: Any) -> None:
         """Refuse options of `predict` that this model cannot honour. Raises ArgumentError."""
@@ -166,19 +166,19 @@ class Model:
         return self._bundle.arrays(self.manifest.golden.file, *names)
 
     def _checked(
-        self, found: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], name: str, says: str | None
+        self, computed: npt.NDArray[np.float32], expected: npt.NDArray[np.float32], name: str, says: str | None
     ) -> float:
         """The largest difference of any value of the output `name`; the largest along its last axis `says` a thing.
 
         Raises SelfCheckError where it exceeds what is allowed here.
         """
-        if found.shape != expected.shape:
-            raise SelfCheckError(f"self-check: expected {name} {list(expected.shape)}, got {list(found.shape)}")
-        difference, allowed = float(np.max(np.abs(found - expected))), self.manifest.golden.tolerance
+        if computed.shape != expected.shape:
+            raise SelfCheckError(f"self-check: expected {name} {list(expected.shape)}, got {list(computed.shape)}")
+        difference, allowed = float(np.max(np.abs(computed - expected))), self.manifest.golden.tolerance
         if self.precision == "fast" or "float32" not in self.device.precisions:
             allowed = max(allowed, LOW_PRECISION * float(np.abs(expected).max()))
         if not difference <= allowed:  # NaN is no pass
-            changed = found.argmax(-1) != expected.argmax(-1)
+            changed = computed.argmax(-1) != expected.argmax(-1)
             more = "" if says is None else f", and {changed.sum()} of {changed.size} {says}"
             raise SelfCheckError(
                 f"self-check: the {name} differ by {difference:.3g} where {allowed:.3g} is allowed{more}: do not trust "

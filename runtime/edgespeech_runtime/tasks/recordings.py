@@ -54,27 +54,27 @@ class RecordingRunner:
 
         Raises AudioError, which names the item of several.
         """
-        found: list[Recording] = []
+        opened: list[Recording] = []
         for index, recording in enumerate(recordings):
             with named(index, len(recordings)):
                 samples = recording.whole_up_to(self._whole)
                 if samples is not None:
                     require_length(samples, recording.file, self._rate, self._shortest)
-                found.append(recording if samples is None else samples)
-        return found
+                opened.append(recording if samples is None else samples)
+        return opened
 
     def run(self, recordings: Sequence[Recording], batch_size: int) -> list[Answer]:
         """The output of each, in their order."""
         short = [each for each in recordings if not isinstance(each, AudioBlocks)]
         outputs = iter(self._run(short, batch_size))  # which checks the size of batches even if none is short
-        found = []
+        answers = []
         for index, recording in enumerate(recordings):
             if isinstance(recording, AudioBlocks):
                 with named(index, len(recordings)):
-                    found.append(self._joined(recording) if self._has_frames else self._mean(recording))
+                    answers.append(self._joined(recording) if self._has_frames else self._mean(recording))
             else:
-                found.append(Answer(next(outputs), len(recording)))
-        return found
+                answers.append(Answer(next(outputs), len(recording)))
+        return answers
 
     def windows(
         self,

@@ -64,23 +64,25 @@ class GreedyText:
         table = self._vocabulary
         seams = np.flatnonzero(ids == (table.blank if table.delimiter_id is None else table.delimiter_id))
         closed = int(seams[-1]) if len(seams) else 0  # no word goes on across such a frame
-        found = Transcript("")
+        transcript = Transcript("")
         if closed:
-            found = self._transcript(ids[:closed], probabilities[:closed], Clock(self._frame, math.inf, self._frames))
-        self._words += found.words
-        self._characters += found.characters
+            transcript = self._transcript(
+                ids[:closed], probabilities[:closed], Clock(self._frame, math.inf, self._frames)
+            )
+        self._words += transcript.words
+        self._characters += transcript.characters
         self._frames, self._open = self._frames + closed, (ids[closed:].copy(), probabilities[closed:].copy())
-        return found.words
+        return transcript.words
 
     def finish(self, seconds: float) -> Transcript:
         """See `Text.finish`. Of several pieces the text is that of the words."""
         if self._pieces < 2:
             return self._transcript(*self._first, Clock(self._frame, seconds))
-        found = self._transcript(*self._open, Clock(self._frame, seconds, self._frames))
-        words = [*self._words, *found.words]
+        transcript = self._transcript(*self._open, Clock(self._frame, seconds, self._frames))
+        words = [*self._words, *transcript.words]
         text = self.joiner.join(word.text for word in words)
         text = clean_up(text) if self._vocabulary.clean_up else text
-        return replace(found, text=text, words=words, characters=[*self._characters, *found.characters])
+        return replace(transcript, text=text, words=words, characters=[*self._characters, *transcript.characters])
 
     def _transcript(
         self, ids: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], clock: Clock
@@ -122,8 +124,8 @@ class SearchText:
 
     def _transcript(self, hypotheses: list[Hypothesis], seconds: float) -> Transcript:
         clock = Clock(self._frame, seconds)
-        found = searched_transcript(hypotheses, self._search.alphabet, self._vocabulary, clock)
-        return chosen_parts(found, self._with_characters, self._n_best)
+        transcript = searched_transcript(hypotheses, self._search.alphabet, self._vocabulary, clock)
+        return chosen_parts(transcript, self._with_characters, self._n_best)
 
 
 class Pauses:
@@ -206,14 +208,14 @@ class Transcriber:
         """The transcripts in their order. Raises AudioError, which names the item of several, and EngineError."""
         opened = list(recordings) if self._activity is not None else self._runner.opened(recordings)
         answers = iter(self._runner.run([each for each in opened if not isinstance(each, AudioBlocks)], batch_size))
-        found = []
+        transcripts = []
         for index, recording in enumerate(opened):
             with named(index, len(opened)):
                 if isinstance(recording, AudioBlocks):
-                    found.append(self._long(recording))
+                    transcripts.append(self._long(recording))
                 else:
-                    found.append(self._short(next(answers)))
-        return found
+                    transcripts.append(self._short(next(answers)))
+        return transcripts
 
     def _short(self, answer: Answer) -> Transcript:
         text = self._text()

@@ -122,11 +122,11 @@ class Detokenizer:
             _refuse(f"is no JSON ({error}): export the bundle again")
         if not isinstance(data, dict):
             _refuse(f"expected an object, got {type(data).__name__}")
-        found = data.get("format")
-        if type(found) is int and found > FORMAT:
-            _refuse(f"format {found}, this runtime reads up to {FORMAT}: upgrade edgespeech-runtime")
-        if type(found) is not int or found != FORMAT:
-            _refuse(f"format: expected {FORMAT}, got {found!r}")
+        form = data.get("format")
+        if type(form) is int and form > FORMAT:
+            _refuse(f"format {form}, this runtime reads up to {FORMAT}: upgrade edgespeech-runtime")
+        if type(form) is not int or form != FORMAT:
+            _refuse(f"format: expected {FORMAT}, got {form!r}")
         languages = _typed(data, "languages", dict)
         unknown, clean_up = data.get("unknown"), data.get("clean_up")
         if type(unknown) is not int and unknown is not None:

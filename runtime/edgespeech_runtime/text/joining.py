@@ -16,10 +16,10 @@ def gap(before: str, behind: str) -> str:
 
 def joined(texts: Iterable[str]) -> str:
     """The texts, without the spaces around them, as one."""
-    found = ""
+    whole = ""
     for text in map(str.strip, texts):
-        found += gap(found, text) + text
-    return found
+        whole += gap(whole, text) + text
+    return whole
 
 
 class JoinedStream:

@@ -67,19 +67,23 @@ def _chain(left: npt.NDArray[np.uint64], right: npt.NDArray[np.uint64]) -> tuple
     order = np.argsort(right, kind="stable")
     ordered = right[order]
     low, high = np.searchsorted(ordered, left, "left"), np.searchsorted(ordered, left, "right")
-    places = np.flatnonzero(high > low)
-    pace, sorted_places = len(right) / max(1, len(left)), order.tolist()
+    positions = np.flatnonzero(high > low)
+    pace, sorted_positions = len(right) / max(1, len(left)), order.tolist()
     links: list[tuple[int, int, int]] = [(-1, -1, -1)]  # left place, right place, the link before
     ends: dict[int, tuple[float, int]] = {0: (0.0, 0)}  # by how far the right is ahead: the best chain that ends there
-    for place, first, last in zip(places.tolist(), low[places].tolist(), high[places].tolist(), strict=True):
+    for position, first, last in zip(
+        positions.tolist(), low[positions].tolist(), high[positions].tolist(), strict=True
+    ):
         if last - first > LIKES:
-            middle = bisect_left(sorted_places, int(place * pace), first, last)
+            middle = bisect_left(sorted_positions, int(position * pace), first, last)
             first = min(max(first, middle - LIKES // 2), last - LIKES)
             last = first + LIKES
-        found = [(target, *_best(ends, links, target, target - place)) for target in sorted_places[first:last]]
-        for target, score, link in found:
-            links.append((place, target, link))
-            ends[target - place] = (score + 1, len(links) - 1)
+        ends_of_chains = [
+            (target, *_best(ends, links, target, target - position)) for target in sorted_positions[first:last]
+        ]
+        for target, score, link in ends_of_chains:
+            links.append((position, target, link))
+            ends[target - position] = (score + 1, len(links) - 1)
         if len(ends) > 2 * CHAINS:
             ends = dict(sorted(ends.items(), key=lambda end: -end[1][0])[:CHAINS])
     _, link = _best(ends, links, len(right), len(right) - len(left))

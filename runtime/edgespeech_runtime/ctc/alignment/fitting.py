@@ -46,8 +46,8 @@ def fits(emissions: Scores, layout: Layout, part: Part, path: Ids, blank: int) -
 
 def _words(layout: Layout, tokens: slice) -> Ids:
     """The number of the word that each token is of; -1 for delimiters."""
-    places = np.arange(tokens.start, tokens.stop)
-    word = np.searchsorted(layout.starts, places, side="right") - 1
+    positions = np.arange(tokens.start, tokens.stop)
+    word = np.searchsorted(layout.starts, positions, side="right") - 1
     return np.where(layout.is_letter[tokens], word, -1)
 
 
@@ -95,13 +95,13 @@ def loosely(emissions: Scores, layout: Layout, parts: Sequence[Part], blank: int
     pieces = [layout.piece(*part, is_loose=True) for part in parts]
     paths = best_paths(emissions, pieces, blank)
     letters = _recognised(emissions, layout, blank)
-    found = []
+    fits = []
     for (frames, tokens), path in zip(parts, paths, strict=True):
         first, last = token_frames(path, tokens.stop - tokens.start)
         for run in _left_out(layout, tokens, first):
             _restore(emissions, layout, (frames, tokens), run, (first, last), letters, blank)
-        found.append((first, last))
-    return found
+        fits.append((first, last))
+    return fits
 
 
 def _recognised(emissions: Scores, layout: Layout, blank: int) -> Ids:
@@ -112,20 +112,20 @@ def _recognised(emissions: Scores, layout: Layout, blank: int) -> Ids:
 
 
 def _restore(
-    emissions: Scores, layout: Layout, part: Part, run: slice, found: Frames, letters: Ids, blank: int
+    emissions: Scores, layout: Layout, part: Part, run: slice, fitted: Frames, letters: Ids, blank: int
 ) -> None:
     """Put back words that were left out, if there is speech where they belong: they are only said in another way."""
-    (frames, tokens), (first, last) = part, found
+    (frames, tokens), (first, last) = part, fitted
     start = int(last[: run.start].max(initial=0))
     behind = first[run.stop :]
     stop = int(behind[behind >= 0].min(initial=frames.stop - frames.start))
     there, whole = layout.tokens[tokens][run], slice(tokens.start + run.start, tokens.start + run.stop)
-    place = slice(frames.start + start, frames.start + stop)
-    others = np.diff(np.searchsorted(letters, (place.start, place.stop)))[0]
+    stretch = slice(frames.start + start, frames.start + stop)
+    others = np.diff(np.searchsorted(letters, (stretch.start, stretch.stop)))[0]
     is_open = layout.is_open[whole.start : whole.stop + 1].any()  # the speech is that of something else
     if others < OTHER * np.count_nonzero(layout.is_letter[whole]) or stop - start < needed(there) or is_open:
         return
-    (path,) = best_paths(emissions, [layout.piece(place, whole)], blank)
+    (path,) = best_paths(emissions, [layout.piece(stretch, whole)], blank)
     inner = token_frames(path, len(there))
     first[run], last[run] = inner[0] + start, inner[1] + start
 

@@ -111,15 +111,15 @@ def _token_frames(emissions: Scores, layout: Layout, blank: int) -> Frames:
         else:
             _note((first, last), part, token_frames(path, part[1].stop - part[1].start))
     if loose:
-        for part, found in zip(loose, loosely(emissions, layout, loose, blank), strict=True):
-            _note((first, last), part, found)
+        for part, fitted in zip(loose, loosely(emissions, layout, loose, blank), strict=True):
+            _note((first, last), part, fitted)
     leave_out_unsaid(emissions, layout, (first, last), blank)
     return first, last
 
 
-def _note(whole: Frames, part: Part, found: Frames) -> None:
+def _note(whole: Frames, part: Part, fitted: Frames) -> None:
     """Write the frames of a part's tokens, which are counted from its beginning, where they belong."""
-    for all_tokens, here in zip(whole, found, strict=True):
+    for all_tokens, here in zip(whole, fitted, strict=True):
         all_tokens[part[1]] = np.where(here < 0, NOWHERE, here + part[0].start)
 
 
@@ -127,8 +127,8 @@ def _timed(words: list[Spelled], layout: Layout, frames: Frames, emissions: Scor
     probability = probabilities(emissions, layout.tokens, frames)
     where = {number: slice(*ends) for number, *ends in zip(layout.words, layout.starts, layout.ends, strict=True)}
     nothing = slice(0, 0)
-    found = []
+    timed = []
     for number, word in enumerate(words):
         at = where.get(number, nothing)
-        found.append(Timed(word, frames[0][at], frames[1][at], probability[at]))
-    return found
+        timed.append(Timed(word, frames[0][at], frames[1][at], probability[at]))
+    return timed

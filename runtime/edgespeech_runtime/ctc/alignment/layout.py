@@ -86,7 +86,7 @@ def lay_out(words: Sequence[Spelled], delimiter: int | None) -> Layout:
             tokens.append(delimiter)
         numbers.append(number)
         starts.append(len(tokens))
-        opened |= {len(tokens) + place for place in _unknown(word)}
+        opened |= {len(tokens) + position for position in _unknown(word)}
         tokens += word.tokens
         ends.append(len(tokens))
     is_open = np.zeros(len(tokens) + 1, bool)
@@ -100,10 +100,10 @@ def _is_speech(word: Spelled) -> bool:
 
 def _unknown(word: Spelled) -> list[int]:
     """Before which tokens of a word something is read out that has none."""
-    places, token = [], 0
+    positions, token = [], 0
     for letter in word.letters:
         if letter.token is None:
-            places.append(token)
+            positions.append(token)
         else:
             token = letter.token + 1
-    return places
+    return positions

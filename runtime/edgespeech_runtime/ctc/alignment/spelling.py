@@ -51,9 +51,9 @@ def spell_out(text: str, vocabulary: Vocabulary) -> list[Spelled]:
     if not any(word.text != ANYTHING for word in words):
         raise ArgumentError("text: expected the words that are said, got none")
     if not any(word.tokens for word in words):
-        known = " ".join(sorted(filter(str.isalnum, table), key=lambda token: (len(token), token))[:8])
+        examples = " ".join(sorted(filter(str.isalnum, table), key=lambda token: (len(token), token))[:8])
         raise ArgumentError(
-            f"text: no letter of {_short(text)!r} is in the model's vocabulary ({known} ...): "
+            f"text: no letter of {_short(text)!r} is in the model's vocabulary ({examples} ...): "
             "write it out in the model's script"
         )
     return words
@@ -74,10 +74,10 @@ def _table(vocabulary: Vocabulary) -> dict[str, int]:
 def _word(text: str, table: Mapping[str, int]) -> Spelled:
     tokens: list[int] = []
     letters: list[Letter] = []
-    for first, last, found in _parts(text, table):
-        if found is None:
+    for first, last, ids in _parts(text, table):
+        if ids is None:
             letters.append(Letter(first, last, None))
-        for token in found or ():
+        for token in ids or ():
             letters.append(Letter(first, last, len(tokens)))
             tokens.append(token)
     return Spelled(text, tuple(tokens), tuple(letters))
@@ -89,9 +89,9 @@ def _letter_by_letter(word: Spelled) -> Iterator[Spelled]:
     if len(groups) < 2:
         yield word
         return
-    for place, (first, _) in enumerate(groups):
-        start = first if place else 0
-        stop = groups[place + 1][0] if place + 1 < len(groups) else len(word.text)
+    for position, (first, _) in enumerate(groups):
+        start = first if position else 0
+        stop = groups[position + 1][0] if position + 1 < len(groups) else len(word.text)
         own = [letter for letter in word.letters if letter.first == first]
         tokens = tuple(word.tokens[letter.token] for letter in own if letter.token is not None)
         numbers = iter(range(len(tokens)))
@@ -107,15 +107,15 @@ def _parts(text: str, table: Mapping[str, int]) -> Iterator[tuple[int, int, tupl
     at = 0
     while at < len(text):
         for last in range(min(len(text), at + longest), at, -1):
-            if (found := _known(text[at:last], table, begins=at == 0)) is not None:
-                yield at, last, found
+            if (ids := _known(text[at:last], table, begins=at == 0)) is not None:
+                yield at, last, ids
                 break
         else:
             last = at + 1
             while last < len(text) and unicodedata.combining(text[last]):
                 last += 1
-            if (found := _composed(text[at:last], table)) is not None or _is_said(text[at]):
-                yield at, last, found
+            if (ids := _composed(text[at:last], table)) is not None or _is_said(text[at]):
+                yield at, last, ids
         at = last
 
 

@@ -41,9 +41,9 @@ def _cuts(emissions: Scores, layout: Layout, blank: int) -> Iterator[tuple[int, 
     ids = ctc.greedy(emissions)
     letters = np.unique(layout.tokens[layout.is_letter])
     first = np.flatnonzero(np.append(True, ids[1:] != ids[:-1]) & np.isin(ids, letters))
-    places = np.flatnonzero(layout.is_letter)
-    left, right = meeting_points(ids[first], layout.tokens[places], FAR)
-    cut_frames, cut_tokens = first[left], places[right]
+    positions = np.flatnonzero(layout.is_letter)
+    left, right = meeting_points(ids[first], layout.tokens[positions], FAR)
+    cut_frames, cut_tokens = first[left], positions[right]
     begins = np.isin(cut_tokens, layout.starts) & ~layout.is_open[cut_tokens]
     last_frame, last_token = 0, 0
     for frame, token in zip(cut_frames[begins].tolist(), cut_tokens[begins].tolist(), strict=True):

@@ -24,10 +24,10 @@ def best_paths(emissions: Scores, pieces: Sequence[Piece], blank: int) -> list[I
     paths: list[Ids | None] = [None] * len(pieces)
     for group in _groups(pieces):
         if len(group) == 1 and _cells(pieces[group[0]]) > CELLS and pieces[group[0]].gaps is None:
-            found = [_large(emissions, pieces[group[0]], blank)]
+            results = [_large(emissions, pieces[group[0]], blank)]
         else:
-            found = _small(emissions, [pieces[index] for index in group], blank)
-        for index, path in zip(group, found, strict=True):
+            results = _small(emissions, [pieces[index] for index in group], blank)
+        for index, path in zip(group, results, strict=True):
             paths[index] = path
     return [path for path in paths if path is not None]
 

@@ -66,13 +66,13 @@ class Trie:
 
     def _ranges(self, context: Context) -> list[tuple[int, int]]:
         """Where the n-grams lie that extend the context, and those that extend it without its first word, and so on."""
-        known = self._children.get(context)
-        if known is None:
+        cached = self._children.get(context)
+        if cached is None:
             if len(self._children) >= CONTEXTS:
                 self._children.clear()
-            known = [self._range(context[start:]) for start in range(len(context) + 1)]
-            self._children[context] = known
-        return known
+            cached = [self._range(context[start:]) for start in range(len(context) + 1)]
+            self._children[context] = cached
+        return cached
 
     def _range(self, context: Context) -> tuple[int, int]:
         index = self._index(context) if context else None

@@ -123,8 +123,8 @@ def gather_nd(x: Array, indices: Array, *, batch_dims: int = 0) -> Array:
         return x[tuple(np.moveaxis(indices, -1, 0))]
     batch = indices.shape[:batch_dims]
     pairs = zip(x.reshape(-1, *x.shape[batch_dims:]), indices.reshape(-1, *indices.shape[batch_dims:]), strict=True)
-    found = np.stack([gather_nd(part, chosen) for part, chosen in pairs])
-    return found.reshape(*batch, *found.shape[1:])
+    gathered = np.stack([gather_nd(part, chosen) for part, chosen in pairs])
+    return gathered.reshape(*batch, *gathered.shape[1:])
 
 
 def gather_elements(x: Array, indices: Array, *, axis: int = 0) -> Array:

@@ -92,10 +92,10 @@ class Slots:
     def write(self, start: int, new: Mapping[str, Floats], count: int | None = None) -> None:
         """Put the first `count` columns (None: all) of the outputs `new.*` of a call into the slots from `start` on."""
         for tensor in self._tensors:
-            found = new[tensor.name.replace("cache", "new", 1)]
-            columns = found.shape[tensor.axes.index("slots")] if count is None else count
+            columns_given = new[tensor.name.replace("cache", "new", 1)]
+            columns = columns_given.shape[tensor.axes.index("slots")] if count is None else count
             target = _part(self.arrays[tensor.name], tensor.axes, start, columns)
-            target[:] = _part(found, tensor.axes, 0, columns)
+            target[:] = _part(columns_given, tensor.axes, 0, columns)
 
     def gather(self, kept: Ids) -> None:
         """Move the columns `kept` to the first slots, in this order, in the same arrays."""

@@ -184,10 +184,10 @@ class PackedTrie:
             middle = (low + high) // 2
             bit = middle * bits
             start = base + (bit >> 3)
-            found = int.from_bytes(data[start : start + 8], "little") >> (bit & 7) & mask
-            if found < word:
+            value = int.from_bytes(data[start : start + 8], "little") >> (bit & 7) & mask
+            if value < word:
                 low = middle + 1
-            elif found > word:
+            elif value > word:
                 high = middle
             else:
                 return middle

@@ -40,8 +40,8 @@ class Search:
 
     def find(self, word: bytes) -> int | None:
         """Id of a word."""
-        found: int | None = self._vocabulary.find(word)
-        return found
+        word_id: int | None = self._vocabulary.find(word)
+        return word_id
 
     def longest(self, context: Context, word: int) -> tuple[float, int, int]:
         """Of the longest n-gram that ends `context` and `word`: log10 probability, order, words of the next state."""
@@ -54,22 +54,22 @@ class Search:
             if order == self.order:
                 last = self.table.highest(before, entry.node)
                 return (probability, length, kept) if last is None else (last, order, kept)
-            found = self.table.middle(order, before, entry.node)
-            if found is None:
+            match = self.table.middle(order, before, entry.node)
+            if match is None:
                 break
-            entry, probability, length = found, found.probability, order
+            entry, probability, length = match, match.probability, order
             if _extends(entry.backoff):
                 kept = order
         return probability, length, kept
 
     def backoff(self, context: Context) -> float:
         """Log10 back-off weight of an n-gram; 0 for one that is not there."""
-        known = self._backoffs.get(context)
-        if known is None:
+        cached = self._backoffs.get(context)
+        if cached is None:
             if len(self._backoffs) >= CONTEXTS:
                 self._backoffs.clear()
-            known = self._backoffs[context] = self._look_up(context)
-        return known
+            cached = self._backoffs[context] = self._look_up(context)
+        return cached
 
     def _look_up(self, context: Context) -> float:
         entry: Entry | None = self.table.unigram(context[-1])
