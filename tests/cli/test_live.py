@@ -54,17 +54,22 @@ def test_json_has_the_events(run, bundle, played, expected):
 def test_subtitles_are_written_while_they_come(run, bundle, played, expected, tmp_path):
     srt = tmp_path / "said.srt"
     assert run("live", bundle, "--from", played, "--srt", srt, *FAST).exit_code == 0
-    entries = srt.read_text(encoding="utf-8").split("\n\n")
-    assert [entry.split("\n")[0] for entry in entries] == [str(number + 1) for number in range(len(entries))]
-    assert " ".join(line for entry in entries for line in entry.strip().split("\n")[2:]).split() == [
-        word.text for event in expected for word in event.words
-    ]
+    assert srt.read_text(encoding="utf-8") == edgespeech_runtime.to_srt(live.transcript(expected))
     before = srt.read_bytes()
     refused = run("live", bundle, "--from", played, "--srt", srt, *FAST)
     assert refused.exit_code == 2 and "exists; name another file, or replace it with --force" in refused.stderr
     assert srt.read_bytes() == before
     assert run("live", bundle, "--from", played, "--srt", srt, "--force", *FAST).exit_code == 0
     assert srt.read_bytes() == before
+
+
+def test_a_subtitle_file_is_complete_after_each_utterance(expected, tmp_path):
+    path = tmp_path / "new" / "said.srt"
+    subtitles = captions.SubtitleFile(path)
+    assert path.read_text(encoding="utf-8") == ""
+    for count, event in enumerate(expected, 1):
+        subtitles.tell(event)
+        assert path.read_text(encoding="utf-8") == edgespeech_runtime.to_srt(live.transcript(expected[:count]))
 
 
 def test_options_reach_the_stream(run, bundle, played):

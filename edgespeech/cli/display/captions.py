@@ -4,6 +4,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
+from edgespeech.cli.display.growing import GrowingFile
 from edgespeech.cli.display.output import rounded, say, to_json
 
 if TYPE_CHECKING:
@@ -115,19 +116,20 @@ def as_dict(event: "Event") -> dict[str, Any]:
 
 
 class SubtitleFile:
-    """A SubRip file that has all final texts as soon as they are there."""
+    """A SubRip file that has all final texts as soon as they are there.
+
+    It is complete at any time; the end of its last cue may change with what follows.
+    """
 
     def __init__(self, path: Path) -> None:
         """Begin the file. Raises OSError."""
-        self._path, self._count = path, 0
-        path.write_text("", encoding="utf-8")
+        from edgespeech_runtime.results.subtitles import SubtitleText
+
+        self._file, self._text = GrowingFile(path), SubtitleText("srt")
 
     def tell(self, event: "Event") -> None:
         """Write what is final. Raises OSError."""
-        from edgespeech_runtime.live import transcript
-        from edgespeech_runtime.results.subtitles import srt_entries
+        from edgespeech_runtime import TextSegment
 
-        entries = srt_entries(transcript([event]), self._count + 1)
-        with self._path.open("a", encoding="utf-8") as file:
-            file.write("".join(("\n" if self._count + index else "") + entry for index, entry in enumerate(entries)))
-        self._count += len(entries)
+        final = self._text.add(TextSegment(event.text, event.start, event.end, event.words))
+        self._file.add(final, self._text.open_end())

@@ -1,85 +1,86 @@
-"""Subtitles from a transcript: SubRip (.srt) and WebVTT (https://www.w3.org/TR/webvtt1/). It writes no file."""
+"""Subtitles from a transcript: SubRip (.srt) and WebVTT (https://www.w3.org/TR/webvtt1/). It writes no file.
+
+Which words make a cue, is said in `cues`.
+"""
 
 import math
-import re
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, TypeAlias
 
-from .transcript import TextSegment, Transcript, Word
+from .caption_units import timed_parts
+from .cues import Cue, CueBuilder
+from .transcript import TextSegment, Transcript
 
-WIDTH = 42  # characters a cue, one line by the usual guidelines for broadcast subtitles
-LONGEST = 6.0  # seconds a cue
-PAUSE = 0.8  # seconds of silence that end a cue
-
-
-class Cue(NamedTuple):
-    """One subtitle; times in seconds."""
-
-    text: str
-    start: float
-    end: float
+SubtitleForm: TypeAlias = Literal["srt", "vtt"]
 
 
 def to_srt(transcript: Transcript) -> str:
     """SubRip text; "" for a transcript that says nothing."""
-    return "\n".join(srt_entries(transcript))
-
-
-def srt_entries(transcript: Transcript, first: int = 1) -> list[str]:
-    """The entries of such a text, numbered from `first` on; empty lines stand between them."""
-    return [
-        f"{number}\n{_clock(cue.start, ',')} --> {_clock(cue.end, ',')}\n{cue.text}\n"
-        for number, cue in enumerate(cues(transcript), first)
-    ]
+    return _whole("srt", transcript)
 
 
 def to_vtt(transcript: Transcript) -> str:
     """WebVTT text; its header alone for a transcript that says nothing."""
-    entries = (
-        f"{_clock(cue.start, '.')} --> {_clock(cue.end, '.')}\n{_escape(cue.text)}\n" for cue in cues(transcript)
-    )
-    return "\n".join(["WEBVTT\n", *entries])
+    return _whole("vtt", transcript)
 
 
 def cues(transcript: Transcript) -> list[Cue]:
-    """The transcript in pieces to read: whole words, split at pauses, after `WIDTH` characters or `LONGEST` seconds.
+    """The transcript in pieces to read.
 
-    A single word may exceed both. Where words have no times, those of their segment are shared out among its letters. A
-    transcript without either is one cue; one without text has none.
+    Where words have no times, those of their segment, or of the recording, are shared out among its letters.
     """
-    words = transcript.words or [word for segment in transcript.segments for word in _shared_out(segment)]
-    if not words:
-        text = " ".join(transcript.text.split())
-        return [Cue(text, 0.0, transcript.duration)] if text else []
-    found: list[Cue] = []
-    for word, gap in zip(words, _gaps(transcript.text, words), strict=True):
-        text = " ".join(word.text.split())
-        if found and _fits(found[-1], gap + text, word):
-            found[-1] = Cue(found[-1].text + gap + text, found[-1].start, word.end)
-        elif text:
-            found.append(Cue(text, word.start, word.end))
-    return found
+    builder = CueBuilder()
+    return [cue for text, words in timed_parts(transcript) for cue in builder.add(text, words)] + builder.finish()
 
 
-def _fits(cue: Cue, addition: str, word: Word) -> bool:
-    is_narrow = len(cue.text) + len(addition) <= WIDTH
-    return is_narrow and word.end - cue.start <= LONGEST and word.start - cue.end < PAUSE
+class SubtitleText:
+    """The text of subtitles whose words come segment by segment: in the end, that of the whole transcript.
+
+    What `begin`, `add` and `finish` give, one after the other, is the text. It is valid at any time, and `open_end` is
+    how it would go on if nothing followed.
+    """
+
+    def __init__(self, form: SubtitleForm) -> None:
+        self._form: SubtitleForm = form
+        self._builder, self._count = CueBuilder(), 0
+
+    def begin(self) -> str:
+        """What stands before all cues."""
+        return "WEBVTT\n" if self._form == "vtt" else ""
+
+    def add(self, segment: TextSegment) -> str:
+        """Take a segment; return the cues that nothing can change any more."""
+        part = Transcript(segment.text, segments=[segment])
+        return self._taken([cue for text, words in timed_parts(part) for cue in self._builder.add(text, words)])
+
+    def open_end(self) -> str:
+        """The last cues as they are if nothing follows."""
+        return self._entries(self._builder.open_cues())
+
+    def finish(self) -> str:
+        """The last cues."""
+        return self._taken(self._builder.finish())
+
+    def _taken(self, new: list[Cue]) -> str:
+        text = self._entries(new)
+        self._count += len(new)
+        return text
+
+    def _entries(self, new: list[Cue]) -> str:
+        return "".join(entry(self._form, cue, number) for number, cue in enumerate(new, self._count))
 
 
-def _shared_out(segment: TextSegment) -> Iterator[Word]:
-    """The words of a segment, with times as if all letters took the same."""
-    pace = (segment.end - segment.start) / max(1, len(segment.text))
-    for word in re.finditer(r"\S+", segment.text):
-        yield Word(word[0], segment.start + word.start() * pace, segment.start + word.end() * pace, 0.0)
+def entry(form: SubtitleForm, cue: Cue, index: int) -> str:
+    """A cue as it stands in a file, with the empty line before it; `index` counts from 0."""
+    mark = "." if form == "vtt" else ","
+    times = f"{_clock(cue.start, mark)} --> {_clock(cue.end, mark)}"
+    if form == "vtt":
+        return f"\n{times}\n{_escape(cue.text)}\n"
+    return f"{chr(10) if index else ''}{index + 1}\n{times}\n{cue.text}\n"
 
 
-def _gaps(text: str, words: Sequence[Word]) -> Iterator[str]:
-    """What stands before each word in the text: one space, or nothing where the language writes no spaces."""
-    position = 0
-    for word in words:
-        found = text.find(word.text, position)
-        yield "" if found == position else " "
-        position = found + len(word.text) if found >= 0 else position
+def _whole(form: SubtitleForm, transcript: Transcript) -> str:
+    begin = SubtitleText(form).begin()
+    return begin + "".join(entry(form, cue, index) for index, cue in enumerate(cues(transcript)))
 
 
 def _clock(seconds: float, mark: str) -> str:
