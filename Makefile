@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Compiled modules are kept, whatever the environment says: tests start many processes.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-all test-devices lint bench clean
+.PHONY: demo test test-all test-devices lint bench api clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
@@ -27,6 +27,9 @@ lint: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.speed --json build/bench.json
 	$(BIN)/python -m benchmarks.decoding --json build/bench-decoding.json
+
+api: $(READY)
+	$(BIN)/python docs/make_api.py
 
 $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

@@ -1,18 +1,17 @@
 """The program `edgespeech`: its list of commands, and the frame in which each of them runs."""
 
-import os
 import sys
 import warnings
 from collections.abc import Callable
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import click
+from edgespeech_runtime.cli.errors import prepare_streams
+from edgespeech_runtime.cli.interrupts import Interrupts
 
 from edgespeech import __version__
 from edgespeech.cli.errors import CommandError, exit_code, say_warning
-from edgespeech.cli.interrupts import Interrupts
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
 COMMANDS = (
@@ -75,25 +74,7 @@ def program(ctx: click.Context) -> None:
 
 def main() -> None:
     """Run the program on the process's arguments."""
-    _open_closed_files()
-    for stream in (sys.stdout, sys.stderr):
-        # A terminal that cannot show a letter shows its code; it is no reason to fail.
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
+    prepare_streams()
     warnings.showwarning = say_warning
     with Interrupts():
         program(prog_name="edgespeech")
-
-
-def _open_closed_files() -> None:
-    """Open files 0 to 2 where they are closed: the next file to be opened would take their numbers.
-
-    Messages go nowhere then, and results are refused where they are printed.
-    """
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
-    if sys.stderr is None:
-        sys.stderr = Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115  # as long as the process

@@ -1,49 +1,18 @@
-"""Errors of the command line, and the one place where errors become a line and an exit code.
+"""Errors of the toolchain's command line as a line and an exit code: those of click, of the toolchain, of the runtime.
 
-EdgeSpeechError
-└── CommandError (ValueError)                 arguments of a command that contradict each other or the files there
-    └── FileThereError (FileExistsError)          a file is in the way, and it was not asked to be replaced
+What both command lines share is in `edgespeech_runtime.cli.errors`.
 """
 
-import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import click
+from edgespeech_runtime.cli import errors
+from edgespeech_runtime.cli.errors import FAILED, CommandError, FileThereError, complain, say_warning
 
-from edgespeech.cli.interrupts import Interrupted
 from edgespeech.errors import EdgeSpeechError
 
-FAILED = 2
-INTERRUPTED = 130
-
-
-class CommandError(EdgeSpeechError, ValueError):
-    """Arguments of a command contradict each other, or the files that are there."""
-
-
-class FileThereError(CommandError, FileExistsError):
-    """A file is in the way of an output, and it was not asked to be replaced."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(f"{path} exists; choose another folder with --output, or replace it with --force")
-
-
-def complain(message: object) -> None:
-    """Write one line to stderr, however many lines the message has."""
-    line = " ".join(str(message).split())
-    print(f"edgespeech: {line}", file=sys.stderr, flush=True)
-
-
-def say_warning(message: object, category: type[Warning], *where: object, **more: object) -> None:
-    """Say a warning in one line, without the line of code that it came from; for `warnings.showwarning`.
-
-    Warnings for those who write programs (of deprecations, of the future) are not the user's and not said.
-    """
-    if not issubclass(category, DeprecationWarning | FutureWarning | PendingDeprecationWarning):
-        complain(f"warning: {message}")
+__all__ = ["FAILED", "CommandError", "FileThereError", "complain", "exit_code", "say_warning"]
 
 
 def exit_code(run: Callable[[], Any]) -> int:
@@ -51,57 +20,18 @@ def exit_code(run: Callable[[], Any]) -> int:
 
     Anything else is a mistake of this program and passes through.
     """
-    try:
-        code = run()
-        if sys.stdout is not None:
-            sys.stdout.flush()  # here, where a reader that went away is no surprise
-        return code if isinstance(code, int) else 0
-    except BrokenPipeError:
-        _forget_stdout()
-        return 1
-    except Interrupted as stop:
-        complain(f"interrupted{stop.outcome}")
-        return stop.exit_code
-    except (click.Abort, KeyboardInterrupt):
-        complain("interrupted")
-        return INTERRUPTED
-    except Exception as error:
-        message = _message(error)
-        if message is None:
-            raise
-        complain(message)
-        return FAILED
 
+    def translated() -> Any:
+        try:
+            return run()
+        except click.Abort:
+            raise KeyboardInterrupt from None
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "edgespeech"
+            raise CommandError(f"{error.format_message().rstrip('.')}; see {command} --help") from error
+        except click.ClickException as error:
+            raise CommandError(error.format_message()) from error
+        except EdgeSpeechError as error:
+            raise CommandError(str(error)) from error
 
-def _message(error: Exception) -> str | None:
-    """What to say of an error; None for one that no user can mend."""
-    if isinstance(error, click.UsageError):
-        command = error.ctx.command_path if error.ctx else "edgespeech"
-        return f"{error.format_message().rstrip('.')}; see {command} --help"
-    if isinstance(error, click.ClickException):
-        return error.format_message()
-    if isinstance(error, MemoryError):
-        return "there is not enough memory for this; close other programs, or take shorter audio"
-    if isinstance(error, EdgeSpeechError | _runtime_error()):
-        return str(error)
-    if isinstance(error, OSError):
-        reason = error.strerror or str(error)
-        return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, str | bytes) else reason
-    return None
-
-
-def _runtime_error() -> type[Exception]:
-    from edgespeech_runtime.errors import EdgeSpeechRuntimeError  # here, because it comes with numpy
-
-    return EdgeSpeechRuntimeError
-
-
-def _forget_stdout() -> None:
-    """Keep the interpreter's last flush from failing: what reads the output has gone."""
-    devnull = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(devnull, sys.stdout.fileno())
-    except (OSError, ValueError):  # no real file: a test's stream
-        pass
-    finally:
-        os.close(devnull)
+    return errors.exit_code(translated)

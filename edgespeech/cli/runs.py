@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgespeech.cli.display.output import few, number
+from edgespeech_runtime.cli.display.output import few, number
+from edgespeech_runtime.cli.display.results import write_file
+from edgespeech_runtime.cli.interrupts import Interrupted
+
 from edgespeech.cli.display.progress import Steps
-from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import complain
-from edgespeech.cli.interrupts import Interrupted
 from edgespeech.cli.options import int8
 from edgespeech.cli.options.static import with_lengths
 

@@ -10,11 +10,10 @@ import pytest
 import tone_bundles
 import tone_heads
 from checkpoints import make_checkpoint
+from edgespeech_runtime.cli.commands import device_check
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.tasks.batches import HeadRunner
 from tones import RATE, spoken
-
-from edgespeech.cli.commands import device_check
 
 soundfile = pytest.importorskip("soundfile")
 

@@ -3,9 +3,8 @@
 import threading
 
 import pytest
+from edgespeech_runtime.cli.display import compiling
 from edgespeech_runtime.engines import compiled
-
-from edgespeech.cli.display import compiling
 
 
 @pytest.fixture(autouse=True)

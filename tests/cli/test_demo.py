@@ -12,13 +12,13 @@ from edgespeech_calib import SpeechSet, open_set
 from edgespeech_calib.speech.audio import FileAudio
 from edgespeech_calib.speech.utterance import Utterance
 from edgespeech_runtime import Transcript, Word
+from edgespeech_runtime.cli.display.output import size
 
 from edgespeech.cli.commands import demo
 from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Run
 from edgespeech.cli.display import demo_page
 from edgespeech.cli.display.alignment import align
 from edgespeech.cli.display.demo_page import table_lines, transcript_lines, words_wrong
-from edgespeech.cli.display.output import size
 
 PRESENT = [example for example in demo.EXAMPLES if example.checkpoint.is_dir()]
 

@@ -4,8 +4,7 @@ import json
 import sys
 
 import pytest
-
-from edgespeech.cli.commands import device_check
+from edgespeech_runtime.cli.commands import device_check
 
 
 def test_the_list_names_every_engine(run):

@@ -5,10 +5,9 @@ import signal
 
 import pytest
 from edgespeech_calib.evaluation.worker import Worker
+from edgespeech_runtime.cli.interrupts import Interrupted
 from tone_heads import build_head
 from tones import spoken
-
-from edgespeech.cli.interrupts import Interrupted
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 16000

@@ -14,9 +14,8 @@ from edgespeech_calib.errors import QualityError
 from edgespeech_calib.quantization import pipeline, timing
 from edgespeech_calib.quantization.judge import gate
 from edgespeech_calib.quantization.judge.agreement import Finding
+from edgespeech_runtime.cli.interrupts import Interrupted
 from fake_quantizer import install_copying
-
-from edgespeech.cli.interrupts import Interrupted
 
 soundfile = pytest.importorskip("soundfile")
 RATE = 16000

@@ -6,6 +6,7 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 from edgespeech_runtime import live
+from edgespeech_runtime.cli.display.captions import SubtitleFile, meter
 from rich.console import Console
 
 from edgespeech.cli.display import captions
@@ -65,7 +66,7 @@ def test_subtitles_are_written_while_they_come(run, bundle, played, expected, tm
 
 def test_a_subtitle_file_is_complete_after_each_utterance(expected, tmp_path):
     path = tmp_path / "new" / "said.srt"
-    subtitles = captions.SubtitleFile(path)
+    subtitles = SubtitleFile(path)
     assert path.read_text(encoding="utf-8") == ""
     for count, event in enumerate(expected, 1):
         subtitles.tell(event)
@@ -131,8 +132,8 @@ def test_the_screen():
 
 
 def test_the_meter():
-    assert captions.meter(0) == "[########################]    0 dB"
-    assert captions.meter(-100) == "[                        ] -100 dB"
+    assert meter(0) == "[########################]    0 dB"
+    assert meter(-100) == "[                        ] -100 dB"
 
 
 def test_an_encoder_decoder_writes_at_pauses(run, translator_bundle, played):

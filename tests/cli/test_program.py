@@ -11,11 +11,11 @@ import edgespeech_runtime
 import pytest
 from click.testing import CliRunner
 from edgespeech_runtime.choices import ENGINES, EngineName, Task
+from edgespeech_runtime.cli import kinds
 
 import edgespeech
 from edgespeech.cli import app, program
 from edgespeech.cli.app import COMMANDS
-from edgespeech.cli.options import kinds
 
 HEAVY = {"torch", "numpy", "onnx", "onnxruntime", "openvino", "rich", "safetensors", "soundfile"}
 CLI = Path(app.__file__).parent
@@ -50,10 +50,9 @@ def test_choices_are_those_of_the_bundle_format():
     assert set(ENGINES) == set(get_args(EngineName))
     assert set(kinds.KINDS) == set(get_args(Task))
     for kind in kinds.KINDS.values():
-        _, command, *_ = kind.use.split()
-        if command in COMMANDS:
-            options = {option.name for option in program.get_command(click.Context(program), command).params}
-            assert set(kind.lacks) < options
+        assert kind.command in COMMANDS
+        options = {option.name for option in program.get_command(click.Context(program), kind.command).params}
+        assert set(kind.lacks) < options
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from edgespeech.cli.display.progress import Counter, Steps
+from edgespeech.cli.display.progress import RichCounter as Counter
+from edgespeech.cli.display.progress import Steps
 
 
 class Terminal(io.StringIO):

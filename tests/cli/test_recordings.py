@@ -10,10 +10,9 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import soundfile
+from edgespeech_runtime.cli.display import progress
+from edgespeech_runtime.cli.recordings import SUFFIXES
 from sounds import media
-
-from edgespeech.cli.display import progress
-from edgespeech.cli.options.recordings import SUFFIXES
 
 RATE = 16000
 

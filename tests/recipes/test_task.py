@@ -122,6 +122,6 @@ def test_a_task_by_the_recipe_is_stored_exported_proven_and_run(packages, tmp_pa
     proof = "edgespeech_export/proof/heads.py"
     packages.insert(proof, '    "audio-xvector": ("least_cosine", _least_cosine),\n', answers)
     kind = '    "audio-loudness": Kind("a meter of loudness", "model.loudness"),\n'
-    packages.insert("edgespeech/cli/options/kinds.py", '    "audio-xvector": Kind(\n', kind)
+    packages.insert("edgespeech_runtime/cli/kinds.py", '    "audio-xvector": Kind(\n', kind)
 
     assert packages.run("-c", PROGRAM, tmp_path) == "audio-loudness True\n"

@@ -89,6 +89,10 @@ def test_tokens_and_scores_are_those_of_the_formula(model, say, options):
     assert len({row[0].tokens for row in truth}) > 3  # or nothing would be compared
 
 
+def test_languages_are_listed(model):
+    assert model.languages == ["aa_XX", "bb_XX"]
+
+
 def test_generate_gives_ids_with_the_start_token(model, say):
     samples = [say("AB"), say("C|A")]
     truth = right(samples, num_beams=2)

@@ -19,11 +19,11 @@ from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
+from edgespeech_runtime.cli.commands.memory import peak
 from edgespeech_runtime.errors import EdgeSpeechRuntimeError
 
 from edgespeech.errors import EdgeSpeechError
 from edgespeech_calib.errors import EvaluationError
-from edgespeech_calib.evaluation.memory import peak
 from edgespeech_calib.evaluation.systems import Facts, Options, System, open_system
 from edgespeech_calib.scoring.labelled_frames import Answer, LabelledFrames
 

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+from edgespeech_runtime.cli.display.compiling import announce
+from edgespeech_runtime.cli.display.output import write
+from edgespeech_runtime.cli.display.results import Form
+from edgespeech_runtime.cli.display.transcripts import Timestamps, render
+from edgespeech_runtime.cli.kinds import aligner
+from edgespeech_runtime.cli.recognition import open_model
 
-from edgespeech.cli.commands.recognition import open_model
-from edgespeech.cli.display.compiling import announce
-from edgespeech.cli.display.output import write
-from edgespeech.cli.display.results import Form
-from edgespeech.cli.display.transcripts import Timestamps, render
 from edgespeech.cli.errors import CommandError
-from edgespeech.cli.options.kinds import aligner
 
 if TYPE_CHECKING:
     from edgespeech_runtime import Transcript

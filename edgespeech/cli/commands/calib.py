@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from edgespeech_runtime.cli.display.output import few, number, say, size, to_json
+from edgespeech_runtime.cli.interrupts import Interrupted
 
 from edgespeech.choices import LIBRISPEECH, LIBRISPEECH_MIRROR
-from edgespeech.cli.display.output import few, number, say, size, to_json
 from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.errors import CommandError, complain
-from edgespeech.cli.interrupts import Interrupted
 
 
 @click.group(short_help="Download speech; draw lists of utterances.")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 from edgespeech_runtime.choices import ENGINES
+from edgespeech_runtime.cli.display.output import number, say
 
 from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Runs, export_float, quantize, transcripts
 from edgespeech.cli.display.demo_page import INSET, bundle_row, table_lines, transcript_lines
-from edgespeech.cli.display.output import number, say
 from edgespeech.cli.errors import CommandError, FileThereError
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
+from edgespeech_runtime.cli.interrupts import Interrupted
+from edgespeech_runtime.cli.kinds import transcribing
+
 from edgespeech.cli.display.progress import Steps
-from edgespeech.cli.interrupts import Interrupted
-from edgespeech.cli.options.kinds import transcribing
 from edgespeech.cli.runs import run_export
 
 if TYPE_CHECKING:

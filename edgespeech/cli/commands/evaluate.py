@@ -4,14 +4,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
+from edgespeech_runtime.cli.display.compiling import announce
+from edgespeech_runtime.cli.display.output import few, number, say, size, table, to_json
+from edgespeech_runtime.cli.display.results import write_file
+from edgespeech_runtime.cli.searches import decoding, plain
 
 from edgespeech.choices import Normalisation
-from edgespeech.cli.display.compiling import announce
-from edgespeech.cli.display.output import few, number, say, size, table, to_json
 from edgespeech.cli.display.progress import Bar
-from edgespeech.cli.display.results import write_file
 from edgespeech.cli.errors import CommandError, complain
-from edgespeech.cli.options.search import decoding, plain, tunes
+from edgespeech.cli.options.shared import tunes
 from edgespeech.fairseq_files import fairseq_files
 
 if TYPE_CHECKING:

@@ -6,17 +6,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from edgespeech_runtime.cli.display.output import say, to_json
+from edgespeech_runtime.cli.display.results import SUFFIXES, written_whole
+from edgespeech_runtime.cli.kinds import extractor
+from edgespeech_runtime.cli.listening import FAILURES, Work, listen, planned
+from edgespeech_runtime.cli.options import AUDIO
 
-from edgespeech.cli.display.output import say, to_json
-from edgespeech.cli.display.results import SUFFIXES, written_whole
+from edgespeech.cli.display.progress import RichCounter
 from edgespeech.cli.errors import CommandError, FileThereError, complain
-from edgespeech.cli.options.kinds import extractor
-from edgespeech.cli.options.listening import FAILURES, Work, audio_options, listen, planned
+from edgespeech.cli.options.shared import audio_arguments, takes
 
 if TYPE_CHECKING:
+    from edgespeech_runtime.cli.recognition import Method, Result
     from edgespeech_runtime.tasks import AnyModel
-
-    from edgespeech.cli.commands.recognition import Method, Result
 
 SUFFIX = SUFFIXES["npy"]
 
@@ -40,7 +42,8 @@ dimensions], or the one that --layer names. A model that embeds gives [dimension
     help="Of a bundle with several hidden states, the one of this number: 0 is what goes into the first layer.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a line of JSON for each file.")
-@audio_options
+@takes(*AUDIO)
+@audio_arguments
 @click.pass_context
 def features(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **options: Any) -> None:
     """See HELP."""
@@ -49,7 +52,8 @@ def features(ctx: click.Context, /, bundle: Path, audio: tuple[Path, ...], **opt
     def prepared(model: "AnyModel") -> "tuple[Method, ArraySink]":
         return extractor(model, bundle, options), ArraySink(work.files or (), as_json)
 
-    listen(ctx, bundle, work, options, prepared)
+    counter = RichCounter(len(work.recordings), options["quiet"], "computing features")
+    ctx.exit(listen(bundle, work, options, prepared, counter))
 
 
 @dataclass

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 from edgespeech_runtime.choices import MANIFEST_FILE
+from edgespeech_runtime.cli.display.output import say, to_json
 
 from edgespeech.choices import CONFIG
-from edgespeech.cli.display.output import say, to_json
 from edgespeech.cli.errors import FAILED, CommandError, complain
 from edgespeech.fairseq_files import fairseq_files
 

@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from edgespeech_runtime.cli.display.output import number, say, size, table, to_json
+from edgespeech_runtime.cli.interrupts import Interrupted
 
-from edgespeech.cli.display.output import number, say, size, table, to_json
 from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.errors import CommandError
-from edgespeech.cli.interrupts import Interrupted
 
 if TYPE_CHECKING:
     from edgespeech.ngrams.build import BuildOptions, Built

@@ -9,10 +9,10 @@ from edgespeech_runtime.bundle.contracts import Decoder, Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Features, Graph, Manifest, Vocabulary
 from edgespeech_runtime.choices import ENGINES
+from edgespeech_runtime.cli.display.output import INDENT, few, label_row, number, size, table, wrapped
 from edgespeech_runtime.errors import BundleError
 from edgespeech_runtime.text import Detokenizer
 
-from edgespeech.cli.display.output import INDENT, few, label_row, number, size, table, wrapped
 from edgespeech.cli.display.proof import bucket_rows, language_model_rows, proof_rows
 from edgespeech.cli.display.quantization import quantization_rows
 

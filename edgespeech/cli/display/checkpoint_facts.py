@@ -7,12 +7,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from edgespeech_runtime.cli.display.output import few, label_row, number, size, table
 from safetensors import SafetensorError, safe_open
 
 from edgespeech.checkpoint import read_json, read_weights, weight_files
 from edgespeech.checkpoint.folder import refuse_pointer
 from edgespeech.class_names import in_order
-from edgespeech.cli.display.output import few, label_row, number, size, table
 from edgespeech.configuration import CONFIG, Config
 from edgespeech.errors import CheckpointError, ProcessingError, UnknownModelError, WeightsError
 from edgespeech.generation_config import GENERATION_CONFIG, GenerationConfig

@@ -4,9 +4,10 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from edgespeech_runtime.cli.display.output import size
+
 from edgespeech.cli.commands.demo_steps import FLOAT, INT8, DemoModel, Run, Runs
 from edgespeech.cli.display.alignment import align
-from edgespeech.cli.display.output import size
 
 if TYPE_CHECKING:
     from edgespeech_calib import SpeechSet

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgespeech_runtime.choices import ENGINES
+from edgespeech_runtime.cli.display.output import say, table, to_json
 
-from edgespeech.cli.display.output import say, table, to_json
 from edgespeech.cli.display.proof import bucket_rows, language_model_rows, proof_rows, word_edge_rows
 from edgespeech.cli.display.quantization import quantization_rows
 

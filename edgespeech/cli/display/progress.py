@@ -1,15 +1,11 @@
 """Progress on stderr, all of it: alive on a terminal, plain lines elsewhere, nothing where it was asked to be quiet."""
 
 import sys
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any
 
-PART_WIDTH = 20  # characters of a bar for what is done of a long recording
-FIRST_LINE, NEXT_LINE = 5.0, 10.0  # seconds to wait for lines of a counter where there is no terminal
+from edgespeech_runtime.cli.display.progress import Counter
 
 
 def _display(*columns: Any) -> Any:
@@ -113,87 +109,26 @@ class Steps:
         self._bar.__exit__(kind, error, trace)
 
 
-def minutes(seconds: float) -> str:
-    """`12:05`, or `1:12:05`."""
-    whole = int(seconds)
-    hours, rest = divmod(whole, 3600)
-    return f"{hours}:{rest // 60:02}:{rest % 60:02}" if hours else f"{rest // 60}:{rest % 60:02}"
+class RichCounter(Counter):
+    """The counter of files as rich shows it."""
 
+    _progress: Any = None
 
-class Counter:
-    """How many of `total` files are done: a line that moves on a terminal; elsewhere a plain line now and then."""
-
-    def __init__(self, total: int, quiet: bool = False, doing: str = "transcribing") -> None:
-        self._total, self._done = total, 0
-        self._doing, self._part = doing, ""
-        self._quiet = quiet
-        self._progress: Any = None
-        self._stopped = threading.Event()
-        self._lines: threading.Thread | None = None
-
-    def __enter__(self) -> "Counter":
-        if self._quiet:
-            return self
-        if not sys.stderr.isatty():
-            self._lines = threading.Thread(target=self._print_lines, daemon=True)
-            self._lines.start()
-            return self
-        from rich.progress import MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
-
-        columns = (SpinnerColumn("line"), self._doing, MofNCompleteColumn(), "{task.description}", TimeElapsedColumn())
-        self._progress = _display(*columns)
-        self._progress.add_task("", total=self._total)
-        self._progress.start()
-        return self
-
-    def _print_lines(self) -> None:
-        began, wait = time.monotonic(), FIRST_LINE
-        while not self._stopped.wait(wait):
-            files = "1 file" if self._total == 1 else f"{self._total} files"
-            seconds = time.monotonic() - began
-            part = f", {self._part}" if self._part else ""
-            print(f"  {self._doing}: {self._done} of {files}{part} in {seconds:.0f} s", file=sys.stderr, flush=True)
-            wait = NEXT_LINE
-
-    def part(self, done: float, total: float | None) -> None:
-        """Say how much of a long recording is done, in seconds; a total of None is not known."""
-        if total:
-            share = min(done / total, 1.0)
-            filled = round(share * PART_WIDTH)
-            self._part = f"{minutes(done)} of {minutes(total)} ({100 * share:.0f} %)"
-            bar = f"{'━' * filled}{'╌' * (PART_WIDTH - filled)} {self._part}"
-        else:
-            self._part = bar = minutes(done)
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], description=bar)
-
-    @contextmanager
-    def one_more(self) -> Iterator[None]:
-        """Make room for a result to be printed; one more file is done."""
-        self._done += 1
-        self._part = ""
-        with self.paused():
-            yield
-        if self._progress is not None:
-            self._progress.update(self._progress.task_ids[0], advance=1, description="")
-
-    @contextmanager
-    def paused(self) -> Iterator[None]:
-        """Make room for something to be printed."""
+    def open(self) -> None:
+        """See `Counter.open`."""
         if self._progress is None:
-            yield
-            return
-        self._progress.stop()
-        try:
-            yield
-        finally:
-            self._progress.start()
+            from rich.progress import MofNCompleteColumn, SpinnerColumn, TimeElapsedColumn
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stopped.set()
-        if self._lines is not None:
-            self._lines.join()
-        if self._progress is not None:
-            self._progress.stop()
+            columns = (SpinnerColumn("line"), self.doing, MofNCompleteColumn(), "{task.description}")
+            self._progress = _display(*columns, TimeElapsedColumn())
+            self._progress.add_task("", total=self.total)
+        self.draw()
+        self._progress.start()
+
+    def draw(self) -> None:
+        """See `Counter.draw`."""
+        self._progress.update(self._progress.task_ids[0], completed=self.done, description=self.part_bar)
+
+    def close(self) -> None:
+        """See `Counter.close`."""
+        self._progress.stop()

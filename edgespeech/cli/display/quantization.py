@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from edgespeech.cli.display.output import few, number, size
+from edgespeech_runtime.cli.display.output import few, number, size
 
 if TYPE_CHECKING:
     from edgespeech_calib.quantization import Quantized

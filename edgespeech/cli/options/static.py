@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import click
+from edgespeech_runtime.cli.display.output import few, number
 
 from edgespeech.choices import BUCKET_COUNT, BUCKETS, LEAST_SLOTS, LONGEST_BUCKET, MOST_SLOTS
-from edgespeech.cli.display.output import few, number
 from edgespeech.cli.errors import complain
 from edgespeech.cli.options.grouping import OptionSpec
 from edgespeech.cli.options.types import Seconds

@@ -6,6 +6,11 @@ from typing import Any
 import click
 
 
+def any_path() -> click.Path:
+    """A path."""
+    return click.Path(path_type=Path)
+
+
 def file_path() -> click.Path:
     """A path that must not be a folder."""
     return click.Path(path_type=Path, dir_okay=False)

@@ -3,8 +3,8 @@
 from typing import Any
 
 import click
+from edgespeech_runtime.cli.display.output import few, number
 
-from edgespeech.cli.display.output import few, number
 from edgespeech.cli.errors import complain
 from edgespeech.cli.options.grouping import Options
 

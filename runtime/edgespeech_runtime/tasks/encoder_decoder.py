@@ -28,6 +28,11 @@ class EncoderDecoderModel(GeneratingModel):
     defaults. `language` is the name of the language to write, where the vocabulary has languages.
     """
 
+    @property
+    def languages(self) -> list[str]:
+        """Names that `language` takes, sorted; none where the vocabulary has no tokens for languages."""
+        return sorted(self.detokenizer.languages)
+
     @overload
     def transcribe(
         self,

@@ -6,95 +6,82 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from edgespeech.cli.errors import CommandError
-from edgespeech.cli.options.search import NAMES as SEARCH
-from edgespeech.cli.options.search import decoding
+from .errors import CommandError, Program
+from .searches import CTC, DECODER, decoding, generation
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import CtcModel, EncoderDecoderModel
-    from edgespeech_runtime.tasks import AnyModel
-
-    from edgespeech.cli.commands.recognition import Method
+    from .. import CtcModel, EncoderDecoderModel
+    from ..tasks import AnyModel
+    from .recognition import Method
 
 
 def _no_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {}
 
 
-def _decoder_options(options: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: options[name] for name in DECODER if options.get(name) is not None}
-
-
 @dataclass(frozen=True)
 class Kind:
-    """A kind of model, what to use it with, the options of that command that it cannot honour, and why.
+    """A kind of model, the command to use it with, the options of that command that it cannot honour, and why.
 
     `lacks` and `reason` go together, and so do `refuses` and `objection`, for options of another sort. `method` of the
-    model is what the command `command` calls; `search` makes of the command's options those of the model's search.
+    model is what the command calls. A kind that no command knows names a method there, as "model.method". `search`
+    makes of the command's options those of the model's search.
     `aligns`: whether the model can say when given words are said.
     """
 
     name: str
-    use: str
+    command: str
     lacks: tuple[str, ...] = ()
     reason: str = ""
     refuses: tuple[str, ...] = ()
     objection: str = ""
-    command: str = ""
     method: str = ""
     search: Callable[[Mapping[str, Any]], dict[str, Any]] = _no_options
     aligns: bool = False
 
 
-DECODER = ("num_beams", "language", "max_new_tokens")  # options for models with a decoder
-
 KINDS = {
     "ctc": Kind(
         "a CTC model",
-        "edgespeech transcribe",
+        "transcribe",
         DECODER,
         "it has no decoder to search or to steer",
-        command="transcribe",
         method="transcribe",
         search=decoding,
         aligns=True,
     ),
     "encoder-decoder": Kind(
         "an encoder-decoder",
-        "edgespeech transcribe",
+        "transcribe",
         ("timestamps", "srt", "vtt"),
         "it does not say when a word was said",
-        SEARCH,
+        CTC,
         "it searches in its decoder: use --num-beams",
-        command="transcribe",
         method="transcribe",
-        search=_decoder_options,
+        search=generation,
     ),
     "audio-classification": Kind(
         "a classifier of utterances",
-        "edgespeech classify",
+        "classify",
         ("threshold",),
         "it gives the whole one label",
-        command="classify",
         method="classify",
     ),
     "audio-frame-classification": Kind(
         "a classifier of frames",
-        "edgespeech classify",
+        "classify",
         ("top_k",),
         "it judges each label by itself",
-        command="classify",
         method="frames",
     ),
     "audio-xvector": Kind(
         "a model that embeds",
-        "edgespeech features",
+        "features",
         ("layer",),
         "it gives one vector of an utterance",
-        command="features",
         method="embed",
     ),
-    "feature-extraction": Kind("a feature extractor", "edgespeech features", command="features", method="features"),
+    "feature-extraction": Kind("a feature extractor", "features", method="features"),
 }
 
 
@@ -171,7 +158,9 @@ def extractor(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> "M
 
 def _misplaced(model: "AnyModel", bundle: Path, reason: str) -> CommandError:
     kind = KINDS[model.manifest.task]
-    return CommandError(f"{bundle} is {kind.name}, which {reason}: use {kind.use}")
+    program = "edgespeech" if kind.command == "features" else Program.name  # which the toolchain alone has
+    use = kind.command if "." in kind.command else f"{program} {kind.command}"
+    return CommandError(f"{bundle} is {kind.name}, which {reason}: use {use}")
 
 
 def _require_options(model: "AnyModel", bundle: Path, options: Mapping[str, Any]) -> None:

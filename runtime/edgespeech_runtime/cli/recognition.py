@@ -7,14 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgespeech.cli.errors import complain
-from edgespeech.cli.options.recordings import STDIN
+from .errors import complain
+from .recordings import STDIN
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from edgespeech_runtime import AudioBlocks, Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
-    from edgespeech_runtime.tasks import AnyModel
+
+    from .. import AudioBlocks, Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
+    from ..tasks import AnyModel
 
     Waveform: TypeAlias = npt.NDArray[np.float32]
     Result: TypeAlias = Transcript | Classification | FrameLabels | Waveform | EdgeSpeechRuntimeError
@@ -41,8 +42,8 @@ def results(
     `reading` are options of `AudioBlocks`. The path "-" is stdin. What is long is read in blocks, and runs alone;
     `watch` gives the callbacks for it, by its index and path.
     """
-    from edgespeech_runtime import AudioBlocks
-    from edgespeech_runtime.errors import AudioError
+    from .. import AudioBlocks
+    from ..errors import AudioError
 
     facts = model.manifest.audio
     recordings: dict[int, Recording] = {}
@@ -85,9 +86,9 @@ def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, A
 
     Raises AudioError.
     """
-    from edgespeech_runtime import AudioBlocks, AudioWarning
-    from edgespeech_runtime.audio.inputs import require_length
-    from edgespeech_runtime.long.windows import WHOLE
+    from .. import AudioBlocks, AudioWarning
+    from ..audio.inputs import require_length
+    from ..long.windows import WHOLE
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", AudioWarning)
@@ -106,7 +107,7 @@ def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, A
 
 def _stdin() -> Any:
     """Stdin as a file of bytes. Raises AudioError where nothing can come from it."""
-    from edgespeech_runtime.errors import AudioError
+    from ..errors import AudioError
 
     if sys.stdin is None or sys.stdin.closed:
         raise AudioError("-: stdin is closed: give a sound file")
@@ -119,7 +120,7 @@ def _run(
     method: "Method", paths: Sequence[Path], waveforms: Mapping[int, "Recording"], batch_size: int
 ) -> dict[int, "Result"]:
     """Results by index; where the model fails on all together, each runs alone, so that only the culprit fails."""
-    from edgespeech_runtime.errors import AudioError, EngineError
+    from ..errors import AudioError, EngineError
 
     try:
         return dict(zip(waveforms, method(list(waveforms.values()), batch_size=batch_size), strict=True))
@@ -137,11 +138,11 @@ def _run(
 
 def open_model(bundle: Path, device: Sequence[str], threads: int | None) -> "AnyModel":
     """Load a bundle on the first of several devices that serves; says on stderr which were passed over, and why."""
-    import edgespeech_runtime
+    from .. import DeviceWarning, load
 
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", edgespeech_runtime.DeviceWarning)
-        model = edgespeech_runtime.load(bundle, list(device), threads)
+        warnings.simplefilter("always", DeviceWarning)
+        model = load(bundle, list(device), threads)
     for warning in caught:
         complain(str(warning.message))
     return model

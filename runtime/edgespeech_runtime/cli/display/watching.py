@@ -4,12 +4,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgespeech.cli.display.live import LiveText
-from edgespeech.cli.display.progress import Counter, minutes
-from edgespeech.cli.display.results import Sink
+from .live import LiveText
+from .progress import Counter, minutes
+from .results import Sink
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import TextSegment
+    from ... import TextSegment
 
 
 class Watch:
@@ -37,8 +37,8 @@ class Watch:
         """Put what there is of the recording where its result would go; what to say of that, "" where there is none."""
         if self._recording is None or not self._segments:
             return ""
-        from edgespeech_runtime import Transcript
-        from edgespeech_runtime.text.joining import joined
+        from ... import Transcript
+        from ...text.joining import joined
 
         index, path = self._recording
         words = [word for segment in self._segments for word in segment.words]

@@ -11,7 +11,7 @@ ERASE_LINE = "\r\x1b[2K"
 
 def announce() -> None:
     """From now on say on stderr which graph is being compiled, once that has taken two seconds."""
-    from edgespeech_runtime.engines.compiled import watch
+    from ...engines.compiled import watch
 
     watch(_announced)
 

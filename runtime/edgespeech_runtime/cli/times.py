@@ -5,16 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from edgespeech.cli.errors import CommandError
-from edgespeech.cli.options.kinds import aligner
+from .errors import CommandError
+from .kinds import aligner
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
-    from edgespeech_runtime import Transcript
-    from edgespeech_runtime.tasks import AnyModel
 
-    from edgespeech.cli.commands.recognition import Method
+    from .. import Transcript
+    from ..tasks import AnyModel
+    from .recognition import Method
 
     Waveforms = Sequence[npt.NDArray[np.float32]]
 
@@ -46,7 +46,7 @@ def with_times(method: "Method", model: "AnyModel", other: "AnyModel", bundle: P
 
     Raises CommandError for another model that cannot align texts.
     """
-    from edgespeech_runtime.errors import ArgumentError, AudioError
+    from ..errors import ArgumentError, AudioError
 
     align, rate = aligner(other, bundle), model.manifest.audio.sampling_rate
 

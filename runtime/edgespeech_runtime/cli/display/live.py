@@ -4,11 +4,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgespeech.cli.display.output import write
-from edgespeech.cli.errors import complain
+from ..errors import complain
+from .output import write
 
 if TYPE_CHECKING:
-    from edgespeech.cli.commands.recognition import Result
+    from ..recognition import Result
 
 
 @dataclass

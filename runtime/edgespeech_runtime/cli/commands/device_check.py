@@ -11,12 +11,9 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-
-if TYPE_CHECKING:
-    pass
 
 Answer: TypeAlias = str | list[list[bool]] | list[float]  # a text or a label, what is true in each frame, an embedding
 PATIENCE = 1800  # seconds for a device to compile and run a model
@@ -56,8 +53,8 @@ def check(bundle: Path, note: Callable[[str], None]) -> list[Check]:
     Raises:
         EdgeSpeechRuntimeError: it is no bundle, or its engine is not installed.
     """
-    from edgespeech_runtime.bundle.folder import open_bundle
-    from edgespeech_runtime.engines.devices import candidates
+    from ...bundle.folder import open_bundle
+    from ...engines.devices import candidates
 
     manifest = open_bundle(bundle).manifest
     offered = candidates(manifest.engine, "auto", manifest.static is not None)
@@ -90,7 +87,7 @@ def _summary(device: str, first: dict[str, Any], again: dict[str, Any], answer: 
 
 def _agree(answer: Answer, expected: Answer) -> bool:
     """Whether two answers are one; embeddings and features may differ by what a device of low precision is allowed."""
-    from edgespeech_runtime.tasks.model import LOW_PRECISION
+    from ...tasks.model import LOW_PRECISION
 
     first: Any = expected
     while isinstance(first, list):
@@ -101,7 +98,7 @@ def _agree(answer: Answer, expected: Answer) -> bool:
 
 
 def _run(bundle: Path, device: str, kept: str) -> dict[str, Any]:
-    from edgespeech_runtime.bundle.cache import VARIABLE
+    from ...bundle.cache import VARIABLE
 
     command = [sys.executable, "-m", __name__, str(bundle), device]
     try:
@@ -121,16 +118,16 @@ def measure(bundle: Path, device: str) -> dict[str, Any]:
     """Load a bundle on a device, self-check it and run its golden input in this process."""
     import time
 
-    import edgespeech_runtime
-    from edgespeech_calib.evaluation.memory import peak
-    from edgespeech_runtime.bundle.contracts import VALUES
-    from edgespeech_runtime.bundle.folder import open_bundle
-    from edgespeech_runtime.errors import EdgeSpeechRuntimeError
+    from ... import load
+    from ...bundle.contracts import VALUES
+    from ...bundle.folder import open_bundle
+    from ...errors import EdgeSpeechRuntimeError
+    from .memory import peak
 
     try:
         opened = open_bundle(bundle)
         began = time.perf_counter()
-        with edgespeech_runtime.load(bundle, device, self_check="never") as model:
+        with load(bundle, device, self_check="never") as model:
             loaded = time.perf_counter() - began
             difference = model.self_check()
             (values,) = opened.arrays(opened.manifest.golden.file, VALUES.name)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgespeech.cli.display.output import rounded, to_json
-from edgespeech.cli.display.results import Form
+from .output import rounded, to_json
+from .results import Form
 
 if TYPE_CHECKING:
-    from edgespeech_runtime import Character, Transcript, Word
+    from ... import Character, Transcript, Word
 
 Timestamps = Literal["word", "char"]
 
@@ -21,7 +21,7 @@ def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timesta
         return "".join(f"{text.score:10.2f}  {text.text}\n" for text in transcript.alternatives)
     if form == "text":
         return transcript.text + "\n" if timestamps is None else _timed(transcript, timestamps)
-    from edgespeech_runtime import to_srt, to_textgrid, to_vtt
+    from ... import to_srt, to_textgrid, to_vtt
 
     return {"srt": to_srt, "vtt": to_vtt, "textgrid": to_textgrid}[form](transcript)
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from edgespeech.cli.display.live import LiveText
-from edgespeech.cli.display.output import say, to_json, write
-from edgespeech.cli.errors import complain
+from ..errors import complain
+from .live import LiveText
+from .output import say, to_json, write
 
 if TYPE_CHECKING:
-    from edgespeech.cli.commands.recognition import Result
+    from ..recognition import Result
 
 Form = Literal["text", "json", "npy", "srt", "vtt", "textgrid"]
 SUFFIXES: dict[Form, str] = {

@@ -1,0 +1,5 @@
+"""`python -m edgespeech_runtime.cli`."""
+
+from .program import main
+
+main()

@@ -1,0 +1,1 @@
+"""What the commands do; a function of each takes the values of its options."""

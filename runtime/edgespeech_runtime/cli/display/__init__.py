@@ -1,0 +1,1 @@
+"""What commands print: results to stdout, progress and errors to stderr."""
