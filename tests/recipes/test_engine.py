@@ -24,8 +24,8 @@ def offered() -> list[Device]:
 class Engine(NumpyEngine):
     """See the protocol."""
 
-    def __init__(self, threads=None, device=None, precision="exact"):
-        super().__init__(threads, device or offered()[0], precision)
+    def __init__(self, threads=None, device=None, precision="exact", streams=1):
+        super().__init__(threads, device or offered()[0], precision, streams)
 '''
 
 WRITER = '''

@@ -3,7 +3,7 @@
 import os
 import warnings
 
-from ..engines import ComputePrecision, Device, start
+from ..engines import ComputePrecision, Engine, start
 from ..engines.devices import DeviceWarning, RequestedDevice, candidates
 from ..errors import EngineError, EnginePackageError
 from ..tasks import TASKS, AnyModel
@@ -18,6 +18,7 @@ def load(
     *,
     precision: ComputePrecision = "exact",
     self_check: SelfCheck = "once",
+    streams: int = 1,
 ) -> AnyModel:
     """Open the folder `bundle`, check every file against its checksum and load the model; its task decides the class.
 
@@ -25,7 +26,8 @@ def load(
     or a list of those: the first that loads the model and passes its self-check is taken, and a DeviceWarning says of
     each one before it what was wrong. `threads` is how many the CPU may use (None: the engine's own choice). With
     `precision="fast"` the device may compute in bfloat16 or float16. `self_check` runs the bundle's golden input
-    "once" on each device and remembers how that came out, "always" or "never".
+    "once" on each device and remembers how that came out, "always" or "never". Of many recordings, so many `streams`
+    of batches run at the same time and share the threads: more files in a second, each alone takes longer.
 
     Raises BundleError, DeviceError, ArgumentError, EngineError (EnginePackageError where the engine is not installed,
     SelfCheckError where the only device, or the last of several, gives other results than the build machine did).
@@ -34,7 +36,7 @@ def load(
     devices = candidates(opened.manifest.engine, device, opened.manifest.static is not None)
     for candidate, after in zip(devices, [*devices[1:], None], strict=True):
         try:
-            return _loaded(opened, candidate, threads, precision, self_check)
+            return _loaded(opened, start(candidate, threads, precision, streams), self_check)
         except EnginePackageError:
             raise
         except EngineError as error:
@@ -44,12 +46,10 @@ def load(
     raise EngineError("no device was tried")  # there is always one: `candidates` says
 
 
-def _loaded(
-    opened: Bundle, device: Device, threads: int | None, precision: ComputePrecision, self_check: SelfCheck
-) -> AnyModel:
-    model = TASKS[opened.manifest.task](opened, start(device, threads, precision))
+def _loaded(opened: Bundle, engine: Engine, self_check: SelfCheck) -> AnyModel:
+    model = TASKS[opened.manifest.task](opened, engine)
     try:
-        require(model, device, self_check)
+        require(model, engine.device, self_check)
     except BaseException:
         model.close()
         raise

@@ -1,7 +1,7 @@
 """Inference engines. Each module here imports one engine, and only when a bundle asks for it.
 
 To add an engine: a module with `offered()`, the list of devices that it can use here, and a class `Engine(threads,
-device, precision)` that has the methods of the protocol below; and a row in `choices.ENGINES`.
+device, precision, streams)` that has the methods of the protocol below; and a row in `choices.ENGINES`.
 """
 
 import importlib
@@ -109,6 +109,7 @@ class Engine(Protocol):
 
     device: Device
     precision: ComputePrecision
+    streams: int  # how many batches are to run at the same time; they share the threads
     survives_forks: bool  # whether it can be used in a process that was forked
 
     def load(
@@ -138,20 +139,28 @@ def engine_module(name: EngineName) -> Any:
     return importlib.import_module(f".{ENGINES[name].module}", __name__)
 
 
-def start(device: Device, threads: int | None = None, precision: ComputePrecision = "exact") -> Engine:
-    """Start the engine of a device. `threads` None leaves the number to the engine.
+def start(
+    device: Device, threads: int | None = None, precision: ComputePrecision = "exact", streams: int = 1
+) -> Engine:
+    """Start the engine of a device. `threads` None leaves the number to the engine; `streams` batches share them.
 
     `precision` "exact" computes in float32, "fast" in whatever is fastest there. Raises ArgumentError for an impossible
-    number of threads or an unknown precision, EnginePackageError where the engine is not installed.
+    number of threads or streams or an unknown precision, EnginePackageError where the engine is not installed.
     """
-    if threads is not None and (isinstance(threads, bool) or not isinstance(threads, int) or threads < 1):
+    if threads is not None and not _is_count(threads):
         raise ArgumentError(
             f"threads: expected a whole number of at least 1, or None for the engine's choice, got {threads!r}"
         )
+    if not _is_count(streams):
+        raise ArgumentError(f"streams: expected a whole number of at least 1, got {streams!r}")
     if precision not in get_args(ComputePrecision):
         raise ArgumentError(f"precision: expected 'exact' or 'fast', got {precision!r}")
-    engine: Engine = engine_module(device.engine).Engine(threads, device, precision)
+    engine: Engine = engine_module(device.engine).Engine(threads, device, precision, streams)
     return engine
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def check_ports(file: Path, kind: str, found: Sequence[Port], expected: Sequence[Tensor]) -> None:

@@ -129,6 +129,16 @@ def current() -> Call:
     return Call() if call is None else call
 
 
+def running(call: Call, work: Callable[[], ResultT]) -> ResultT:
+    """What `work` returns; to it, and to engines that it uses, `call` is the one that this thread runs."""
+    outer, _local.call = getattr(_local, "call", None), call
+    try:
+        call.require()
+        return work()
+    finally:
+        _local.call = outer
+
+
 def require_running() -> None:
     """Raise CancelledError where this thread's call was cancelled."""
     current().require()

@@ -36,6 +36,11 @@ class Graphs:
     def __contains__(self, name: str) -> bool:
         return name in self._bundle.manifest.graphs
 
+    @property
+    def streams(self) -> int:
+        """How many batches are to run at the same time."""
+        return self._engine.streams
+
     def run(self, name: str, inputs: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         """Run the graph `name`: inputs are converted to the manifest's types, outputs come as float32."""
         outputs = self._graph(name).run(self._converted(name, inputs))

@@ -3,7 +3,6 @@
 A graph is a program (`numpy_program`) of operators (`numpy_operators`) over an archive of weights (`numpy_weights`).
 """
 
-import os
 import time
 import weakref
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from .numpy_operators import Array
 from .numpy_operators.workers import Workers
 from .numpy_program import Program, Step, plan
 from .numpy_weights import Weights
+from .threads import cores, threads_of_each
 
 SMALL = 2**12  # bytes; to look for memory that can be used again costs more than so little
 
@@ -41,12 +41,18 @@ class Engine:
     survives_forks = True
 
     def __init__(
-        self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
+        self,
+        threads: int | None,
+        device: Device | None = None,
+        precision: ComputePrecision = "exact",
+        streams: int = 1,
     ) -> None:
         self.device = device or offered()[0]
         self.precision: ComputePrecision = precision
-        self._threads = threads
-        self._workers = Workers(threads or cores())  # which notice that they are in another process
+        self.streams, self._threads = streams, threads
+        self._workers = Workers(
+            threads_of_each(threads, streams) or cores()
+        )  # which notice that they are in another process
         # Graphs keep what they share alive.
         self._weights: weakref.WeakValueDictionary[Path, Weights] = weakref.WeakValueDictionary()
 
@@ -67,7 +73,7 @@ class Engine:
 
     def again(self) -> "Engine":
         """See the protocol."""
-        return Engine(self._threads, self.device, self.precision)
+        return Engine(self._threads, self.device, self.precision, self.streams)
 
     def _graph(
         self, file: Path, program: Program, archive: Weights | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor]
@@ -147,13 +153,6 @@ class Binding:
     def run(self) -> dict[str, Array]:
         """All outputs by name."""
         return self._graph.run(self._inputs)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _run(step: Step, values: dict[str, Any]) -> None:

@@ -14,6 +14,7 @@ from . import ComputePrecision, Device, Port, check_ports, one_line
 from .compiled import SLOW, kept
 from .onnx_graph import DeviceGraph, Graph
 from .onnx_providers import CPU, PROVIDERS, Provider
+from .threads import threads_of_each
 
 TELEMETRY = "ORT_DISABLE_TELEMETRY"
 
@@ -91,16 +92,23 @@ def _driver(device: Any) -> str | None:
 
 
 class Engine:
-    """One provider with so many threads inside an operator (None: one per core), which only the CPU's heeds."""
+    """One provider with so many threads (None: one per core), which only the CPU's heeds.
+
+    They compute one operator together, or with several `streams` one operator for each of these.
+    """
 
     survives_forks = False
 
     def __init__(
-        self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
+        self,
+        threads: int | None,
+        device: Device | None = None,
+        precision: ComputePrecision = "exact",
+        streams: int = 1,
     ) -> None:
         self.device = device or next(each for each in offered() if each.target == CPU)
         self.precision: ComputePrecision = precision
-        self._threads = threads or 0  # 0: onnxruntime's default
+        self.streams, self._threads = streams, threads
         self._provider = self.device.target
         self._identities: dict[Path, str] = {}
         onnxruntime.disable_telemetry_events()
@@ -119,7 +127,7 @@ class Engine:
 
     def again(self) -> "Engine":
         """See the protocol."""
-        return Engine(self._threads or None, self.device, self.precision)
+        return Engine(self._threads, self.device, self.precision, self.streams)
 
     @staticmethod
     def run_options() -> Any:
@@ -195,7 +203,7 @@ class Engine:
     ) -> tuple[Any, list[tuple[str, dict[str, str]]]]:
         """Options of a session; and the providers with theirs, where ours is no plug-in and goes by its name."""
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = self._threads
+        options.intra_op_num_threads = threads_of_each(self._threads, self.streams) or 0  # 0: one per core
         options.inter_op_num_threads = 1
         options.log_severity_level = ERRORS_ONLY
         if self.precision == "fast":  # ARM only; other processors ignore it

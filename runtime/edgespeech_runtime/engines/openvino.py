@@ -76,14 +76,18 @@ def _device(core: Any, name: str) -> Device:
 
 
 class Engine:
-    """A device with so many threads (None: one per core), tuned for one utterance at a time."""
+    """A device with so many threads (None: one per core), tuned for as many utterances at a time as it has streams."""
 
     survives_forks = False
 
     def __init__(
-        self, threads: int | None, device: Device | None = None, precision: ComputePrecision = "exact"
+        self,
+        threads: int | None,
+        device: Device | None = None,
+        precision: ComputePrecision = "exact",
+        streams: int = 1,
     ) -> None:
-        self._core, self._threads = openvino.Core(), threads
+        self._core, self._threads, self.streams = openvino.Core(), threads, streams
         self.device = device or _device(self._core, "CPU")
         self.precision: ComputePrecision = precision
         self._target = self.device.target
@@ -97,6 +101,8 @@ class Engine:
             self._settings["CPU_RUNTIME_CACHE_CAPACITY"] = SHAPES_KEPT
             if threads is not None:
                 self._settings["INFERENCE_NUM_THREADS"] = threads
+            if streams > 1:
+                self._settings["NUM_STREAMS"] = streams
 
     def load(
         self, file: Path, weights: Path | None, inputs: Sequence[Tensor], outputs: Sequence[Tensor], identity: str = ""
@@ -114,7 +120,7 @@ class Engine:
 
     def again(self) -> "Engine":
         """See the protocol."""
-        return Engine(self._threads, self.device, self.precision)
+        return Engine(self._threads, self.device, self.precision, self.streams)
 
     def _kept(self, model: Any, file: Path, identity: str) -> Any:
         """The model compiled, from what an earlier run kept of it; what cannot be used any more is compiled again."""

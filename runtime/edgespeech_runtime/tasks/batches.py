@@ -5,12 +5,13 @@ Models hold one of these. What an output means is the business of the tasks.
 
 import warnings
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from ..audio.batching import plan
+from ..audio.batching import MOST_OF_THREAD, MOST_SAMPLES, plan
 from ..audio.buckets import Buckets
 from ..audio.samples import AudioWarning
 from ..audio.waveform import padded
@@ -18,6 +19,7 @@ from ..bundle.contracts import LENGTHS, PATCH_MEAN, PATCH_SPREAD, VALUES, Tensor
 from ..bundle.manifest import Audio, Manifest
 from ..engines.calls import require_running
 from ..engines.graphs import Graphs
+from ..engines.threads import run_all
 from ..errors import ArgumentError, AudioError, EngineError
 from ..long.statistics import Gatherer, Statistics
 
@@ -29,8 +31,10 @@ ResultT = TypeVar("ResultT")
 class Batches:
     """Runs utterances in batches of like lengths, and returns what comes in their order."""
 
-    def __init__(self, audio: Audio) -> None:
-        self._audio = audio
+    def __init__(self, audio: Audio, streams: int = 1) -> None:
+        """So many `streams` of batches run at the same time."""
+        self._audio, self.streams = audio, streams
+        self._most_samples = MOST_SAMPLES
 
     def padded(self, waveforms: Sequence[Waveform]) -> tuple[Waveform, npt.NDArray[np.int64]]:
         """One batch as the graphs take it, (batch, samples) and true lengths (batch,)."""
@@ -39,14 +43,23 @@ class Batches:
     def each(
         self, waveforms: Sequence[Waveform], batch_size: int, run: Callable[[list[Waveform]], Sequence[ResultT]]
     ) -> list[ResultT]:
-        """Results of `run` in the order of the waveforms, which it gets in batches of at most `batch_size`."""
+        """Results of `run` in the order of the waveforms, which it gets in batches of at most `batch_size`.
+
+        With several streams it is called from several threads at the same time.
+        """
         if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
             raise ArgumentError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
-        results: dict[int, ResultT] = {}
         lengths = [len(samples) for samples in waveforms]
-        for indices in [[0]] if len(lengths) == 1 else plan(lengths, batch_size):
+        batches = [[0]] if len(lengths) == 1 else list(plan(lengths, batch_size, self._most_samples))
+
+        def run_batch(indices: list[int]) -> Sequence[ResultT]:
             require_running()
-            results.update(zip(indices, run([waveforms[i] for i in indices]), strict=True))
+            return run([waveforms[i] for i in indices])
+
+        outputs = run_all([partial(run_batch, indices) for indices in batches], self.streams)
+        results: dict[int, ResultT] = {}
+        for indices, rows in zip(batches, outputs, strict=True):
+            results.update(zip(indices, rows, strict=True))
         return [results[i] for i in range(len(waveforms))]
 
 
@@ -55,7 +68,9 @@ class HeadRunner(Batches):
 
     def __init__(self, manifest: Manifest, graphs: Graphs, buckets: Buckets | None, output: Tensor, size: int) -> None:
         """`size` is that of the output's last axis; `buckets` are those of graphs of fixed shapes."""
-        super().__init__(manifest.audio)
+        super().__init__(manifest.audio, graphs.streams)
+        if self.streams > 1:
+            self._most_samples = MOST_OF_THREAD
         self._frames, self._context, self._graphs, self._buckets = manifest.frames, manifest.context, graphs, buckets
         self._count, self._output, self._size = manifest.frames.count, output, size
         self._has_frames = "frames" in output.axes

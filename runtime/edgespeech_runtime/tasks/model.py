@@ -44,7 +44,7 @@ class Model:
         self._bundle, self.calls = bundle, Calls()
         self.device, self.precision = engine.device, engine.precision
         facts, static = bundle.manifest.audio, bundle.manifest.static
-        self._audio, self._batches = facts, Batches(facts)
+        self._audio, self._batches = facts, Batches(facts, engine.streams)
         self._buckets = None if static is None else Buckets(static, facts, bundle.manifest.frames)
         samples = facts.shortest + facts.hop  # two frames
         examples = self._examples(np.zeros((1, samples), np.float32), np.array([samples]))

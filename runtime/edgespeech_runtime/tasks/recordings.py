@@ -6,6 +6,7 @@ that is the mean over all frames.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from ..audio.blocks import AudioBlocks
 from ..audio.inputs import named, require_length
 from ..bundle.manifest import Manifest
+from ..engines.threads import run_all
 from ..errors import AudioError
 from ..long.activity import Activity
 from ..long.sound import Sound
@@ -54,14 +56,17 @@ class RecordingRunner:
 
         Raises AudioError, which names the item of several.
         """
-        opened: list[Recording] = []
-        for index, recording in enumerate(recordings):
+
+        def open_one(index: int, recording: AudioBlocks) -> Recording:
             with named(index, len(recordings)):
                 samples = recording.whole_up_to(self._whole)
-                if samples is not None:
-                    require_length(samples, recording.file, self._rate, self._shortest)
-                opened.append(recording if samples is None else samples)
-        return opened
+                if samples is None:
+                    return recording
+                require_length(samples, recording.file, self._rate, self._shortest)
+                return samples
+
+        works = [partial(open_one, *each) for each in enumerate(recordings)]
+        return run_all(works, self._runner.streams)
 
     def run(self, recordings: Sequence[Recording], batch_size: int) -> list[Answer]:
         """The output of each, in their order."""

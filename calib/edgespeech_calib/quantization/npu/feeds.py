@@ -32,7 +32,7 @@ class RecordingEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.device: Device = engine.device
-        self.precision, self.survives_forks = engine.precision, engine.survives_forks
+        self.precision, self.survives_forks, self.streams = engine.precision, engine.survives_forks, engine.streams
         self.feeds: dict[str, Feeds] = defaultdict(list)
 
     def load(

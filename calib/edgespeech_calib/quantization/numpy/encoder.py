@@ -18,10 +18,10 @@ from edgespeech_runtime.bundle.contracts import VALUES, Tensor
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
 from edgespeech_runtime.engines.numpy import Graph as Runnable
-from edgespeech_runtime.engines.numpy import cores
 from edgespeech_runtime.engines.numpy_operators.workers import Workers
 from edgespeech_runtime.engines.numpy_program import Program, StepSpec
 from edgespeech_runtime.engines.numpy_weights import INTEGERS, SCALE, Weights
+from edgespeech_runtime.engines.threads import cores
 
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import IntegerShare, Note, Utterances, Values
