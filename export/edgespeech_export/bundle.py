@@ -42,12 +42,14 @@ class BundleWriter:
     def derive(self, source: Bundle, graphs: dict[str, Graph]) -> Manifest:
         """Write the manifest of the INT8 form of `source`, whose new graphs lie in the folder.
 
-        Files of the source that belong to no graph are copied. Its report is left out, and any golden difference is
-        tolerated until `golden_measured_here` says which one is to be expected.
+        Files of the source that belong to no graph are copied, but for those that the folder has already. Its report
+        is left out, and any golden difference is tolerated until `golden_measured_here` says which one is to be
+        expected.
         """
         manifest = source.manifest
         for name in sorted(manifest.files.keys() - _graph_files(manifest)):
-            shutil.copyfile(source.path(name), self.folder / name)
+            if not (self.folder / name).exists():
+                shutil.copyfile(source.path(name), self.folder / name)
         golden = Golden(manifest.golden.file, UNMEASURED)
         files = self._listing()
         derived = replace(manifest, precision="int8", graphs=graphs, files=files, golden=golden, report={})
@@ -67,8 +69,9 @@ class BundleWriter:
             return replace(manifest.golden, tolerance=golden_tolerance(model.self_check()))
 
     def _listing(self) -> dict[str, File]:
-        paths = sorted(path for path in self.folder.iterdir() if path.name != MANIFEST_FILE)
-        return {path.name: File(path.stat().st_size, sha256(path)) for path in paths}
+        names = {path.relative_to(self.folder).as_posix(): path for path in self.folder.rglob("*") if path.is_file()}
+        names.pop(MANIFEST_FILE, None)
+        return {name: File(path.stat().st_size, sha256(path)) for name, path in sorted(names.items())}
 
     def _save(self, manifest: Manifest) -> Manifest:
         (self.folder / MANIFEST_FILE).write_text(manifest.to_json(), encoding="utf-8")

@@ -104,8 +104,8 @@ def export(
     reference, rounding = _reference(source, options.precision)
     with written_whole(target, options.force) as partial:
         write: Writer = imported(ENGINES[options.engine].writer)
-        written = write(source, partial, options.precision, progress)
         source.write_files(partial)
+        written = write(source, partial, options.precision, progress)
         writer = BundleWriter(partial)
         golden = writer.write_golden(reference.golden(), max(reference.allowed, DEVICES * reference.largest))
         manifest = writer.create(
@@ -188,7 +188,7 @@ def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, di
 
 def _report(folder: Path, source: Source, written: dict[str, Written]) -> dict[str, object]:
     return {
-        "bytes": sum(path.stat().st_size for path in folder.iterdir()),
+        "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
         "checkpoint_bytes_float32": source.bytes,
         "operators": {name: operators(entry.model) for name, entry in written.items()},
         "speed": speed(folder),

@@ -66,16 +66,16 @@ def flip(path):
 
 
 def test_one_altered_byte_is_named_and_the_facts_are_still_told(run, refused, a_bundle, recordings):
-    flip(a_bundle / "weights.data")
+    flip(a_bundle / "onnx/model.onnx_data")
     result = run("inspect", a_bundle)
     assert result.exit_code == 2
-    assert result.stderr.startswith("edgespeech: weights.data does not match its checksum")
-    assert "checksums: weights.data does not match" in result.stdout
+    assert result.stderr.startswith("edgespeech: onnx/model.onnx_data does not match its checksum")
+    assert "checksums: onnx/model.onnx_data does not match" in result.stdout
     assert "input_values float32" in result.stdout
     found = json.loads(run("inspect", a_bundle, "--json").stdout)
     assert found["checksums_hold"] is False
-    assert "weights.data" in found["problem"]
-    assert "weights.data does not match its checksum" in refused("transcribe", a_bundle, recordings[0])
+    assert "onnx/model.onnx_data" in found["problem"]
+    assert "onnx/model.onnx_data does not match its checksum" in refused("transcribe", a_bundle, recordings[0])
 
 
 def edited(change):

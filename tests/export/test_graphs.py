@@ -64,12 +64,14 @@ def test_axes_carry_the_names_of_the_contract(case_of: Any) -> None:
 
 def test_onnx_graphs_share_one_file_of_weights(case_of: Any) -> None:
     case = case_of("wav2vec2-group", "onnx")
-    for name in ("single.onnx", "batch.onnx", "window.onnx", "model.onnx"):
+    for name in ("single.onnx", "batch.onnx", "window.onnx", "model.onnx", "onnx/model.onnx"):
         external = [t for t in graph(case, name).graph.initializer if external_data_helper.uses_external_data(t)]
-        assert {external_data_helper.ExternalDataInfo(t).location for t in external} == {"weights.data"}
+        places = {external_data_helper.ExternalDataInfo(t).location for t in external}
+        assert places == {"model.onnx_data" if "/" in name else "onnx/model.onnx_data"}
         assert (case.bundle / name).stat().st_size < 60_000
     size = 4 * sum(p.numel() for p in case.model.parameters())
-    assert (case.bundle / "weights.data").stat().st_size < 1.1 * size
+    assert (case.bundle / "onnx" / "model.onnx_data").stat().st_size < 1.1 * size
+    assert not list(case.bundle.glob("*.data"))
 
 
 def test_openvino_graphs_share_one_file_of_weights(case_of: Any) -> None:

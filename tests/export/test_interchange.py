@@ -37,7 +37,7 @@ def test_the_lengths_may_be_left_out_or_given_once(case_of: Any) -> None:
     bundle = case_of("wav2vec2-group", "onnx").bundle
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
     assert [value.name for value in session.get_inputs()] == ["input_values"]
-    assert [value.name for value in session.get_outputs()] == ["logprobs"]
+    assert [value.name for value in session.get_outputs()] == ["logprobs", "logprobs_lengths", "logits"]
     audio = np.random.default_rng(0).standard_normal((3, 8000)).astype(np.float32)
     whole = session.run(None, {"input_values": audio})[0]
     for lengths in ([8000], [8000] * 3):
@@ -49,10 +49,12 @@ def test_padded_frames_say_blank(case_of: Any) -> None:
     bundle = case_of("wav2vec2-group", "onnx").bundle
     session = onnxruntime.InferenceSession(bundle / "model.onnx", providers=["CPUExecutionProvider"])
     audio = np.random.default_rng(0).standard_normal((2, 8000)).astype(np.float32)
-    logprobs = session.run(None, {"input_values": audio, "input_lengths": np.array([8000, 4000], np.int64)})[0]
+    feeds = {"input_values": audio, "input_lengths": np.array([8000, 4000], np.int64)}
+    logprobs, lengths, _ = session.run(None, feeds)
     with edgespeech_runtime.load(bundle) as model:
         frames = model.manifest.frames.count(4000)
         blank = model.manifest.vocabulary.blank
+    assert lengths.tolist() == [logprobs.shape[1], frames]
     assert (logprobs[1, frames:].argmax(-1) == blank).all()
     np.testing.assert_allclose(np.exp(logprobs[1, frames:]).sum(-1), 1, atol=1e-6)
 

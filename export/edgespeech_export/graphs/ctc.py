@@ -12,6 +12,8 @@ from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech_export.graphs.graphs import GraphSource
 
 LOGPROBS = TensorSpec("logprobs", "float32", ("batch", "frames", "vocabulary"))
+FRAMES = TensorSpec("logprobs_lengths", "int64", ("batch",))
+LOGITS = TensorSpec("logits", "float32", ("batch", "frames", "vocabulary"))
 IMPOSSIBLE = -1e4  # log-probability of any token but the blank on padded frames
 
 
@@ -19,7 +21,8 @@ class Interchange(nn.Module):
     """Log-probabilities from raw audio: the form that other runtimes open, normalisation included.
 
     Those runtimes print every token but the blank, and may read past an utterance's end. So special tokens lend their
-    probability to the blank, and padded frames say blank.
+    probability to the blank, and padded frames say blank. Others look for the logits themselves. The order matters:
+    sherpa-onnx takes the first output for log-probabilities and the second, where there is one, for their lengths.
     """
 
     def __init__(self, model: SpeechForCTC, normalize: bool, vocabulary: Vocabulary) -> None:
@@ -34,16 +37,21 @@ class Interchange(nn.Module):
         printed[self.unprinted] = False
         self.register_buffer("printed", printed, persistent=False)
 
-    def forward(self, input_values: Tensor, input_lengths: Tensor) -> Tensor:
-        """(batch, samples), real samples (batch,) -> (batch, frames, vocabulary)."""
+    def forward(self, input_values: Tensor, input_lengths: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(batch, samples), real samples (batch,) -> log-probabilities, the real frames (batch,), and logits.
+
+        Log-probabilities and logits are (batch, frames, vocabulary).
+        """
         if self.normalize:
             input_values = self._normalized(input_values, input_lengths)
-        logprobs = self.model.logits(input_values, input_lengths).log_softmax(-1)
+        logits = self.model.logits(input_values, input_lengths)
+        logprobs = logits.log_softmax(-1)
         if len(self.unprinted) > 1:
             nothing = logprobs[:, :, self.unprinted].amax(-1, keepdim=True)
             logprobs = torch.where(self.get_buffer("printed"), logprobs, nothing + self.get_buffer("padded"))
-        mask = real(self.model.base_model.frames(input_lengths), logprobs.shape[1])
-        return torch.where(mask[:, :, None], logprobs, self.get_buffer("padded"))
+        frames = self.model.base_model.frames(input_lengths)
+        mask = real(frames, logprobs.shape[1])
+        return torch.where(mask[:, :, None], logprobs, self.get_buffer("padded")), frames, logits
 
     @staticmethod
     def _normalized(x: Tensor, lengths: Tensor) -> Tensor:
@@ -57,4 +65,4 @@ class Interchange(nn.Module):
 def interchange_graph(model: SpeechForCTC, normalize: bool, vocabulary: Vocabulary) -> GraphSource:
     """Return the graph that other runtimes open."""
     module, fixed = Interchange(model, normalize, vocabulary), {"vocabulary": model.config.vocab_size}
-    return GraphSource("interchange", module, (VALUES, LENGTHS), (LOGPROBS,), fixed)
+    return GraphSource("interchange", module, (VALUES, LENGTHS), (LOGPROBS, FRAMES, LOGITS), fixed)

@@ -1,19 +1,16 @@
-"""Files that other runtimes look for in a bundle: `model.onnx`, `vocab.txt`, `tokens.txt`, `config.json`.
+"""Files that other runtimes look for in a bundle: `model.onnx`, `vocab.txt`, `tokens.txt`.
 
-onnx-asr feeds raw audio and lengths and asks for log-probabilities; sherpa-onnx feeds audio alone and takes the only
-output. One graph serves both: its lengths are optional.
+onnx-asr feeds raw audio and lengths and asks for log-probabilities; sherpa-onnx feeds audio alone and takes the first
+output; optimum-onnx asks for logits. One graph serves all: its lengths are optional.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
 from edgespeech_runtime.bundle.contracts import LENGTHS, VALUES
 from edgespeech_runtime.bundle.manifest import Vocabulary
 from onnx import helper, numpy_helper
-
-from edgespeech.checkpoint import write_json
 
 BLANK = "<blk>"
 SPACE = "\u2581"  # the lower one eighth block, the sign for a space in token tables
@@ -70,8 +67,7 @@ def token_lines(vocabulary: Vocabulary) -> str:
     return "\n".join(lines)
 
 
-def write_tables(folder: Path, vocabulary: Vocabulary, config: dict[str, Any], hop: int) -> None:
-    """Write `vocab.txt` (onnx-asr), the same as `tokens.txt` (sherpa-onnx), and `config.json` with the hop in it."""
+def write_tables(folder: Path, vocabulary: Vocabulary) -> None:
+    """Write `vocab.txt` (onnx-asr), and the same as `tokens.txt` (sherpa-onnx)."""
     for name in ("vocab.txt", "tokens.txt"):
         (folder / name).write_text(token_lines(vocabulary), encoding="utf-8")
-    write_json(folder / "config.json", {**config, "subsampling_factor": hop})

@@ -10,10 +10,12 @@ from edgespeech.engines import ENGINES
 from edgespeech.models.auto import AutoModelForCTC
 from edgespeech.models.heads.ctc import SpeechForCTC
 from edgespeech.processing.auto import ctc_tokenizer
+from edgespeech.processing.tokenizers.ctc import Wav2Vec2CTCTokenizer
 from edgespeech_export.graphs import interchange
 from edgespeech_export.graphs.ctc import interchange_graph
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.sources.heads import HeadSource
+from edgespeech_export.sources.other_runtimes import write_configs, write_tokenizer
 from edgespeech_export.sources.source import audio_facts
 
 
@@ -22,6 +24,7 @@ class CtcSource(HeadSource):
     """A CTC checkpoint, loaded; with its vocabulary, and files that other runtimes open."""
 
     model: SpeechForCTC
+    tokenizer: Wav2Vec2CTCTokenizer
 
     @property
     def vocabulary(self) -> Vocabulary:
@@ -37,8 +40,10 @@ class CtcSource(HeadSource):
         return graphs
 
     def write_files(self, folder: Path) -> None:
-        """See `Source.write_files`: the tables that other runtimes read."""
-        interchange.write_tables(folder, self.vocabulary, self.model.config.to_dict(), self.audio.hop)
+        """See `Source.write_files`: the tables and configurations that other runtimes read."""
+        interchange.write_tables(folder, self.vocabulary)
+        write_configs(folder, self, "Wav2Vec2Processor", subsampling_factor=self.audio.hop)
+        write_tokenizer(folder, self.tokenizer, self.vocabulary)
 
 
 def read(folder: Path, target_lang: str | None) -> CtcSource:
@@ -54,4 +59,4 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     tokenizer = ctc_tokenizer(folder, **language)
     vocabulary = tokenizer.vocabulary_facts(size=model.config.vocab_size)
     own = {"vocabulary": vocabulary}
-    return CtcSource("ctc", folder, model, model.base_model, audio, frames, own, model.config.vocab_size)
+    return CtcSource("ctc", folder, model, model.base_model, audio, frames, own, model.config.vocab_size, tokenizer)

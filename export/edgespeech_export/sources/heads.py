@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from edgespeech_runtime.bundle.manifest import PROBLEM_TYPES, Features
 from edgespeech_runtime.choices import EngineName, Task
 
@@ -25,6 +27,7 @@ from edgespeech.models.heads.head import StatesHead
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.graphs.heads import head_graphs
 from edgespeech_export.proof.heads import HeadReference, reference
+from edgespeech_export.sources.other_runtimes import write_configs
 from edgespeech_export.sources.source import Source, audio_facts
 
 
@@ -49,8 +52,17 @@ class HeadSource(Source):
         """See `Source.graphs`."""
         return head_graphs(self.task, self.model_for(engine), self.size)
 
+    @property
+    def classifier(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+        """See `Source.classifier`: that of an x-vector, for other runtimes ask for its logits too."""
+        if self.task != "audio-xvector":
+            return None
+        layer: Any = self.model.classifier
+        return layer.weight.numpy(), layer.bias.numpy()
+
     def write_files(self, folder: Path) -> None:
-        """See `Source.write_files`: none."""
+        """See `Source.write_files`: the configurations that other runtimes read."""
+        write_configs(folder, self)
 
     def reference(self) -> HeadReference:
         """See `Source.reference`."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from edgespeech_runtime.bundle.manifest import Audio, Context, Frames
 from edgespeech_runtime.choices import EngineName, Task
 from torch.nn.utils import parametrize
@@ -61,6 +62,11 @@ class Source(ABC):
     @abstractmethod
     def facts(self) -> dict[str, Any]:
         """Fields of the manifest that this task alone has."""
+
+    @property
+    def classifier(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]] | None:
+        """Weight (out, in) and bias (out,) of a layer behind the output that other runtimes ask for; None: no such."""
+        return None
 
     @property
     def origins(self) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Everything but the graphs, and what the manifest says of them, is the business o
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from edgespeech_runtime.bundle.contracts import Static
@@ -91,6 +92,12 @@ class StaticHeadSource(StaticSource, HeadSource):
         model, form = _formed(self, engine, self.form)
         return static_head_graphs(self.task, model, self.size, self.static, self.frames, form)
 
+    def write_files(self, folder: Path) -> None:
+        """See `Source.write_files`: none."""
+
+
+STATIC_HEAD_FIELDS = frozenset(field.name for field in fields(StaticHeadSource))
+
 
 @dataclass(frozen=True)
 class StaticEncoderDecoderSource(StaticSource, EncoderDecoderSource):
@@ -130,6 +137,7 @@ def with_static_shapes(source: Source, shapes: StaticShapes) -> Source:
     values = {field.name: getattr(source, field.name) for field in fields(source)}
     values |= {"form": shapes.form, "chosen": chosen}
     if isinstance(source, HeadSource):
+        values = {name: value for name, value in values.items() if name in STATIC_HEAD_FIELDS}
         return StaticHeadSource(**values, static=Static(buckets, masks, shapes.mask_value))
     if isinstance(source, EncoderDecoderSource):
         maximum = source.decoder.longest

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from edgespeech_runtime.choices import FloatPrecision
 
 from edgespeech_export.graphs import interchange
-from edgespeech_export.writers import tracing
+from edgespeech_export.writers import hub_graph, tracing
 from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore, store_as
 from edgespeech_export.writers.written import Note, Written, entry
 
@@ -18,9 +18,12 @@ FILES = {"interchange": "model.onnx"}  # the others are called after their graph
 
 def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note) -> dict[str, Written]:
     """Write the runtime's graphs, and the one for other runtimes."""
-    store = WeightStore(folder / WEIGHTS_FILE)
+    graphs = source.graphs("onnx")
+    opens_elsewhere = any(graph.name == "single" for graph in graphs)
+    weights = hub_graph.weights_of(hub_graph.FLOAT_FILE) if opens_elsewhere else WEIGHTS_FILE
+    store = WeightStore(folder / weights)
     written = {}
-    for graph in source.graphs("onnx"):
+    for graph in graphs:
         note(f"ONNX graph {graph.name}")
         model = tracing.to_onnx(graph, source.samples)
         if graph.name == "interchange":
@@ -28,5 +31,11 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
         store_as(model, precision)
         file = FILES.get(graph.name, f"{graph.name}.onnx")
         store.save(model, folder / file)
-        written[graph.name] = entry(graph, file, WEIGHTS_FILE, model)
+        written[graph.name] = entry(graph, file, weights, model)
+    if opens_elsewhere:
+        single = written["single"]
+        model, facts = hub_graph.graph_of(single.model, single.graph, hub_graph.FLOAT_FILE, source.classifier)
+        store.save(model, folder / facts.file)
+        written[hub_graph.GRAPH] = Written(facts, model)
+        hub_graph.describe(folder, facts.file)
     return written

@@ -14,6 +14,7 @@ import onnx
 import torch
 from edgespeech_runtime.choices import FloatPrecision
 from onnx import TensorProto, helper, numpy_helper
+from onnx.external_data_helper import uses_external_data
 from torch import nn
 
 from edgespeech_export.errors import PrecisionError
@@ -34,12 +35,22 @@ class WeightStore:
         self._offsets: dict[bytes, int] = {}
 
     def save(self, model: onnx.ModelProto, path: Path) -> None:
-        """Move a graph's large tensors to the store and write the rest to `path`, in the store's folder."""
+        """Move a graph's large tensors to the store and write the rest to `path`.
+
+        The store lies beside the graph or in a folder below it. A graph that was saved before may be saved once more
+        elsewhere; its tensors stay where they are.
+        """
+        location = self.path.relative_to(path.parent).as_posix()
+        self.path.parent.mkdir(exist_ok=True)
         with self.path.open("ab") as stream:
             for tensor in model.graph.initializer:
-                content = _content(tensor)
-                if len(content) >= EXTERNAL_FROM:
-                    self._move(tensor, content, stream)
+                if not uses_external_data(tensor):
+                    content = _content(tensor)
+                    if len(content) >= EXTERNAL_FROM:
+                        self._move(tensor, content, stream)
+                for fact in tensor.external_data:
+                    if fact.key == "location":
+                        fact.value = location
         onnx.save(model, path)
 
     def _move(self, tensor: TensorProto, content: bytes, stream: BinaryIO) -> None:

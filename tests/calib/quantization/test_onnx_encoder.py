@@ -1,5 +1,6 @@
 """INT8 graphs of ONNX bundles against the reference model with rounded factors, in torch."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -236,10 +237,22 @@ def test_other_runtimes_graph_has_their_name_and_the_same_layers(made_of: Any) -
     assert made.graphs["interchange"].file == "model.int8.onnx"
     assert [path.name for path in made.folder.glob("model?int8.onnx")] == ["model.int8.onnx"]
     (values,) = audio(1, seed=5)
-    (logprobs,) = run(made.folder / "model.int8.onnx", 0.1 * values + 0.2, np.array([SAMPLES]))
+    logprobs, _, logits = run(made.folder / "model.int8.onnx", 0.1 * values + 0.2, np.array([SAMPLES]))
     single = torch.from_numpy(made.run("single", values)[0]).log_softmax(-1).numpy()
     printed = np.arange(5, single.shape[2])  # special tokens lend their probability to the blank
     assert decibels(single[..., printed], logprobs[..., printed]) > ROUNDED - 10
+    assert decibels(single, torch.from_numpy(logits).log_softmax(-1).numpy()) > ROUNDED - 10
+
+
+def test_the_graph_of_the_hub_is_the_runtimes_over_the_same_weights(made_of: Any) -> None:
+    made = made_of("wav2vec2-group")
+    assert {graph.weights for graph in made.graphs.values()} == {"onnx/model_quantized.onnx_data"}
+    hub = made.graphs["hub"]
+    assert (hub.file, hub.outputs) == ("onnx/model_quantized.onnx", made.graphs["single"].outputs)
+    (values,) = audio(1, seed=5)
+    np.testing.assert_array_equal(run(made.folder / hub.file, values)[0], made.run("single", values)[0])
+    settings = json.loads((made.folder / "config.json").read_text(encoding="utf-8"))["transformers.js_config"]
+    assert settings == {"dtype": "q8", "use_external_data_format": True}
 
 
 @pytest.mark.parametrize("kind", ["wav2vec2-adapters", "hubert-batch-norm"])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from edgespeech_export.writers import hub_graph
 from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore, store_small
 from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import Graph
@@ -96,16 +97,29 @@ class OnnxEncoder:
 
     def write(self, folder: Path, floating: frozenset[str]) -> dict[str, Graph]:
         """See `backend.EncoderBackend.write`; the folder must not hold graphs of an earlier call."""
-        store = WeightStore(folder / WEIGHTS_FILE)
+        graphs = self._bundle.manifest.graphs
+        weights = hub_graph.weights_of(hub_graph.INT8_FILE) if hub_graph.GRAPH in graphs else WEIGHTS_FILE
+        store = WeightStore(folder / weights)
         written = {}
-        for name, graph in self._bundle.manifest.graphs.items():
-            if name == DECODER:
+        for name, graph in graphs.items():
+            if name in (DECODER, hub_graph.GRAPH):
                 continue
             file = FILES.get(name, graph.file)
             model = self._quantized(Network.read(self._bundle.path(graph.file)), floating)
             store.save(model, folder / file)
-            written[name] = replace(graph, file=file, weights=WEIGHTS_FILE)
+            written[name] = replace(graph, file=file, weights=weights)
+            if name == self._main and hub_graph.GRAPH in graphs:
+                written[hub_graph.GRAPH] = self._write_hub_graph(model, written[name], store)
         return written
+
+    def _write_hub_graph(self, model: onnx.ModelProto, single: Graph, store: WeightStore) -> Graph:
+        """Write the graph for other runtimes that is `single` but for a layer behind it, which stays in float."""
+        folder, floating = store.path.parents[1], self._bundle.path(self._bundle.manifest.graphs[hub_graph.GRAPH].file)
+        classifier = hub_graph.classifier_in(onnx.load(floating))
+        model, graph = hub_graph.graph_of(model, single, hub_graph.INT8_FILE, classifier)
+        store.save(model, folder / graph.file)
+        hub_graph.describe(folder, graph.file, self._bundle.folder)
+        return graph
 
     def integer_share(self, folder: Path, values: Values) -> IntegerShare:
         """See `backend.EncoderBackend.integer_share`."""
