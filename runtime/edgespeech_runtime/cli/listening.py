@@ -12,7 +12,7 @@ from .display.results import SUBTITLES, SUFFIXES, Form
 from .display.watching import Watch
 from .errors import CommandError, complain
 from .interrupts import Interrupted
-from .recognition import open_model, results
+from .recognition import open_model, results, streams_for
 from .recordings import SUFFIXES as SOUND_SUFFIXES
 from .recordings import Recording, find, is_folder, targets
 
@@ -105,7 +105,7 @@ def listen(
         announce()
     paths = work.paths
     reading = {name: options[name] for name in ("channel", "allow_truncated")}
-    with open_model(bundle, options["device"], options["threads"]) as model, counter:
+    with open_model(bundle, options["device"], options["threads"], streams_for(len(paths), options)) as model, counter:
         method, sink = prepared(model)
         watch = Watch(counter, cast("Sink | LiveText", sink)) if watches else None
         begin = None if watch is None else watch.begin

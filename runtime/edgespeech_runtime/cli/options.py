@@ -84,6 +84,12 @@ AUDIO = (
     DEVICE,
     THREADS,
     Option(
+        "--streams",
+        "Batches that run at the same time and share the threads.  [default: of 16 files and more, one per thread, at "
+        "most 4; else 1]",
+        "count",
+    ),
+    Option(
         "--batch-size",
         f"Files that run together.  [default: {BATCH_SIZE}]",
         "count",

@@ -5,7 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from .errors import complain
 from .recordings import STDIN
@@ -22,8 +22,20 @@ if TYPE_CHECKING:
     Recording: TypeAlias = Waveform | AudioBlocks
     Method: TypeAlias = Callable[..., Any]
 
-READ_AHEAD = 2  # batches of files that are read at a time, so that those of like lengths run together
+READ_AHEAD = 2  # batches of files of each stream that are read at a time, so that those of like lengths run together
 READ_SECONDS = 600.0  # of sound that is read at a time
+MANY = 16  # files, of which several run at the same time if nothing else is asked for
+MOST_STREAMS = 4  # each has memory of its own
+
+
+class Group(NamedTuple):
+    """Files that run together: what was read of them, errors of those that cannot be read, and what is called when
+    they begin, if it gives callbacks for the call.
+    """
+
+    recordings: "dict[int, Recording]"
+    errors: "dict[int, Result]"
+    begin: Callable[[], Mapping[str, Any]] | None = None
 
 
 def results(
@@ -40,45 +52,86 @@ def results(
     `method` is one of the model's that take a list of waveforms and a `batch_size`. With `on_text`, which `transcribe`
     knows, files run one at a time, and it is called with each piece of a file's text as soon as that is certain.
     `reading` are options of `AudioBlocks`. The path "-" is stdin. What is long is read in blocks, and runs alone;
-    `watch` gives the callbacks for it, by its index and path.
+    `watch` gives the callbacks for it, by its index and path. A model with several streams runs while the next files
+    are read.
     """
+    groups = _groups(model, paths, batch_size, on_text, reading or {}, watch)
+
+    def answers(group: Group) -> "list[tuple[int, Result]]":
+        run = method if group.begin is None else partial(method, **group.begin())
+        return sorted({**group.errors, **_run(run, paths, group.recordings, batch_size)}.items())
+
+    if model.streams == 1 or on_text is not None:
+        for group in groups:
+            yield from answers(group)
+    else:
+        yield from _overlapped(model, groups, answers)
+
+
+def _overlapped(
+    model: "AnyModel", groups: Iterator[Group], answers: "Callable[[Group], list[tuple[int, Result]]]"
+) -> "Iterator[tuple[int, Result]]":
+    """The answers of each group, which run in a thread while the next group is read; those with callbacks run here."""
+    from concurrent.futures import Future, ThreadPoolExecutor  # here, because it is slow to import
+
+    running: Future[list[tuple[int, Result]]] | None = None
+    with ThreadPoolExecutor(1, "edgespeech-files") as pool:
+        try:
+            for group in groups:
+                before, running = running, None if group.begin is not None else pool.submit(answers, group)
+                if before is not None:
+                    yield from before.result()
+                if running is None:
+                    yield from answers(group)
+            if running is not None:
+                yield from running.result()
+        except BaseException:
+            model.cancel()
+            raise
+
+
+def _groups(
+    model: "AnyModel",
+    paths: Sequence[Path],
+    batch_size: int,
+    on_text: Callable[[Path, str], None] | None,
+    reading: Mapping[str, Any],
+    watch: "Callable[[int, Path], Mapping[str, Any]] | None",
+) -> Iterator[Group]:
+    """All files in groups, read as they are asked for; what is long is a group of its own."""
     from .. import AudioBlocks
     from ..errors import AudioError
 
     facts = model.manifest.audio
-    recordings: dict[int, Recording] = {}
-    by_index: dict[int, Result] = {}
-
-    def run(**told: Any) -> "list[tuple[int, Result]]":
-        """Results of what has been read, which is let go."""
-        if recordings:
-            by_index.update(_run(partial(method, **told), paths, recordings, batch_size))
-        answers = sorted(by_index.items())
-        recordings.clear()
-        by_index.clear()
-        return answers
-
-    samples = 0
+    most = READ_AHEAD * batch_size * model.streams
+    group, samples = Group({}, {}), 0
     for index, path in enumerate(paths):
-        live = {} if on_text is None else {"on_text": partial(on_text, path)}
+        live = None if on_text is None else partial(_live, on_text, path)
         try:
-            recording = _read(path, facts.sampling_rate, facts.shortest, reading or {})
+            recording = _read(path, facts.sampling_rate, facts.shortest, reading)
         except AudioError as error:
-            by_index[index] = error
+            group.errors[index] = error
         else:
             if isinstance(recording, AudioBlocks):
-                yield from run()
-                recordings[index] = recording
-                yield from run(**{**(watch(index, path) if watch is not None else {}), **live})
-                samples = 0
+                yield group
+                begin = live if watch is None else partial(_watched, partial(watch, index, path), live)
+                yield Group({index: recording}, {}, begin)
+                group, samples = Group({}, {}), 0
                 continue
-            recordings[index] = recording
+            group.recordings[index] = recording
             samples += len(recording)
-        enough = len(recordings) >= READ_AHEAD * batch_size or samples >= READ_SECONDS * facts.sampling_rate
-        if enough or on_text is not None:
-            yield from run(**live)
-            samples = 0
-    yield from run()
+        if on_text is not None or len(group.recordings) >= most or samples >= READ_SECONDS * facts.sampling_rate:
+            yield group._replace(begin=live)
+            group, samples = Group({}, {}), 0
+    yield group
+
+
+def _live(on_text: Callable[[Path, str], None], path: Path) -> Mapping[str, Any]:
+    return {"on_text": partial(on_text, path)}
+
+
+def _watched(watch: Callable[[], Mapping[str, Any]], live: Callable[[], Mapping[str, Any]] | None) -> Mapping[str, Any]:
+    return {**watch(), **({} if live is None else live())}
 
 
 def _read(path: Path, sampling_rate: int, shortest: int, reading: Mapping[str, Any]) -> "Recording":
@@ -122,6 +175,8 @@ def _run(
     """Results by index; where the model fails on all together, each runs alone, so that only the culprit fails."""
     from ..errors import AudioError, EngineError
 
+    if not waveforms:
+        return {}
     try:
         return dict(zip(waveforms, method(list(waveforms.values()), batch_size=batch_size), strict=True))
     except (AudioError, EngineError) as error:
@@ -136,13 +191,24 @@ def _run(
     return by_index
 
 
-def open_model(bundle: Path, device: Sequence[str], threads: int | None) -> "AnyModel":
+def streams_for(files: int, options: Mapping[str, Any]) -> int:
+    """How many batches of so many files run at the same time, if `--streams` does not say."""
+    if (asked := options["streams"]) is not None:
+        return int(asked)
+    if files < MANY or tuple(options["device"]) != ("cpu",):
+        return 1
+    from ..engines.threads import cores
+
+    return min(MOST_STREAMS, options["threads"] or cores())
+
+
+def open_model(bundle: Path, device: Sequence[str], threads: int | None, streams: int = 1) -> "AnyModel":
     """Load a bundle on the first of several devices that serves; says on stderr which were passed over, and why."""
     from .. import DeviceWarning, load
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DeviceWarning)
-        model = load(bundle, list(device), threads)
+        model = load(bundle, list(device), threads, streams=streams)
     for warning in caught:
         complain(str(warning.message))
     return model

@@ -42,7 +42,7 @@ class Model:
 
     def __init__(self, bundle: Bundle, engine: Engine) -> None:
         self._bundle, self.calls = bundle, Calls()
-        self.device, self.precision = engine.device, engine.precision
+        self.device, self.precision, self.streams = engine.device, engine.precision, engine.streams
         facts, static = bundle.manifest.audio, bundle.manifest.static
         self._audio, self._batches = facts, Batches(facts, engine.streams)
         self._buckets = None if static is None else Buckets(static, facts, bundle.manifest.frames)
