@@ -142,7 +142,7 @@ def test_the_page_shows_it_and_needs_nothing_else(export, data, tmp_path, with_e
     assert text.startswith("<!doctype html>")
     assert Balance(text).open == []
     assert not re.search(r"""(?:src|href)=|url\(|@import""", text)
-    for part in ("features.0", "under the 20 dB", "x as fast", "calibrated on 3 utterances", "float</text>"):
+    for part in ("features.0", "under the 20 dB", "x as fast", "calibrated on 3 utterances", "float</td>"):
         assert part in text
     assert ("<circle" in text) == with_eval
     assert text.count("<rect") == 6

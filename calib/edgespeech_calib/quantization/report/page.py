@@ -5,8 +5,10 @@ from typing import Any
 
 from edgespeech_runtime.bundle.manifest import Manifest
 
-from edgespeech_calib.evaluation.charts import LayerNoise, Point, errors_by_speed, noise_by_layer
-from edgespeech_calib.pages import megabytes, percent, render
+from edgespeech_calib.evaluation.charts import Chart, LayerNoise, Point, errors_by_speed, noise_by_layer
+from edgespeech_calib.pages import megabytes, number, percent, render, signed
+from edgespeech_calib.pages.names import without_folders
+from edgespeech_calib.quantization.judge.gate import Judgement
 from edgespeech_calib.quantization.report.report import Quantized
 from edgespeech_calib.quantization.targets import NAMES
 
@@ -18,10 +20,16 @@ def page(name: str, quantized: Quantized) -> str:
     has_trials = len(quantized.trials) > 1 or bool(quantized.trials[0].floating)
     return render(
         "quantization",
-        title=f"INT8: {name}",
+        kicker="Quantization by edgespeech",
+        title=f"{name} in INT8",
         judgement=judgement,
-        conditions=list(_conditions(quantized)),
-        skipped=[*quantized.skipped, *quantized.evaluation_skipped],
+        sentence=_sentence(judgement),
+        cards=list(_cards(quantized)),
+        conditions=list(map(without_folders, _conditions(quantized))),
+        skipped=[
+            (without_folders(one.id), without_folders(one.reason))
+            for one in (*quantized.skipped, *quantized.evaluation_skipped)
+        ],
         changes=list(_changes(quantized)),
         chart=_chart(quantized),
         trials=[
@@ -31,10 +39,46 @@ def page(name: str, quantized: Quantized) -> str:
         ],
         noise=noise_by_layer([LayerNoise(one.name, one.noise, one.precision != "int8") for one in layers]),
         in_float=[[one.name, f"{one.macs / 1e6:.1f}", one.why] for one in layers if one.precision != "int8"],
-        is_labelled=is_labelled,
+        changed=list(_changed(judgement, is_labelled)),
         reference="what is true: first the float model, then INT8" if is_labelled else "the float model's answer",
         seconds=[[step, f"{seconds:.1f}"] for step, seconds in quantized.seconds.items()],
     )
+
+
+def _changed(judgement: Judgement, is_labelled: bool) -> Iterator[dict[str, Any]]:
+    """Utterances that are answered differently, each with the answers beside what they are compared with."""
+    if judgement.measure is None:
+        return
+    for one in judgement.changed:
+        texts = [one.first, one.second] if is_labelled else [one.second]
+        aligned = [list(judgement.measure.aligned(one.reference, text)) for text in texts]
+        yield {"id": without_folders(one.id), "alignments": aligned}
+
+
+def _sentence(judgement: Judgement) -> str:
+    """What the gate measured, as a sentence begins."""
+    text = without_folders(judgement.sentence)
+    return text[:1].upper() + text[1:]
+
+
+def _cards(quantized: Quantized) -> Iterator[tuple[str, str, str]]:
+    """What was gained and what it costs, at a glance."""
+    ratio = quantized.bytes / quantized.float_bytes
+    sizes = f"{megabytes(quantized.bytes)}, in float32 {megabytes(quantized.float_bytes)}"
+    yield "Size", f"{ratio:.2f} x", sizes
+    speed = quantized.speed
+    times = (
+        f"{1000 * speed.seconds:.1f} ms for {speed.audio_seconds:.1f} s, in float32 {1000 * speed.float_seconds:.1f} ms"
+    )
+    yield "Speed", f"{speed.ratio:.2f} x", times
+    judgement = quantized.judgement
+    if judgement.increase is not None and judgement.measure is not None:
+        change = judgement.measure.difference(judgement.increase)
+        between = f"percentage points, 95 % interval {signed(change.low)} to {signed(change.high)}"
+        yield judgement.measure.name.capitalize(), signed(change.value), between
+    elif judgement.measure is not None:
+        answers = f"of {number(judgement.utterances, 'utterance')}"
+        yield "Answered differently", str(len(judgement.changed)), answers
 
 
 def _conditions(quantized: Quantized) -> Iterator[str]:
@@ -46,17 +90,13 @@ def _conditions(quantized: Quantized) -> Iterator[str]:
     verb = "judged on" if part["scheme"] == "weights" else "calibrated on"
     yield from _arithmetic(manifest, part)
     yield (
-        f"{verb} {_utterances(drawn['utterances'])} of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
+        f"{verb} {number(drawn['utterances'], 'utterance')} of {drawn['set']}, {drawn['seconds']:.0f} s in excerpts, "
         f"seed {drawn['seed']}"
     )
-    yield f"{measure} on {_utterances(judgement.utterances)} of {judgement.speech}, {judgement.seconds:.0f} s"
+    yield f"{measure} on {number(judgement.utterances, 'utterance')} of {judgement.speech}, {judgement.seconds:.0f} s"
     yield f"timed on {quantized.speed.machine}"
     for rates in (quantized.resampled, quantized.evaluation_resampled or {}):
-        yield from (f"resampled from {rate} Hz: {count} recordings" for rate, count in sorted(rates.items()))
-
-
-def _utterances(count: int) -> str:
-    return f"{count} utterance{'' if count == 1 else 's'}"
+        yield from (f"resampled from {rate} Hz: {number(count, 'recording')}" for rate, count in sorted(rates.items()))
 
 
 def _arithmetic(manifest: Manifest, part: dict[str, Any]) -> list[str]:
@@ -81,14 +121,14 @@ def _changes(quantized: Quantized) -> Iterator[list[str]]:
     yield [f"time for {speed.audio_seconds:.1f} s of speech", *times, f"{speed.ratio:.2f} x as fast"]
     if judgement.increase is not None and judgement.float_errors and judgement.errors and judgement.measure is not None:
         change = judgement.measure.difference(judgement.increase)
-        between = f"{100 * change.value:+.2f} points ({100 * change.low:+.2f} to {100 * change.high:+.2f})"
+        between = f"{signed(change.value)} points ({signed(change.low)} to {signed(change.high)})"
         rates = (judgement.float_errors.rate, judgement.errors.rate)
         shown = (percent(rate if judgement.measure.is_of_errors else 1 - rate) for rate in rates)
         yield [judgement.measure.name, *shown, between]
 
 
-def _chart(quantized: Quantized) -> str:
-    """Errors against speed; nothing where errors were not counted."""
+def _chart(quantized: Quantized) -> Chart | None:
+    """Errors against speed; None where errors were not counted."""
     judgement, speed = quantized.judgement, quantized.speed
     if (
         judgement.intervals is None
@@ -96,7 +136,7 @@ def _chart(quantized: Quantized) -> str:
         or judgement.errors is None
         or judgement.measure is None
     ):
-        return ""
+        return None
     seconds, sizes = (speed.float_seconds, speed.seconds), (quantized.float_bytes, quantized.bytes)
     rates = (judgement.float_errors.rate, judgement.errors.rate)
     points = [
