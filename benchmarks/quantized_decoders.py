@@ -14,7 +14,8 @@ from edgespeech_calib.quantization.targets import detect, types
 from edgespeech_export.writers.openvino import share_weights
 from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_runtime import EncoderDecoderModel
-from edgespeech_runtime.bundle.folder import Bundle, open_bundle, sha256
+from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.bundle.folder import Bundle, open_bundle
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph
 from edgespeech_runtime.choices import EngineName
 from edgespeech_runtime.engines.openvino import openvino

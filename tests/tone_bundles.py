@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.bundle.contracts import LENGTHS, LOGITS, VALUES, Tensor
-from edgespeech_runtime.bundle.folder import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Audio, File, Frames, Golden, Graph, Manifest, Vocabulary
 from tones import FRAME, GAIN, RATE, TOKENS, spoken, tone_graph, tones
 

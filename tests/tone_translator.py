@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.bundle.contracts import Decoder, contract
-from edgespeech_runtime.bundle.folder import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, Audio, File, Frames, Golden, Graph, Manifest
 from edgespeech_runtime.text import Detokenizer, Step
 from onnx import TensorProto, helper, numpy_helper

@@ -11,7 +11,8 @@ from typing import Any
 
 import edgespeech_runtime
 import numpy as np
-from edgespeech_runtime.bundle.folder import Bundle, sha256
+from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.bundle.folder import Bundle
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden, Graph, Manifest
 
 from edgespeech_export.proof.proof import Arrays

@@ -12,7 +12,7 @@ from typing import Any
 import edgespeech_runtime
 import numpy as np
 import onnx
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.choices import ENGINES, EngineName
 
 TOOLS = ("edgespeech", "edgespeech-runtime", "torch", "onnx", "onnxsim")

@@ -20,6 +20,7 @@ Task = Literal[
     "encoder-decoder",
 ]
 Timestamps = Literal["word", "char"]
+Checksums = Literal["always", "once", "never"]  # when the files of a bundle are read to check them
 
 MANIFEST_FILE = "edgespeech.json"  # of a bundle
 BATCH_SIZE = 8  # utterances that run together

@@ -8,7 +8,7 @@ from pathlib import Path
 import edgespeech_runtime
 import pytest
 from decoders import FAMILIES
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.generation.cache.decoder import CachedDecoder
 from edgespeech_runtime.text import DETOKENIZER_FILE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tone_bundles
 import tone_heads
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE
 from tone_bundles import spoken
 

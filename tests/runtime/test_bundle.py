@@ -4,7 +4,8 @@ import hashlib
 
 import numpy as np
 import pytest
-from edgespeech_runtime.bundle.folder import open_bundle, sha256
+from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.errors import BundleError, BundleMissingError
 
 
@@ -130,7 +131,7 @@ def test_an_unreadable_file(tiny_bundle, monkeypatch):
     def refuse(path):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("edgespeech_runtime.bundle.folder.sha256", refuse)
+    monkeypatch.setattr("edgespeech_runtime.bundle.checksums.sha256", refuse)
     with pytest.raises(BundleError, match=r"\.\w+ cannot be read: Permission denied"):
         open_bundle(tiny_bundle())
 

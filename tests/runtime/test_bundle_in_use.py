@@ -6,7 +6,7 @@ import shutil
 import numpy as np
 import pytest
 from edgespeech_runtime import load
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.errors import BundleError
 
 GRAPHS = {

@@ -14,7 +14,7 @@ from typing import Protocol, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.audio import read_audio
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.errors import AudioError, AudioFileMissingError, AudioPackageError
 
 from edgespeech_calib.speech.archive import Archive

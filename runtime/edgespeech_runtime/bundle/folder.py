@@ -1,38 +1,20 @@
 """Opening a bundle: folder, manifest, the proof that its files are those that were exported. It runs nothing."""
 
-import hashlib
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
 
-from ..errors import BundleError, BundleMissingError
-from .manifest import MANIFEST_FILE, File, Manifest
+from ..choices import Checksums
+from ..errors import ArgumentError, BundleError, BundleMissingError
+from .checksums import Check, Stamp, check_file
+from .manifest import MANIFEST_FILE, Manifest
 
-CHUNK = 2**20  # bytes hashed at a time
-
-
-class Stamp(NamedTuple):
-    """What the file system says of a file, which changes with its content: where it is stored, when it was written."""
-
-    device: int
-    number: int
-    size: int
-    written: int  # nanoseconds, as below
-    changed: int
-
-    @classmethod
-    def of(cls, path: Path) -> "Stamp":
-        """Look at a file now. Raises OSError."""
-        status = path.stat()
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def is_same_file(self, other: "Stamp") -> bool:
-        """Whether it is the same file, however much was written to it."""
-        return self[:2] == other[:2]
+LARGE = 2**22  # bytes of a file that may be checked while an engine reads it
 
 
 @dataclass(frozen=True)
@@ -42,11 +24,15 @@ class Bundle:
     Attributes:
         folder: absolute, links followed, so that neither a change of the working folder nor of a link leads elsewhere.
         stamps: each file when it was checked.
+        checksums: whether files are read to check them, see `load`.
+        running: checks of files that have not ended yet.
     """
 
     folder: Path
     manifest: Manifest
     stamps: dict[str, Stamp] = field(default_factory=dict, repr=False, compare=False)
+    checksums: Checksums = "always"
+    running: dict[str, Check] = field(default_factory=dict, repr=False, compare=False)
 
     def path(self, name: str) -> Path:
         """Where the file `name` of the manifest lies."""
@@ -68,12 +54,28 @@ class Bundle:
         for name in names:
             path = _inside(self.folder, name)
             before = _stamp(path)
-            _check_file(path, name, self.manifest.files[name])
+            check_file(path, name, self.manifest.files[name], self.checksums)
             if before is not None:
                 self.stamps[name] = before
 
+    def begin_checks(self) -> None:
+        """Check small files now; what is large is checked while engines read it, see `end_checks`."""
+        for name, file in self.manifest.files.items():
+            if file.bytes < LARGE or self.checksums == "never":
+                self.check(name)
+            else:
+                self.running[name] = Check(partial(self.check, name))
+
+    def end_checks(self) -> None:
+        """Wait for all checks that run. Raises BundleError where a file is not the one expected."""
+        for name in list(self.running):
+            self.running.pop(name).wait()
+
     def check_opened(self, *names: str) -> None:
         """Check files that an engine has just read: those that changed since they were checked are checked again."""
+        for name in names:
+            if name in self.running:
+                self.running.pop(name).wait()
         self.check(*(name for name in names if _stamp(self.path(name)) != self.stamps.get(name)))
 
     def check_in_use(self, *names: str) -> None:
@@ -93,6 +95,18 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     Raises BundleMissingError where the folder or a file is not there; BundleError for a manifest that is damaged or
     too new, a file that has changed, and a link that leaves the folder.
     """
+    bundle = begin_opening(folder)
+    bundle.end_checks()
+    return bundle
+
+
+def begin_opening(folder: str | os.PathLike[str], checksums: Checksums = "always") -> Bundle:
+    """The same, where large files may be checked still: `Bundle.end_checks` says how that came out.
+
+    For `checksums` see `load`. Raises ArgumentError for an unknown one.
+    """
+    if checksums not in get_args(Checksums):
+        raise ArgumentError(f"checksums: expected 'always', 'once' or 'never', got {checksums!r}")
     root = Path(folder)
     try:
         is_folder, is_there = root.is_dir(), root.exists()
@@ -105,8 +119,9 @@ def open_bundle(folder: str | os.PathLike[str]) -> Bundle:
     if not (root / MANIFEST_FILE).exists():
         raise BundleMissingError(f"{root} is not a bundle: it has no {MANIFEST_FILE}")
     root = root.resolve()
-    bundle = Bundle(root, Manifest.from_json(_read_manifest(_inside(root, MANIFEST_FILE))))
-    bundle.check(*bundle.manifest.files)
+    manifest = Manifest.from_json(_read_manifest(_inside(root, MANIFEST_FILE)))
+    bundle = Bundle(root, manifest, checksums=checksums)
+    bundle.begin_checks()
     return bundle
 
 
@@ -116,16 +131,6 @@ def _stamp(path: Path) -> Stamp | None:
         return Stamp.of(path)
     except OSError:
         return None
-
-
-def sha256(path: str | os.PathLike[str]) -> str:
-    """SHA-256 of a file in lower-case hexadecimal digits, read in chunks."""
-    digest = hashlib.sha256()
-    buffer = memoryview(bytearray(CHUNK))
-    with Path(path).open("rb", buffering=0) as stream:
-        while count := stream.readinto(buffer):
-            digest.update(buffer[:count])
-    return digest.hexdigest()
 
 
 def _read_manifest(path: Path) -> str:
@@ -143,21 +148,3 @@ def _inside(root: Path, name: str) -> Path:
     if not path.is_relative_to(root.resolve()):
         raise BundleError(f"{name} is a link that leaves the bundle: copy the file itself into {root}")
     return path
-
-
-def _check_file(path: Path, name: str, expected: File) -> None:
-    if not path.is_file():
-        raise BundleMissingError(
-            f"{name} is listed in {MANIFEST_FILE} but is not in the bundle: export the bundle again"
-        )
-    try:
-        size = path.stat().st_size
-        digest = sha256(path) if size == expected.bytes else None
-    except OSError as error:
-        raise BundleError(f"{name} cannot be read: {error.strerror}") from error
-    if size != expected.bytes:
-        raise BundleError(
-            f"{name} has {size} bytes where {MANIFEST_FILE} says {expected.bytes}; export the bundle again"
-        )
-    if digest != expected.sha256:
-        raise BundleError(f"{name} does not match its checksum in {MANIFEST_FILE}; export the bundle again")

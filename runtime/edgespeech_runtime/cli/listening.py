@@ -105,7 +105,8 @@ def listen(
         announce()
     paths = work.paths
     reading = {name: options[name] for name in ("channel", "allow_truncated")}
-    with open_model(bundle, options["device"], options["threads"], streams_for(len(paths), options)) as model, counter:
+    streams, checksums = streams_for(len(paths), options), options["checksums"]
+    with open_model(bundle, options["device"], options["threads"], streams, checksums) as model, counter:
         method, sink = prepared(model)
         watch = Watch(counter, cast("Sink | LiveText", sink)) if watches else None
         begin = None if watch is None else watch.begin

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
-from ..choices import BATCH_SIZE, THRESHOLD, Timestamps
+from ..choices import BATCH_SIZE, THRESHOLD, Checksums, Timestamps
 
 # What follows an option: nothing, text, a path, the path of a file, a whole number of at least 1, a number, one above
 # 0, one from 0 to 1, a latency by its name or in milliseconds.
@@ -94,6 +94,12 @@ AUDIO = (
         f"Files that run together.  [default: {BATCH_SIZE}]",
         "count",
         default=BATCH_SIZE,
+    ),
+    Option(
+        "--checksums",
+        "When to check the bundle's files: always, once until a file changes, or never.  [default: always]",
+        choices=get_args(Checksums),
+        default="always",
     ),
     Option("--quiet", "Show no progress.", "flag"),
 )

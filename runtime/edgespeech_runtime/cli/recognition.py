@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from .. import AudioBlocks, Classification, EdgeSpeechRuntimeError, FrameLabels, Transcript
+    from ..choices import Checksums
     from ..tasks import AnyModel
 
     Waveform: TypeAlias = npt.NDArray[np.float32]
@@ -202,13 +203,19 @@ def streams_for(files: int, options: Mapping[str, Any]) -> int:
     return min(MOST_STREAMS, options["threads"] or cores())
 
 
-def open_model(bundle: Path, device: Sequence[str], threads: int | None, streams: int = 1) -> "AnyModel":
+def open_model(
+    bundle: Path,
+    device: Sequence[str],
+    threads: int | None,
+    streams: int = 1,
+    checksums: "Checksums" = "always",
+) -> "AnyModel":
     """Load a bundle on the first of several devices that serves; says on stderr which were passed over, and why."""
     from .. import DeviceWarning, load
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", DeviceWarning)
-        model = load(bundle, list(device), threads, streams=streams)
+        model = load(bundle, list(device), threads, streams=streams, checksums=checksums)
     for warning in caught:
         complain(str(warning.message))
     return model

@@ -14,7 +14,8 @@ from edgespeech_calib.quantization.backends import open_decoder
 from edgespeech_calib.quantization.options import QuantizationOptions
 from edgespeech_calib.quantization.targets import detect, types
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.bundle.folder import open_bundle, sha256
+from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Golden
 from exported_models import sounds
 from places import SAMPLES, embedded

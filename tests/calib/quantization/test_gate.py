@@ -15,7 +15,7 @@ from edgespeech_calib.quantization.judge.gate import Gate, JudgedUtterance, Spee
 from edgespeech_calib.quantization.judge.outputs import KEPT, Tokens, same
 from edgespeech_calib.quantization.judge.predictions import predict
 from edgespeech_calib.scoring.scoring import Counts, score
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File, Manifest
 from onnx import numpy_helper
 from tones import spoken

@@ -17,7 +17,7 @@ from edgespeech_calib.quantization.npu.bundle import export_npu
 from edgespeech_calib.quantization.report.page import page
 from edgespeech_calib.scoring.labelled_frames import LabelledFrames
 from edgespeech_export import ExportOptions, export
-from edgespeech_runtime.bundle.folder import sha256
+from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File
 from onnx import numpy_helper
 from tone_heads import build_head

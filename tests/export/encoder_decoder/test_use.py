@@ -179,7 +179,7 @@ def test_a_damaged_detokenizer(pairs: Pairs, tmp_path: Path, content: str, match
 
 def relist(bundle: Path, **decoder: Any) -> None:
     """List the files as they are now; `decoder` replaces facts of the decoder."""
-    from edgespeech_runtime.bundle.folder import sha256
+    from edgespeech_runtime.bundle.checksums import sha256
 
     manifest = json.loads((bundle / MANIFEST_FILE).read_text("utf-8"))
     for name in manifest["files"]:
