@@ -1,6 +1,7 @@
 """`edgespeech transcribe` on long recordings: text while it runs, and what stays of one that is interrupted."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ run, calls = HeadRunner.run_windows, []
 def and_signal(self, *arguments):
     calls.append(0)
     if len(calls) == 6:
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), getattr(signal, os.environ.get("STOP", "SIGINT")))
     return run(self, *arguments)
 HeadRunner.run_windows = and_signal
 main()
@@ -96,3 +97,90 @@ def test_an_interruption_keeps_what_there_is(tone_bundle, recording, tmp_path, f
         assert whole.text.startswith(content.strip())
     else:
         assert content.startswith("1\n00:00:00,")
+
+
+WRITERS = {"srt": edgespeech_runtime.to_srt, "vtt": edgespeech_runtime.to_vtt}
+
+
+def first(transcript, segments):
+    """A transcript of the first segments of another one."""
+    own = transcript.segments[:segments]
+    return edgespeech_runtime.Transcript(" ".join(each.text for each in own), segments=own)
+
+
+def stopped(bundle, recording, signal, *options):
+    """Run until a signal comes before the sixth window."""
+    command = [sys.executable, "-c", STOPPED, "transcribe", bundle, recording, "--threads", "1", "--quiet", *options]
+    environment = {**os.environ, "STOP": signal}
+    return subprocess.run(
+        command, capture_output=True, text=True, timeout=ENDS, start_new_session=True, env=environment
+    )
+
+
+@pytest.fixture(scope="module")
+def whole(tone_bundle, recording):
+    with edgespeech_runtime.load(tone_bundle) as model:
+        return model.transcribe(recording)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals there")
+@pytest.mark.parametrize("form", WRITERS)
+@pytest.mark.parametrize("signal", ["SIGINT", "SIGKILL"])
+def test_subtitles_come_while_the_recording_runs(tone_bundle, recording, whole, form, signal):
+    """On stdout; what cannot end orderly leaves out the cues that something may still change."""
+    written = stopped(tone_bundle, recording, signal, f"--{form}").stdout
+    if signal == "SIGINT":
+        assert written == WRITERS[form](first(whole, 5))
+    else:
+        assert len(written) > 100
+        assert WRITERS[form](whole).startswith(written)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals there")
+@pytest.mark.parametrize("form", ["srt", "vtt", "text", "word"])
+def test_a_file_of_what_there_is_is_complete_at_any_time(tone_bundle, recording, whole, tmp_path, form):
+    options = {"text": (), "word": ("--timestamps", "word")}.get(form, (f"--{form}",))
+    stopped(tone_bundle, recording, "SIGKILL", *options, "--output", tmp_path)
+    (target,) = tmp_path.iterdir()
+    content = target.read_text(encoding="utf-8")
+    start = first(whole, 4)  # the fifth has not ended
+    assert target.name == "x.incomplete" + {"srt": ".srt", "vtt": ".vtt"}.get(form, ".txt")
+    if form == "word":
+        words = [word.text for segment in start.segments for word in segment.words]
+        assert [line.split()[-1] for line in content.splitlines()] == words
+    else:
+        assert content == {**WRITERS, "text": lambda transcript: transcript.text + "\n"}[form](start)
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_a_result_takes_the_place_of_what_there_was(run, tone_bundle, recording, whole, tmp_path, form):
+    assert run("transcribe", tone_bundle, recording, f"--{form}").stdout == WRITERS[form](whole)
+    assert run("transcribe", tone_bundle, recording, f"--{form}", "--output", tmp_path).exit_code == 0
+    (target,) = tmp_path.iterdir()
+    assert (target.name, target.read_text(encoding="utf-8")) == (f"x.{form}", WRITERS[form](whole))
+
+
+def test_words_with_times_come_as_they_stand_in_the_end(run, tone_bundle, recording, whole, tmp_path):
+    one = run("transcribe", tone_bundle, recording, "--timestamps", "word").stdout
+    assert [line.split()[-1] for line in one.splitlines()] == [word.text for word in whole.words]
+    short = tmp_path / "short.wav"
+    soundfile.write(short, spoken("A_B"), RATE)
+    both = run("transcribe", tone_bundle, recording, short, "--timestamps", "word").stdout
+    alone = run("transcribe", tone_bundle, short, "--timestamps", "word").stdout
+    assert both == f"{recording}\n{one}\n{short}\n{alone}\n"
+
+
+def test_what_comes_before_the_damage_stays(run, tone_bundle, recording, whole, tmp_path):
+    samples, _ = soundfile.read(recording, dtype="float32")
+    samples[60 * RATE] = np.nan
+    damaged = tmp_path / "damaged.wav"
+    soundfile.write(damaged, samples, RATE, subtype="FLOAT")
+    result = run("transcribe", tone_bundle, damaged, "--srt", "--output", tmp_path / "out")
+    assert result.exit_code == 2
+    (target,) = (tmp_path / "out").iterdir()
+    assert target.name == "damaged.incomplete.srt"
+    assert f"what there is of {damaged} is in {target}" in result.stderr
+    begun = target.read_text(encoding="utf-8")
+    assert begun.startswith(edgespeech_runtime.to_srt(first(whole, 4)))
+    printed = run("transcribe", tone_bundle, damaged, "--srt")
+    assert (printed.exit_code, printed.stdout) == (2, begun)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from ..display.live import LiveText
 from ..display.progress import Counter
 from ..display.results import SUBTITLES, Form, Sink
-from ..display.transcripts import render
+from ..display.transcripts import growing_text, render
 from ..errors import CommandError
 from ..kinds import transcriber
 from ..listening import FAILURES, listen, planned
@@ -33,8 +33,9 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 --language. When its words were said, a model of the first kind finds out (--times-from). What a model cannot do is
 refused before any work.
 
-Long recordings are run in windows, and their text comes while they run. Where that is interrupted (Ctrl-C), what there
-is goes to stdout, or into a file whose name ends in .incomplete before its ending.
+Long recordings are run in windows, and their text, their words with times and their subtitles come while they run: to
+stdout, or into a file whose name ends in .incomplete before its ending, which is complete at any time and takes its own
+name in the end. Where the work is interrupted (Ctrl-C), what there is stays there.
 
 {FAILURES}"""
 SHORT = "Transcribe sound files: text, times, JSON, subtitles."
@@ -54,7 +55,9 @@ def transcribe(
     check_times(options)
     live = LiveText(work.several) if options["stream"] else None
     shown = partial(render, form=form, timestamps=timestamps)
-    sink = live or Sink(form, shown, work.several, work.files, has_lines=bool(timestamps or options["n_best"]))
+    growing = partial(growing_text, form, timestamps, options["n_best"])
+    has_lines = bool(timestamps or options["n_best"])
+    sink = live or Sink(form, shown, work.several, work.files, has_lines, growing)
     with ExitStack() as opened:
 
         def prepared(model: "AnyModel") -> "tuple[Method, Sink | LiveText]":

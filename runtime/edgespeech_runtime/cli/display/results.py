@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import complain
+from .growing import GrowingResult, GrowingText
 from .live import LiveText
 from .output import say, to_json, write
 
 if TYPE_CHECKING:
+    from ... import TextSegment
     from ..recognition import Result
 
 Form = Literal["text", "json", "npy", "srt", "vtt", "textgrid"]
@@ -32,7 +34,8 @@ class Sink:
     """Where results go: into `files`, one a recording, or to stdout; errors go to stderr and are counted.
 
     `render` makes a result's text of the recording's path and the result; its last line has its line break. With
-    `several` on stdout, a text stands behind its file's name, or below it where a text `has_lines`.
+    `several` on stdout, a text stands behind its file's name, or below it where a text `has_lines`. `growing` makes
+    the text of a long recording whose segments are written as they come, if the form has such a text.
     """
 
     form: Form
@@ -40,7 +43,9 @@ class Sink:
     several: bool
     files: Sequence[Path] | None
     has_lines: bool = False
+    growing: "Callable[[], GrowingText | None]" = lambda: None
     failed: int = 0
+    _grown: GrowingResult | None = field(default=None, init=False)  # the recording whose segments come
     _begun: LiveText | None = field(default=None, init=False)  # the text of a recording that comes in pieces
 
     @property
@@ -54,6 +59,15 @@ class Sink:
             self._begun = LiveText(self.several)
         self._begun.add(path, text)
 
+    def segment(self, index: int, path: Path, segment: "TextSegment") -> None:
+        """Write what the next segment of a recording adds, the result of which is still to come. Raises OSError."""
+        if self._grown is None and not self.takes_pieces and (text := self.growing()) is not None:
+            if self.files is None and self.several:
+                write(f"{path}\n")
+            self._grown = GrowingResult(text, None if self.files is None else _incomplete(self.files[index]))
+        if self._grown is not None:
+            self._grown.add(segment)
+
     def put_incomplete(self, index: int, path: Path, result: "Result") -> Path | None:
         """Write what there is of a recording that was stopped, into a file that is named so. Returns the file, if any.
 
@@ -62,8 +76,8 @@ class Sink:
         if self.files is None:
             self.put(index, path, result)
             return None
-        target = self.files[index]
-        target = target.with_name(f"{target.stem}.incomplete{target.suffix}")
+        self._grown = None
+        target = _incomplete(self.files[index])
         write_file(target, self.render(path, result))
         return target
 
@@ -77,26 +91,43 @@ class Sink:
             begun.put(index, path, result)
             self.failed += begun.failed
             return
+        grown, self._grown = self._grown, None
+        if grown is not None and self.files is None:
+            grown.finish()
+            if self.several:
+                write("\n")
         if isinstance(result, Exception):
             self.failed += 1
             complain(result)
+            if grown is not None and grown.path is not None:
+                complain(f"what there is of {path} is in {grown.path}")
             if self.form == "json" and self.files is None:
                 say(to_json({"audio": str(path), "error": str(result)}))
             return
+        if grown is not None and self.files is None:
+            return
         content = self.render(path, result)
         if self.files is not None:
-            self._write_file(self.files[index], content)
+            if self._write_file(self.files[index], content) and grown is not None:
+                grown.discard()
         elif self.several and self.form == "text":
             write(f"{path}\n{content}\n" if self.has_lines else f"{path}\t{content}")
         else:
             write(content)
 
-    def _write_file(self, target: Path, content: str) -> None:
+    def _write_file(self, target: Path, content: str) -> bool:
         try:
             write_file(target, content)
         except OSError as error:
             self.failed += 1
             complain(f"{target} cannot be written: {error.strerror or error}")
+            return False
+        return True
+
+
+def _incomplete(target: Path) -> Path:
+    """The file for what there is of a result, whose name no result has."""
+    return target.with_name(f"{target.stem}.incomplete{target.suffix}")
 
 
 def write_file(target: Path, content: str) -> None:

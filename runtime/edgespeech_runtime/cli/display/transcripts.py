@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .growing import GrowingText, PlainText
 from .output import rounded, to_json
 from .results import Form
 
 if TYPE_CHECKING:
-    from ... import Character, Transcript, Word
+    from ... import Character, TextSegment, Transcript, Word
 
 Timestamps = Literal["word", "char"]
 
@@ -27,11 +28,46 @@ def render(path: Path, transcript: "Transcript", form: Form, timestamps: Timesta
 
 
 def _timed(transcript: "Transcript", timestamps: Timestamps) -> str:
-    """A line for each word or character: start and end in seconds, confidence, text, and whether they were measured."""
-    parts: Sequence[Word | Character] = transcript.words if timestamps == "word" else transcript.characters
+    """A line for each word or character."""
+    return timed_lines(transcript.words if timestamps == "word" else transcript.characters)
+
+
+def timed_lines(parts: "Sequence[Word | Character]") -> str:
+    """A line for each part: start and end in seconds, confidence, text, and whether they were measured."""
     return "".join(
         f"{part.start:8.2f} {part.end:8.2f}  {part.confidence:.2f}  {part.text}{_remark(part)}\n" for part in parts
     )
+
+
+class TimedWords:
+    """A line for each word of the segments."""
+
+    def begin(self) -> str:
+        """See `GrowingText.begin`."""
+        return ""
+
+    def add(self, segment: "TextSegment") -> str:
+        """See `GrowingText.add`."""
+        return timed_lines(segment.words)
+
+    def open_end(self) -> str:
+        """See `GrowingText.open_end`."""
+        return ""
+
+    def finish(self) -> str:
+        """See `GrowingText.finish`."""
+        return ""
+
+
+def growing_text(form: Form, timestamps: Timestamps | None, n_best: int | None) -> GrowingText | None:
+    """The text of a long recording whose segments come one after the other; None for forms that need all of it."""
+    if form in ("srt", "vtt"):
+        from ...results.subtitles import SubtitleText
+
+        return SubtitleText("srt" if form == "srt" else "vtt")
+    if form == "text" and n_best is None and timestamps != "char":
+        return PlainText() if timestamps is None else TimedWords()
+    return None
 
 
 def _remark(part: "Word | Character") -> str:

@@ -24,7 +24,7 @@ class Watch:
     def begin(self, index: int, path: Path) -> dict[str, Callable[..., Any]]:
         """The callbacks for the next one."""
         self._recording, self._segments, self._done = (index, path), [], 0.0
-        told: dict[str, Callable[..., Any]] = {"on_segment": self._segments.append, "on_progress": self._progress}
+        told: dict[str, Callable[..., Any]] = {"on_segment": self._segment, "on_progress": self._progress}
         if isinstance(self._sink, Sink) and self._sink.takes_pieces:
             told["on_text"] = self._piece
         return told
@@ -51,6 +51,12 @@ class Watch:
         target = self._sink.put_incomplete(index, path, transcript)
         where = "" if target is None else f" and is in {target}"
         return f"; the text of {path} goes to {minutes(self._segments[-1].end)}{where}"
+
+    def _segment(self, segment: "TextSegment") -> None:
+        self._segments.append(segment)
+        if self._recording is not None and isinstance(self._sink, Sink):
+            with self._counter.paused():
+                self._sink.segment(*self._recording, segment)
 
     def _progress(self, done: float, total: float | None) -> None:
         self._done = done
