@@ -24,9 +24,13 @@ lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(READY)
-	$(BIN)/python -m benchmarks.speed --json build/bench.json
-	$(BIN)/python -m benchmarks.decoding --json build/bench-decoding.json
+bench: $(VENV)/.bench
+	$(BIN)/edgespeech demo --output build/bench --force --quiet
+	$(BIN)/python -m benchmarks.everything build/bench --json build/bench.json --picture docs/bench.svg
+
+$(VENV)/.bench: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
+	touch $@
 
 api: $(READY)
 	$(BIN)/python docs/make_api.py

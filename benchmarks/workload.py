@@ -13,14 +13,24 @@ from torch import nn
 import edgespeech
 
 Size = Literal["base", "tiny"]
+EncoderSize = Literal["base", "large", "tiny"]
 
 SEED = 0
 RATE = 16000  # Hz
 HOP = 320  # samples, 20 ms: a frame, with the published kernels and strides
 SHORTEST = 400  # samples, the receptive field of one frame
 TOKENS = ("<pad>", "<s>", "</s>", "<unk>", "|", *"ETAONIHSRDLUMWCFGYPBVK'XJQZ")
-SIZES: dict[Size, dict[str, Any]] = {
+SIZES: dict[EncoderSize, dict[str, Any]] = {
     "base": {},  # the published wav2vec2-base: 12 layers of 768 channels, 94 million weights
+    "large": {  # the published wav2vec2-large-lv60
+        "hidden_size": 1024,
+        "num_hidden_layers": 24,
+        "num_attention_heads": 16,
+        "intermediate_size": 4096,
+        "feat_extract_norm": "layer",
+        "do_stable_layer_norm": True,
+        "conv_bias": True,
+    },
     "tiny": {
         "hidden_size": 32,
         "num_hidden_layers": 2,
@@ -39,7 +49,7 @@ def waveform(seconds: float) -> npt.NDArray[np.float32]:
     return (0.1 * noise).astype(np.float32)
 
 
-def write_checkpoint(folder: Path, size: Size, noise: float = 0.0) -> None:
+def write_checkpoint(folder: Path, size: EncoderSize, noise: float = 0.0) -> None:
     """Write a wav2vec2 CTC checkpoint with random weights; same seed, same weights.
 
     `noise` is the standard deviation of normal noise that is added to every parameter.
