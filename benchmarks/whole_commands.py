@@ -10,7 +10,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -27,6 +26,15 @@ from benchmarks.workload import EncoderSize, write_checkpoint
 
 SAMPLE = Path(__file__).parents[1] / "edgespeech" / "checkpoints" / "samples" / "sentence.flac"  # 3 s
 ENGINES = ("onnx", "openvino", "numpy")
+# A small process, since one that is begun has at first the memory of the one that begins it.
+RUN = """
+import os, subprocess, sys, time
+begun = time.perf_counter()
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+process.returncode = os.waitstatus_to_exitcode(status)
+print(process.returncode, time.perf_counter() - begun, usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+"""
 CALM = {"HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
@@ -50,15 +58,12 @@ class Taken:
 
 def taken(title: str, command: Sequence[str | Path], weights: float | None = None) -> Taken:
     """Run a command and wait for it. Raises click.ClickException where it fails."""
-    begun = time.perf_counter()
-    process = subprocess.Popen(list(map(str, command)), stdout=subprocess.DEVNULL, env={**os.environ, **CALM})
-    _, status, usage = os.wait4(process.pid, 0)
-    seconds = time.perf_counter() - begun
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise click.ClickException(f"{title}: {' '.join(map(str, command))} ended with {process.returncode}")
-    resident = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e6
-    return Taken(title, seconds, usage.ru_utime + usage.ru_stime, resident, weights)
+    line = [sys.executable, "-c", RUN, *map(str, command)]
+    done = subprocess.run(line, stdout=subprocess.PIPE, env={**os.environ, **CALM}, check=True, text=True)
+    code, seconds, cpu_seconds, resident = map(float, done.stdout.split())
+    if code:
+        raise click.ClickException(f"{title}: {' '.join(map(str, command))} ended with {code:g}")
+    return Taken(title, seconds, cpu_seconds, resident * (1 if sys.platform == "darwin" else 1024) / 1e6, weights)
 
 
 def exports(size: EncoderSize) -> list[Taken]:
