@@ -150,7 +150,7 @@ class BeamSearch:
         for index, text in enumerate(ended.text.tolist()):
             groups.setdefault(text, []).append(index)
         finished: list[tuple[float, float, int, Any]] = []
-        plain: list[tuple[float, int]] = []  # what a search without hotwords would find, by the index in `found`
+        plain: list[tuple[float, int]] = []  # what a search without hotwords would find, by the index in `finished`
         for members in groups.values():
             logits, last = np.logaddexp.reduce(beams.scores[LOGITS, members]), members[-1]
             model, model_state = self._finished(step, beams, last)

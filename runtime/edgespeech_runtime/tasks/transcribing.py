@@ -41,6 +41,9 @@ class Text(Protocol):
     def finish(self, seconds: float) -> Transcript:
         """All of it, of a recording of so many seconds."""
 
+    def whole(self, logits: Logits, seconds: float) -> Transcript:
+        """The text of a recording of so many seconds whose frames are all there, in place of the two above."""
+
 
 class GreedyText:
     """By the most probable token of each frame. Frames of words that stay are let go."""
@@ -84,6 +87,11 @@ class GreedyText:
         text = clean_up(text) if self._vocabulary.clean_up else text
         return replace(transcript, text=text, words=words, characters=[*self._characters, *transcript.characters])
 
+    def whole(self, logits: Logits, seconds: float) -> Transcript:
+        """See `Text.whole`."""
+        ids = ctc.greedy(logits)
+        return self._transcript(ids, ctc.emitted_probability(logits, ids), Clock(self._frame, seconds))
+
     def _transcript(
         self, ids: npt.NDArray[np.int64], probabilities: npt.NDArray[np.float32], clock: Clock
     ) -> Transcript:
@@ -121,6 +129,11 @@ class SearchText:
     def finish(self, seconds: float) -> Transcript:
         """See `Text.finish`."""
         return self._transcript(self._search.finish(self._state, self._n_best or 1), seconds)
+
+    def whole(self, logits: Logits, seconds: float) -> Transcript:
+        """See `Text.whole`."""
+        self._state = self._search.advance(self._state, logits)
+        return self.finish(seconds)
 
     def _transcript(self, hypotheses: list[Hypothesis], seconds: float) -> Transcript:
         clock = Clock(self._frame, seconds)
@@ -218,9 +231,8 @@ class Transcriber:
         return transcripts
 
     def _short(self, answer: Answer) -> Transcript:
-        text = self._text()
-        text.advance(answer.output)
-        return self._finished(text, self._segments(text), answer.samples)
+        text, seconds = self._text(), self._runner.seconds(answer.samples)
+        return self._ended(text.whole(answer.output, seconds), self._segments(text), seconds)
 
     def _long(self, recording: AudioBlocks) -> Transcript:
         """Where it fails on the way, or is interrupted, the words that stay are told of as a last segment."""
@@ -236,15 +248,15 @@ class Transcriber:
         except BaseException:
             segments.end()
             raise
-        transcript = self._finished(text, segments, windows.samples)
+        seconds = self._runner.seconds(windows.samples)
+        transcript = self._ended(text.finish(seconds), segments, seconds)
         return replace(transcript, text=text.joiner.join(segment.text for segment in transcript.segments))
 
     def _segments(self, text: Text) -> Segments:
         return Segments(self._vocabulary, text.joiner, self._callbacks)
 
-    def _finished(self, text: Text, segments: Segments, samples: int) -> Transcript:
-        seconds = self._runner.seconds(samples)
-        transcript = text.finish(seconds)
+    def _ended(self, transcript: Transcript, segments: Segments, seconds: float) -> Transcript:
+        """The whole transcript, with the segments that end with it."""
         segments.add(transcript.words[segments.words :])
         segments.end()
         self._callbacks.progress(seconds, seconds)
