@@ -18,6 +18,7 @@ from edgespeech_runtime.bundle.checksums import sha256
 from edgespeech_runtime.errors import AudioError, AudioFileMissingError, AudioPackageError
 
 from edgespeech_calib.speech.archive import Archive
+from edgespeech_calib.speech.parts import Part, read_part
 
 Waveform: TypeAlias = npt.NDArray[np.float32]
 Found = TypeVar("Found")
@@ -52,9 +53,10 @@ class AudioSource(Protocol):
 
 @dataclass(frozen=True)
 class FileAudio:
-    """A sound file; see `AudioSource`."""
+    """A sound file, or a part of one; see `AudioSource`."""
 
     path: Path
+    part: Part | None = None
 
     @property
     def name(self) -> str:
@@ -65,14 +67,20 @@ class FileAudio:
         """Length and rate."""
         if not self.path.is_file():
             raise AudioFileMissingError(self.path)
-        return read_header(self.path, self.name)
+        whole = read_header(self.path, self.name)
+        if self.part is None:
+            return whole
+        start, stop = self.part.bounds(whole.seconds, self.name)
+        return Header(stop - start, whole.sampling_rate)
 
     def read(self, sampling_rate: int) -> Waveform:
         """Samples."""
-        return read_audio(self.path, sampling_rate)
+        if self.part is None:
+            return read_audio(self.path, sampling_rate)
+        return read_part(self.path, self.part, sampling_rate)
 
     def sha256(self) -> str:
-        """Hash of the file."""
+        """Hash of the whole file."""
         try:
             return sha256(self.path)
         except FileNotFoundError:

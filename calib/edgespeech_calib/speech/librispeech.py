@@ -7,7 +7,7 @@ Only the names of files count, not how deep they lie. Layout: https://www.opensl
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from edgespeech_runtime.errors import AudioError, AudioPackageError
@@ -27,9 +27,23 @@ def read_folder(folder: Path) -> list[Utterance]:
     Raises:
         DataError: a folder or a file of transcripts cannot be read.
     """
+    return _found(folder, (path for paths in _walk(folder) for path in paths))
+
+
+def walk(folder: Path) -> Iterator[Utterance]:
+    """The same one by one: no more than one folder of them is held in memory, and transcripts lie beside their sounds.
+
+    Raises:
+        DataError: as `read_folder`, when it gets there.
+    """
+    for paths in _walk(folder):
+        yield from _found(folder, paths)
+
+
+def _found(folder: Path, paths: Iterable[Path]) -> list[Utterance]:
     sounds: list[tuple[PurePosixPath, AudioSource]] = []
     texts: dict[str, str] = {}
-    for path in _walk(folder):
+    for path in paths:
         if path.name.endswith(TRANSCRIPTS):
             try:
                 texts.update(parse_transcripts(path.read_bytes(), str(path)))
@@ -40,15 +54,15 @@ def read_folder(folder: Path) -> list[Utterance]:
     return _utterances(sounds, texts)
 
 
-def _walk(folder: Path) -> Iterator[Path]:
+def _walk(folder: Path) -> Iterator[list[Path]]:
+    """The files of each folder."""
+
     def refuse(error: OSError) -> None:
         raise DataError(f"{error.filename} cannot be read: {error.strerror}") from error
 
     for top, inner, names in os.walk(folder, onerror=refuse, followlinks=True):
         inner[:] = sorted(name for name in inner if not name.startswith("."))
-        for name in sorted(names):
-            if not name.startswith("."):
-                yield Path(top) / name
+        yield [Path(top) / name for name in sorted(names) if not name.startswith(".")]
 
 
 def read_archive(path: Path) -> list[Utterance]:

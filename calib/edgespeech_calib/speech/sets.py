@@ -167,7 +167,7 @@ def _collected(location: Path) -> list[Utterance]:
         return librispeech.read_folder(location)
     if location.name.lower().endswith(TAR_SUFFIXES):
         return librispeech.read_archive(location)
-    if location.suffix.lower() in manifests.SUFFIXES:
+    if manifests.is_manifest(location):
         return manifests.read(location)
     raise DataError(
         f"{location} is no set of recordings: give a folder, an archive ({', '.join(TAR_SUFFIXES)}), a manifest "
@@ -236,5 +236,5 @@ def _manifest_hint(location: Path) -> str:
     """Words on manifests that lie in a folder, which is not read as one."""
     if not location.is_dir():
         return ""
-    there = sorted(path for path in location.iterdir() if path.suffix.lower() in manifests.SUFFIXES)
+    there = sorted(path for path in location.iterdir() if manifests.is_manifest(path) and path.suffix != ".json")
     return f"; {there[0]} may be one" if there else ""
