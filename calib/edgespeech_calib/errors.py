@@ -1,6 +1,7 @@
 """Errors of calibration and evaluation.
 
 EdgeSpeechError
+├── CorpusError (ValueError)             a run over a corpus that cannot be begun, gone on with, or merged
 ├── DataError (ValueError)               a set of recordings that cannot be used as what it claims to be
 │   └── DataMissingError (FileNotFoundError)   there is no such set
 ├── DownloadError (OSError)              a download that did not come to its end
@@ -12,6 +13,10 @@ EdgeSpeechError
 """
 
 from edgespeech.errors import EdgeSpeechError
+
+
+class CorpusError(EdgeSpeechError, ValueError):
+    """A run over a corpus cannot be begun, gone on with, or merged."""
 
 
 class DataError(EdgeSpeechError, ValueError):

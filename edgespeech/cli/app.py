@@ -15,7 +15,7 @@ from edgespeech.cli.errors import CommandError, exit_code, say_warning
 
 # To add a command: a module with a click command of the same name as its file, and its name here.
 COMMANDS = (
-    *("export", "quantize", "transcribe", "live", "align", "classify", "features"),
+    *("export", "quantize", "transcribe", "merge", "live", "align", "classify", "features"),
     *("evaluate", "inspect", "devices", "calib", "lm", "demo"),
 )
 

@@ -10,6 +10,8 @@ from edgespeech_runtime.cli.display.results import write_file
 from edgespeech_runtime.cli.searches import decoding, plain
 
 from edgespeech.choices import Normalisation
+from edgespeech.cli.corpus.evaluating import evaluate_corpus, is_asked
+from edgespeech.cli.corpus.options import over_workers
 from edgespeech.cli.display.progress import Bar
 from edgespeech.cli.errors import CommandError, complain
 from edgespeech.cli.options.shared import tunes
@@ -27,9 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--compare", type=click.Path(path_type=Path), multiple=True, help="Another bundle; the difference is paired."
 )
-@click.option(
-    "--samples", type=click.IntRange(min=1), help="Take so many utterances, spread over speakers and lengths."
-)
+@click.option("--samples", type=click.IntRange(min=1), help="Take so many, spread over speakers and lengths.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the draw and of the intervals.")
 @click.option(
     "--normalise",
@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Utterances that run together; the time of each is known with 1 only.",
 )
+@over_workers
 @click.option("--json", "as_json", is_flag=True, help="Print all that was found as JSON.")
 @click.option("--html", type=click.Path(path_type=Path, dir_okay=False), help="Write a page that shows every error.")
 @click.option("--force", is_flag=True, help="Replace the page if it is there.")
@@ -61,23 +62,26 @@ def evaluate(system: Path, data: str, root: str | None, as_json: bool, html: Pat
     """Count the word errors of BUNDLE on recordings of which it is known what is said; measure speed and memory.
 
     BUNDLE may be a checkpoint folder too, which runs in torch. Each system runs in a process of its own. Of classifiers
-    accuracy is measured: of an utterance's label, or of the labels in each frame.
+    accuracy is measured: of labels of utterances or of frames.
 
     SET is a folder in LibriSpeech's layout, nested anywhere; a tar archive of one, which is not unpacked; a manifest
-    (.tsv, .csv or .jsonl with path, text or label, and whatever else); a list drawn by `edgespeech calib draw`; or the
-    name of a subset that `edgespeech calib fetch` has downloaded. Recordings that cannot be read are left out and
-    named; those at other sampling rates are resampled, which is said.
+    (.tsv, .csv or .jsonl with path, text or label, cuts of Lhotse); a list drawn by `edgespeech calib draw`; or the
+    name of a subset that `edgespeech calib fetch` has downloaded. What cannot be read is left out and named, other
+    sampling rates are resampled, which is said.
 
     With --beams, --lm or --hotword, a CTC model is measured with that search and without. --tune-lm measures nothing
     else: it tries weights of the language model on SET, so judge what it finds on another one.
+
+    With --workers or --ray, many processes run BUNDLE over a manifest or a folder; --output-dir keeps their rows.
     """
+    if is_asked(options):
+        return evaluate_corpus(system, data, as_json, {**options, "html": html, "root": root})
     if html is not None and html.exists() and not options["force"]:
         raise CommandError(f"{html} exists; name another file, or replace it with --force")
     systems = _checked([system, *options["compare"]])
     if options["tune_lm"]:
-        _tune(systems, data, root, as_json, html, options)
-        return
-    _show(_run(systems, data, root, options), as_json, html)
+        return _tune(systems, data, root, as_json, html, options)
+    return _show(_run(systems, data, root, options), as_json, html)
 
 
 def _show(evaluation: "Evaluation", as_json: bool, html: Path | None) -> None:

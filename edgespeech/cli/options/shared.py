@@ -63,9 +63,9 @@ def takes(*options: Option) -> Callable[[CommandT], CommandT]:
     return lambda command: given_to(command, options)
 
 
-def audio_arguments(command: CommandT) -> CommandT:
+def audio_arguments(command: CommandT, required: bool = True) -> CommandT:
     """Give a command the arguments of all that run on sound files."""
-    command = click.argument("audio", nargs=-1, required=True, type=any_path())(command)
+    command = click.argument("audio", nargs=-1, required=required, type=any_path())(command)
     return click.argument("bundle", type=any_path())(command)
 
 

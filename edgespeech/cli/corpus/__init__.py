@@ -1,0 +1,1 @@
+"""The command line over a corpus: a manifest instead of sound files, shards instead of stdout, many workers."""
