@@ -250,7 +250,10 @@ def test_the_graph_of_the_hub_is_the_runtimes_over_the_same_weights(made_of: Any
     hub = made.graphs["hub"]
     assert (hub.file, hub.outputs) == ("onnx/model_quantized.onnx", made.graphs["single"].outputs)
     (values,) = audio(1, seed=5)
-    np.testing.assert_array_equal(run(made.folder / hub.file, values)[0], made.run("single", values)[0])
+    assert decibels(run(made.folder / hub.file, values)[0], made.run("single", values)[0]) > ROUNDED - 10
+    for file in (hub.file, made.graphs["interchange"].file):  # for other runtimes: standard operators alone
+        model = onnx.load(made.folder / file, load_external_data=False)
+        assert {node.domain for node in model.graph.node} == {""}
     settings = json.loads((made.folder / "config.json").read_text(encoding="utf-8"))["transformers.js_config"]
     assert settings == {"dtype": "q8", "use_external_data_format": True}
 
@@ -267,7 +270,8 @@ def test_onnxruntime_runs_every_layer_in_integers(kind: str, made_of: Any) -> No
 
 def test_macs_are_those_of_the_reference_model(made_of: Any, tiny_checkpoint: Any) -> None:
     kind = "wav2vec2-adapters"
-    made, model, (values,) = made_of(kind), reference(tiny_checkpoint(kind)), audio(1)
+    # Of 511 frames behind the second convolution, no block of frames has to be filled up.
+    made, model, (values,) = made_of(kind), reference(tiny_checkpoint(kind)), audio(1, 5120)
     counted = dict.fromkeys(products(model), 0)
     for name, module in products(model).items():
         per_number = module.weight[0].numel()

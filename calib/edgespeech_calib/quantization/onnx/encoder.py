@@ -19,6 +19,7 @@ from edgespeech_calib.quantization.onnx import damage as onnx_damage
 from edgespeech_calib.quantization.onnx import equalise as onnx_equalise
 from edgespeech_calib.quantization.onnx import measure as measure
 from edgespeech_calib.quantization.onnx.forms import INTEGERS, DynamicForms, Forms, LayerRanges, StaticForms
+from edgespeech_calib.quantization.onnx.fused import fused
 from edgespeech_calib.quantization.onnx.network import Network, Product, attributes
 from edgespeech_calib.quantization.onnx.session import Kernel, profile
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
@@ -27,7 +28,8 @@ from edgespeech_calib.quantization.search.layers import Layer
 
 MAIN = ("single", "encoder")  # the graph for utterances of one length: of CTC models, of encoder-decoders
 DECODER = "decoder"
-FILES = {"interchange": "model.int8.onnx"}  # as onnx-asr looks for it; the others keep their names
+INTERCHANGE = "interchange"  # the graph for other runtimes, in standard operators
+FILES = {INTERCHANGE: "model.int8.onnx"}  # as onnx-asr looks for it; the others keep their names
 BEST_RANGES: Ranges = "minmax"
 PROBE_SECONDS = 2.0
 
@@ -42,7 +44,8 @@ INTEGER_PRODUCTS = frozenset(
         "QLinearMatMul",
     }
 )
-FLOAT_PRODUCTS = frozenset({"Conv", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul"})
+ATTENTION = "MultiHeadAttention"  # both of its products, in float
+FLOAT_PRODUCTS = frozenset({"Conv", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul", ATTENTION})
 
 
 class OnnxEncoder:
@@ -105,15 +108,17 @@ class OnnxEncoder:
             if name in (DECODER, hub_graph.GRAPH):
                 continue
             file = FILES.get(name, graph.file)
-            model = self._quantized(Network.read(self._bundle.path(graph.file)), floating)
-            store.save(model, folder / file)
+            network = Network.read(self._bundle.path(graph.file))
+            standard = self._quantized(network, floating)
+            model = standard if name == INTERCHANGE else fused(standard, network)
+            store.save(_stored(model, network), folder / file)
             written[name] = replace(graph, file=file, weights=weights)
             if name == self._main and hub_graph.GRAPH in graphs:
-                written[hub_graph.GRAPH] = self._write_hub_graph(model, written[name], store)
+                written[hub_graph.GRAPH] = self._write_hub_graph(_stored(standard, network), written[name], store)
         return written
 
     def _write_hub_graph(self, model: onnx.ModelProto, single: Graph, store: WeightStore) -> Graph:
-        """Write the graph for other runtimes that is `single` but for a layer behind it, which stays in float."""
+        """Write other libraries' graph: `single` in standard operators, and a layer behind it that stays in float."""
         folder, floating = store.path.parents[1], self._bundle.path(self._bundle.manifest.graphs[hub_graph.GRAPH].file)
         classifier = hub_graph.classifier_in(onnx.load(floating))
         model, graph = hub_graph.graph_of(model, single, hub_graph.INT8_FILE, classifier)
@@ -127,7 +132,7 @@ class OnnxEncoder:
         written = onnx.load(file, load_external_data=False)
         stored = {tensor.name for tensor in written.graph.initializer}
         layers = {product.name: product for product in self._products}
-        inner = _sums(self._network)
+        inner = _sums(self._network) | _sums(Network(written, folder))
         integer = total = 0
         in_integers: set[str] = set()
         for kernel in profile(file, values, self._types.activation == "int8"):
@@ -163,7 +168,7 @@ class OnnxEncoder:
         return StaticForms(writer, network, self._types, self._factors, self._ranges)
 
     def _quantized(self, network: Network, floating: frozenset[str]) -> onnx.ModelProto:
-        """The graph with its layers quantized, and all weights in it."""
+        """The graph with its layers quantized, in standard operators."""
         writer = GraphWriter()
         forms = self._forms(writer, network)
         names = {layer.name for layer in self.layers}
@@ -178,13 +183,17 @@ class OnnxEncoder:
                     f"the layer {product.name} is not in the graph {self._main!r}; export the float bundle again"
                 )
             forms.write(product, product.output)
-        model = writer.model(network)
-        for tensor in model.graph.initializer:
-            if uses_external_data(tensor):
-                tensor.CopyFrom(network.tensor(tensor.name))
-        store_small(model, network.initializers)
-        onnx.checker.check_model(model)
-        return model
+        return writer.model(network)
+
+
+def _stored(model: onnx.ModelProto, network: Network) -> onnx.ModelProto:
+    """The graph with all weights in it, those in float in half the bytes."""
+    for tensor in model.graph.initializer:
+        if uses_external_data(tensor):
+            tensor.CopyFrom(network.tensor(tensor.name))
+    store_small(model, network.initializers)
+    onnx.checker.check_model(model)
+    return model
 
 
 def _apart(node: onnx.NodeProto, network: Network, writer: GraphWriter) -> onnx.NodeProto:
@@ -224,4 +233,6 @@ def _macs(kernel: Kernel, layers: dict[str, Product], network: Network, inner: d
         return measure.macs(product, network, kernel.output)
     if kernel.node in inner:
         return prod(kernel.output) * inner[kernel.node]
+    if kernel.operator == ATTENTION:  # of query, key and value (batch, frames, channels)
+        return 2 * prod(kernel.output) * kernel.inputs[1][1]
     return prod(kernel.output) * (kernel.inputs[0][-1] if kernel.inputs and kernel.inputs[0] else 1)

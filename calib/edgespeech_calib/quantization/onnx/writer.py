@@ -13,9 +13,14 @@ PREFIX = "int8_"  # of the names of new nodes and values
 
 
 class GraphWriter:
-    """Collects the nodes and constants of a graph; a constant is held once under its name."""
+    """Collects the nodes and constants of a graph; a constant is held once under its name.
 
-    def __init__(self) -> None:
+    Args:
+        prefix: of the names of nodes and values that are made up here.
+    """
+
+    def __init__(self, prefix: str = PREFIX) -> None:
+        self.prefix = prefix
         self.nodes: list[onnx.NodeProto] = []
         self.constants: dict[str, onnx.TensorProto] = {}
 
@@ -25,7 +30,7 @@ class GraphWriter:
 
     def add(self, op: str, inputs: Sequence[str], output: str = "", name: str = "", **settings: Any) -> str:
         """Append a node and return the name of its output, which is made up where none is given."""
-        output = output or f"{PREFIX}{op.lower()}_{len(self.nodes)}"
+        output = output or f"{self.prefix}{op.lower()}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(op, list(inputs), [output], name or f"node_{output}", **settings))
         return output
 
@@ -70,7 +75,7 @@ class GraphWriter:
             del graph.output[:]
             graph.output.extend(onnx.ValueInfoProto(name=name) for name in outputs)
         nodes = _needed(self.nodes, {value.name for value in graph.output})
-        used = {name for node in nodes for name in node.input} | {value.name for value in graph.input}
+        used = {name for node in nodes for name in reads(node)} | {value.name for value in graph.input}
         kept = [tensor for name, tensor in network.initializers.items() if name in used and name not in self.constants]
         del graph.node[:], graph.initializer[:], graph.value_info[:]
         graph.node.extend(nodes)
@@ -83,6 +88,16 @@ def _needed(nodes: Sequence[onnx.NodeProto], wanted: set[str]) -> list[onnx.Node
     wanted, kept = set(wanted), []
     for node in reversed(nodes):
         if wanted.intersection(node.output):
-            wanted.update(node.input)
+            wanted.update(reads(node))
             kept.append(node)
     return kept[::-1]
+
+
+def reads(node: onnx.NodeProto) -> set[str]:
+    """Names of what a node takes in, and of what the graphs in it take from the graph around."""
+    names = set(node.input)
+    for entry in node.attribute:
+        if entry.type == onnx.AttributeProto.GRAPH:
+            inner = {value.name for value in entry.g.input} | {name for part in entry.g.node for name in part.output}
+            names.update(name for part in entry.g.node for name in reads(part) if name not in inner)
+    return names

@@ -1,0 +1,151 @@
+"""Which share of the machine's own limits the encoders of CTC bundles reach.
+
+python -m benchmarks.peak --checkpoint CHECKPOINT BUNDLE...
+
+What is printed: operations per second of large matrix products in INT8 and float32, in both engines, how fast memory is
+read, and for each bundle the operations per second that it reaches and their share of its engine's products in INT8.
+"""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from edgespeech_runtime import CtcModel, load
+from edgespeech_runtime.bundle.folder import open_bundle
+from rich.table import Table
+
+from benchmarks import bandwidth, command
+from benchmarks.loading import ENGINES
+from benchmarks.peak.operations import Operations, operations
+from benchmarks.peak.products import Product, products
+from benchmarks.speech import Speech, default_set
+from benchmarks.timing import Timing, load_average, order
+from benchmarks.workload import RATE
+
+Peaks = dict[tuple[str, str], float]  # by engine and precision
+
+MEMORY = "memory"
+NOTES = (
+    "GOP/s: billions of multiplications and additions per second, each counted as one",
+    "of INT8, of the limit: of the fastest products in the same engine, in INT8; and of what they would take together "
+    "if each ran as fast as the fastest in its precision, those of attention in float32",
+)
+
+
+@click.command()
+@click.argument("bundles", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("--checkpoint", type=click.Path(exists=True, file_okay=False, path_type=Path), required=True)
+@click.option("--seconds", type=click.FloatRange(min=0.1), default=10.0, show_default=True, help="Of audio.")
+@click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="For every engine.")
+@click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True, help="Measured calls of each.")
+@click.option("--data", metavar="SET", help="The speech [default: as benchmarks.speed].")
+@click.option(
+    "--cpu", is_flag=True, help="Seconds of the processor, not of the clock: for one thread on a busy machine."
+)
+@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+def main(
+    bundles: tuple[Path, ...],
+    checkpoint: Path,
+    seconds: float,
+    threads: int,
+    runs: int,
+    data: str | None,
+    cpu: bool,
+    json_file: Path | None,
+) -> None:
+    """Measure the machine's limits, and the encoders of CTC BUNDLES made of one checkpoint against them."""
+    if cpu and threads > 1:
+        raise click.BadParameter("is for one thread: processors of several add up", param_hint="--cpu")
+    torch.set_num_threads(threads)
+    calls = {str(bundle): _encoder(bundle, threads, data, seconds) for bundle in bundles}
+    everyone = products(threads)
+    calls |= {each.title: each.call for each in everyone} | {MEMORY: bandwidth.reader()}
+    timings = timed(calls, runs, time.process_time if cpu else time.perf_counter)
+    peaks = fastest(everyone, timings)
+    counted = operations(checkpoint, round(seconds * RATE))
+    rows = [measured(bundle, timings[str(bundle)], counted, peaks) for bundle in bundles]
+    memory = bandwidth.gigabytes_per_second(timings[MEMORY].minimum)
+    facts = command.facts("peak", "base", runs, threads) | {"audio_seconds": seconds, "load": load_average()}
+    clock = "processor time" if cpu else "time"
+    command.show(
+        f"{checkpoint.name}, {seconds:g} s of audio, {counted.total / 1e9:.1f} GOP, threads: {threads}, {clock}",
+        render(rows),
+        [f"{engine} {precision}: {value:.0f} GOP/s" for (engine, precision), value in peaks.items()],
+        facts,
+        [f"memory is read at {memory:.1f} GB/s", f"load average {facts['load']}", *NOTES],
+    )
+    facts |= {"peaks": {" ".join(key): value for key, value in peaks.items()}, "memory": memory, "rows": rows}
+    command.write(json_file, facts)
+
+
+def _encoder(bundle: Path, threads: int, data: str | None, seconds: float) -> Callable[[], object]:
+    """A call that runs a CTC bundle on some speech."""
+    waveform = Speech.open(data or default_set(), 1).waveform(seconds)
+    model = load(bundle, threads=threads, self_check="never")
+    if not isinstance(model, CtcModel):
+        raise click.BadParameter(f"{bundle} is no CTC model", param_hint="BUNDLES")
+    if open_bundle(bundle).manifest.engine == "numpy":
+        raise click.BadParameter(f"{bundle} is for numpy, which has no products in INT8", param_hint="BUNDLES")
+    return lambda: model.logits(waveform)
+
+
+def fastest(everyone: Sequence[Product], timings: Mapping[str, Timing]) -> Peaks:
+    """Billions of operations per second of the fastest products, by engine and precision."""
+    peaks: Peaks = {}
+    for each in everyone:
+        key, reached = (each.engine, each.precision), each.operations / timings[each.title].minimum / 1e9
+        peaks[key] = max(peaks.get(key, 0.0), reached)
+    return peaks
+
+
+def timed(calls: dict[str, Callable[[], object]], runs: int, clock: Callable[[], float]) -> dict[str, Timing]:
+    """Time all calls in turn, by a clock; each is called once before."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+    for first in range(runs):
+        for name in order(list(calls), first):
+            start = clock()
+            calls[name]()
+            seconds[name].append(clock() - start)
+    return {name: Timing(tuple(taken)) for name, taken in seconds.items()}
+
+
+def measured(bundle: Path, timing: Timing, counted: Operations, peaks: Peaks) -> dict[str, Any]:
+    """What a bundle reaches; its best call counts, as the products' does."""
+    manifest = open_bundle(bundle).manifest
+    engine = ENGINES[manifest.engine]
+    int8, float32 = (peaks[engine, precision] for precision in ("int8", "float32"))
+    reached = counted.total / timing.minimum / 1e9
+    least = (counted.layers / int8 + counted.attention / float32) / 1e9
+    return {
+        "bundle": bundle.name,
+        "engine": engine,
+        "precision": manifest.precision,
+        "seconds": timing.minimum,
+        "median": timing.median,
+        "gops": reached,
+        "share": reached / int8,
+        "share_of_limit": least / timing.minimum,
+    }
+
+
+def render(rows: list[dict[str, Any]]) -> Table:
+    """One line for each bundle."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for heading in ("engine", "bundle", "precision"):
+        table.add_column(heading)
+    for heading in ("s", "median s", "GOP/s", "of INT8", "of the limit"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        times = (f"{row[key]:.4f}" for key in ("seconds", "median"))
+        shares = (f"{row[key]:.0%}" for key in ("share", "share_of_limit"))
+        table.add_row(row["engine"], row["bundle"], row["precision"], *times, f"{row['gops']:.0f}", *shares)
+    return table
+
+
+if __name__ == "__main__":
+    main()
