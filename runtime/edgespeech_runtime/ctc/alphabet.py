@@ -7,6 +7,7 @@ hashes of their characters, so that texts which different tokens spell are the s
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -56,10 +57,14 @@ class Alphabet:
         is_bpe = " " not in used and any(label.startswith(WORD_START) for label in used)
         return cls(tuple(labels), is_bpe, frozenset(excluded - {vocabulary.blank}))
 
+    @cached_property
+    def _letters(self) -> frozenset[str]:
+        """What tokens write, and the space."""
+        return frozenset(" ".join(label for i, label in enumerate(self.labels) if i not in self.excluded)) | {" "}
+
     def missing(self, text: str) -> list[str]:
         """The characters of a text that no token writes, in order, each once; spaces are no characters of words."""
-        letters = set("".join(label for i, label in enumerate(self.labels) if i not in self.excluded))
-        return [character for character in dict.fromkeys(text) if character != " " and character not in letters]
+        return [character for character in dict.fromkeys(text) if character not in self._letters]
 
     def respelled(self, text: str) -> str:
         """The text in the case of which the alphabet has the most letters: as it is, in capitals or small letters."""

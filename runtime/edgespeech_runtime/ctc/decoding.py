@@ -53,13 +53,14 @@ class Decoding:
 
 
 class SearchMaker:
-    """Makes searches over one alphabet, and keeps the language model that was opened last."""
+    """Makes searches over one alphabet, and keeps the last one, and the language model that was opened last."""
 
     def __init__(self, alphabet: Alphabet, own: tuple[Path, FusionWeights] | None = None) -> None:
         """`own` is the language model that a bundle carries: used where a search names none."""
         self._alphabet, self._own = alphabet, own
         self._opened: tuple[Any, NgramModel] | None = None
         self._fusion: tuple[Any, Fusion] | None = None
+        self._search: tuple[Any, BeamSearch] | None = None
 
     def search(self, decoding: Decoding) -> BeamSearch:
         """The search that is asked for.
@@ -69,7 +70,12 @@ class SearchMaker:
         """
         hotwords = None if decoding.hotwords is None else checked_hotwords(decoding.hotwords, self._alphabet)
         options = BeamOptions(beam_width=decoding.width, prune_history=(decoding.n_best or 1) == 1, keep_unboosted=True)
-        return BeamSearch(self._alphabet, self._language_model(decoding), hotwords, options)
+        fusion = self._language_model(decoding)
+        asked = None if hotwords is None else tuple(hotwords.items()), options, fusion
+        kept = self._search  # another thread may put another one there
+        if kept is None or kept[0] != asked:
+            kept = self._search = asked, BeamSearch(self._alphabet, fusion, hotwords, options)
+        return kept[1]
 
     def _language_model(self, decoding: Decoding) -> Fusion | None:
         given, weights = decoding.language_model, FusionWeights()
@@ -82,9 +88,10 @@ class SearchMaker:
             return None
         weights = FusionWeights(**{**vars(weights), **chosen})
         model = self._open(given)
-        if self._fusion is None or self._fusion[0] != (id(model), weights):
-            self._fusion = (id(model), weights), Fusion(model, weights)
-        return self._fusion[1]
+        kept = self._fusion
+        if kept is None or kept[0] != (id(model), weights):
+            kept = self._fusion = (id(model), weights), Fusion(model, weights)
+        return kept[1]
 
     def _open(self, given: str | os.PathLike[str] | NgramModel) -> NgramModel:
         if not isinstance(given, str | os.PathLike):
@@ -92,10 +99,11 @@ class SearchMaker:
         else:
             path = Path(given)
             key = (path, path.stat().st_mtime_ns, path.stat().st_size) if path.is_file() else path
-        if self._opened is None or self._opened[0] != key:
+        kept = self._opened
+        if kept is None or kept[0] != key:
             model: Any = open_language_model(given) if isinstance(given, str | os.PathLike) else given
             if not hasattr(model, "score"):
                 raise ArgumentError(f"language_model: expected a file or an NgramModel, got {type(given).__name__}")
             check_words(model, self._alphabet)
-            self._opened = key, model
-        return self._opened[1]
+            kept = self._opened = key, model
+        return kept[1]
