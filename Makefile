@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Compiled modules are kept, whatever the environment says: tests start many processes.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-all test-devices lint bench api clean
+.PHONY: demo test test-all test-devices test-app lint bench api captions app app-check clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
@@ -18,6 +18,18 @@ test-all: $(READY)
 
 test-devices: $(READY) .venv-webgpu/.ready .venv-qnn/.ready build/vulkan/vk_swiftshader_icd.json
 	$(BIN)/python -m pytest -m "devices and not slow" tests/devices
+
+test-app: .venv-app/.ready build/ctc-en/edgespeech.json
+	OMP_NUM_THREADS=1 .venv-app/bin/python -m pytest tests/captions
+
+captions: .venv-app/.ready build/ctc-en/edgespeech.json
+	.venv-app/bin/python examples/captions/app.py build/ctc-en
+
+app: .venv-app/.ready
+	.venv-app/bin/python -m PyInstaller --noconfirm --log-level WARN --distpath build/app --workpath build/app-work examples/captions/captions.spec
+
+app-check: app build/ctc-en/edgespeech.json
+	.venv-app/bin/python examples/captions/check.py build/app/captions build/ctc-en
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -39,6 +51,14 @@ $(READY): pyproject.toml runtime/pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable "runtime[onnx,openvino,audio,media,mic]" --editable ".[dev]"
+	touch $@
+
+build/ctc-en/edgespeech.json: | $(READY)
+	$(BIN)/edgespeech export edgespeech/checkpoints/ctc-en $(@D) --force
+
+.venv-app/.ready: runtime/pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --constraint constraints.txt PySide6-Essentials pyinstaller pytest --editable "runtime[onnx,audio,mic]"
 	touch $@
 
 .venv-webgpu/.ready: runtime/pyproject.toml constraints.txt

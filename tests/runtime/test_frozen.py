@@ -1,5 +1,6 @@
 """A program that PyInstaller freezes with the hooks of the runtime's wheel, and runs where there is no Python."""
 
+import json
 import os
 import subprocess
 import sys
@@ -57,3 +58,25 @@ def test_a_frozen_program_runs_every_engine(wheel, tiny_bundle, say, tmp_path):
         run = [tmp_path / "dist" / "app" / "app", tiny_bundle(engine), tmp_path / "samples"]
         done = subprocess.run(run, cwd="/", env={}, capture_output=True, text=True, check=False)
         assert (done.stdout, done.returncode) == ("AB C\n", 0), done.stderr
+
+
+@pytest.mark.skipif(not PROJECT.exists(), reason="needs the checkout")
+def test_the_hook_names_every_module_that_is_imported_when_it_is_used(wheel):
+    pytest.importorskip("PyInstaller")
+    code = (
+        "import json, runpy, sys\n"
+        "import edgespeech_runtime.__pyinstaller as hooks\n"
+        "hook = runpy.run_path(hooks.get_hook_dirs()[0] + '/hook-edgespeech_runtime.py')\n"
+        "print(json.dumps(hook['hiddenimports']))"
+    )
+    command, environment = [sys.executable, "-c", code], {**os.environ, "PYTHONPATH": str(wheel)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    named = set(json.loads(done.stdout.splitlines()[-1]))
+    package = wheel / "edgespeech_runtime"
+    modules = {
+        ".".join(path.relative_to(wheel).with_suffix("").parts).removesuffix(".__init__")
+        for path in package.rglob("*.py")
+        if path.relative_to(package).parts[0] not in ("cli", "__pyinstaller")
+    }
+    assert modules - named == set()
+    assert not [name for name in named if name.startswith(("edgespeech_runtime.cli", "edgespeech_runtime.__py"))]
