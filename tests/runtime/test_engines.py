@@ -47,6 +47,19 @@ def test_outputs_belong_to_the_caller(graphs):
     first[:] = 7  # and may be written to
 
 
+def test_bound_arrays_are_read_anew_in_each_call(graphs):
+    binding, random = graphs.bind("single"), np.random.default_rng(0)
+    values = np.zeros((1, 640), np.float32)
+    binding.set({"input_values": values})
+    for samples in (640, 640, 960, 960):  # calls of the same shape, and of another
+        if samples != values.shape[1]:
+            values = np.zeros((1, samples), np.float32)
+            binding.set({"input_values": values})
+        values[:] = random.standard_normal(values.shape)
+        expected = graphs.run("single", {"input_values": values})["logits"]
+        np.testing.assert_array_equal(binding.run()["logits"], expected)
+
+
 @pytest.mark.parametrize("device", ["cpu", "auto"])
 @pytest.mark.parametrize("threads", [None, 1, 2])
 def test_devices_and_threads(tiny_bundle, engine, say, device, threads):

@@ -19,6 +19,9 @@ class Normalizer(NamedTuple):
         """Log-probabilities of `scores` (rows, ...), picked from those rows; -inf stays -inf, and inf takes all."""
         shape = (-1, *[1] * (scores.ndim - 1))
         peak = self.peak.reshape(shape)
+        if np.isfinite(self.peak).all():
+            result: Logits = (scores - peak) - self.log_total.reshape(shape)
+            return result
         with np.errstate(invalid="ignore"):
             logprobs = (scores - peak) - self.log_total.reshape(shape)
         logprobs = np.where(np.isposinf(peak), np.where(scores == peak, np.float32(0), np.float32(-np.inf)), logprobs)

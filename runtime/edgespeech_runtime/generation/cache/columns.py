@@ -40,7 +40,9 @@ class Ancestry:
         That is (batch, rows, columns before + rows): the cache, then the new tokens.
         """
         batch, rows = parents.shape
-        before = np.take_along_axis(self._visible, parents[:, :, None], axis=1)  # (batch, rows, used)
+        before = self._visible  # (batch, rows, used); of one row, the only one that can be extended
+        if rows != 1 or before.shape[1] != 1:
+            before = np.take_along_axis(before, parents[:, :, None], axis=1)
         own = np.broadcast_to(np.eye(rows, dtype=bool), (batch, rows, rows))
         self._visible = np.concatenate((before, own), axis=2)
         self.used += rows
@@ -58,11 +60,16 @@ class Ancestry:
         return kept
 
 
-def bias(seen: Bools, slots: int, mask_value: float = MASK_VALUE) -> Floats:
-    """What is added to the scores, (batch, new, slots + new). Slots that hold no column yet are hidden."""
+def bias(seen: Bools, slots: int, mask_value: float = MASK_VALUE, into: Floats | None = None) -> Floats:
+    """What is added to the scores, (batch, new, slots + new). Slots that hold no column yet are hidden.
+
+    It is written `into` that array where it has this shape.
+    """
     batch, new, columns = seen.shape
     used = columns - new
-    scores = np.full((batch, new, slots + new), mask_value, np.float32)
+    shape = (batch, new, slots + new)
+    scores = into if into is not None and into.shape == shape else np.empty(shape, np.float32)
+    scores.fill(mask_value)
     scores[:, :, :used][seen[:, :, :used]] = 0.0
     scores[:, :, slots:][seen[:, :, used:]] = 0.0
     return scores
@@ -73,6 +80,7 @@ class Slots:
 
     def __init__(self, facts: Decoder, batch: int) -> None:
         self._tensors = columns("cache", "slots", facts.layers)
+        self._outputs = {tensor.name: tensor.name.replace("cache", "new", 1) for tensor in self._tensors}
         self._sizes = {"batch": batch, "heads": facts.heads, "head_dim": facts.head_dim}
         self.arrays: dict[str, Floats] = {}
         self.count = 0
@@ -92,7 +100,7 @@ class Slots:
     def write(self, start: int, new: Mapping[str, Floats], count: int | None = None) -> None:
         """Put the first `count` columns (None: all) of the outputs `new.*` of a call into the slots from `start` on."""
         for tensor in self._tensors:
-            columns_given = new[tensor.name.replace("cache", "new", 1)]
+            columns_given = new[self._outputs[tensor.name]]
             columns = columns_given.shape[tensor.axes.index("slots")] if count is None else count
             target = _part(self.arrays[tensor.name], tensor.axes, start, columns)
             target[:] = _part(columns_given, tensor.axes, 0, columns)
