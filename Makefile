@@ -6,7 +6,7 @@ READY := $(VENV)/.ready
 # Compiled modules are kept, whatever the environment says: tests start many processes.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --numprocesses 2 --dist worksteal
 
-.PHONY: demo test test-all test-devices test-app lint bench api captions app app-check clean
+.PHONY: demo test test-all test-devices test-app test-web test-peers lint bench api captions app app-check clean
 demo: $(READY)
 	$(BIN)/edgespeech demo --output build --force
 
@@ -30,6 +30,14 @@ app: .venv-app/.ready
 
 app-check: app build/ctc-en/edgespeech.json
 	.venv-app/bin/python examples/captions/check.py build/app/captions build/ctc-en
+
+# Wants node 20 and Chromium, and says so where they are not there.
+test-web: $(READY) build/web/node_modules/.ready build/web/ctc-en-int8/edgespeech.json
+	$(BIN)/python -m pytest -m devices tests/web
+
+# Each library in an environment of its own, with the transformers that it wants.
+test-peers: $(READY) .venv-optimum-onnx/.ready .venv-optimum-intel/.ready
+	$(BIN)/python -m pytest -m devices tests/peers
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -70,6 +78,20 @@ build/ctc-en/edgespeech.json: | $(READY)
 	$(PYTHON) -m venv $(@D)
 	$(@D)/bin/pip install --quiet --constraint constraints.txt --editable "runtime[npu,audio]"
 	touch $@
+
+.venv-optimum-onnx/.ready .venv-optimum-intel/.ready: .venv-%/.ready: tests/peers/%.txt
+	sh tests/peers/set_up.sh $(PYTHON) $(@D) $<
+	touch $@
+
+build/web/node_modules/.ready: tests/web/package.json tests/web/set_up.sh
+	sh tests/web/set_up.sh build/web
+	touch $@
+
+build/web/ctc-en/edgespeech.json: | $(READY)
+	$(BIN)/edgespeech export edgespeech/checkpoints/ctc-en $(@D) --force
+
+build/web/ctc-en-int8/edgespeech.json: build/web/ctc-en/edgespeech.json
+	$(BIN)/edgespeech quantize $(<D) $(@D) --calib edgespeech/checkpoints/calibration/sentences-en.tsv --force
 
 build/vulkan/vk_swiftshader_icd.json:
 	sh tests/devices/software_vulkan.sh $(@D)

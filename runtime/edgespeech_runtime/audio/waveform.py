@@ -13,10 +13,13 @@ VARIANCE_FLOOR = 1e-7  # added to the variance, so that silence stays silence
 def normalize(samples: npt.NDArray[np.floating]) -> npt.NDArray[np.float32]:
     """Shift to zero mean and scale to unit (population) variance: `[n] -> [n]`, float32.
 
+    Computed in float64 and rounded once, so that it is the same to the last bit wherever it is computed so: an INT8
+    model can write another letter for such a bit.
+
     Raises AudioError for an array that is empty or not one-dimensional.
     """
-    samples = _waveform(samples)
-    return np.asarray((samples - samples.mean()) / np.sqrt(samples.var() + VARIANCE_FLOOR), np.float32)
+    wide = _waveform(samples).astype(np.float64)
+    return np.asarray((wide - wide.mean()) / np.sqrt(wide.var() + VARIANCE_FLOOR), np.float32)
 
 
 def pad(

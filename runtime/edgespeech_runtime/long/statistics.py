@@ -41,8 +41,8 @@ class Statistics:
 
     def normalized(self, samples: npt.NDArray[np.floating]) -> Waveform:
         """Part of the recording `[n]` as `waveform.normalize` would give it of the whole: float32 `[n]`."""
-        samples = np.asarray(samples, np.float32)
-        return (samples - np.float32(self.mean)) / np.float32(self._deviation)
+        wide = np.asarray(samples, np.float32).astype(np.float64)
+        return np.asarray((wide - self.mean) / self._deviation, np.float32)
 
     def patches(self, is_normalized: bool) -> tuple[Waveform, Waveform]:
         """Mean `[kernel]` and spread `[kernel, kernel]` of patches, float32: as the samples came, or normalised.

@@ -1,0 +1,7 @@
+#!/bin/sh
+# An environment of a library that runs bundles, with the versions that it wants: `sh set_up.sh PYTHON FOLDER REQUIREMENTS`.
+# They differ from ours, so that constraints.txt does not hold here; REQUIREMENTS names each version.
+set -e
+"$1" -m venv "$2"
+"$2/bin/python" -m pip install --quiet torch==2.13.0
+"$2/bin/python" -m pip install --quiet --requirement "$3"
