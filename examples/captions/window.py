@@ -87,7 +87,7 @@ class MainWindow(QWidget):
         elif self.job is not None:
             self.cancel()
         elif self.model is not None:
-            self._begin()
+            self._begin(self.model)
 
     def cancel(self) -> None:
         """End what runs."""
@@ -122,7 +122,7 @@ class MainWindow(QWidget):
         self._cancelling.start()
         self._leaving.start()
 
-    def _begin(self) -> None:
+    def _begin(self, model: "AnyModel") -> None:
         """Start captions of a microphone, or the transcription of a file."""
         kind, value = self.controls.source
         self.view.restart()
@@ -130,12 +130,12 @@ class MainWindow(QWidget):
         self._say("")
         options = self.controls.options()
         if kind == FILE:
-            job = TranscribeFile(self.model, value, options, self)
+            job = TranscribeFile(model, value, options, self)
             self._run(job, progress=self._show_progress, piece=self._show_piece, done=self._show_transcript)
             return
         options["latency"] = self.controls.latency.currentText()
         source = partial(open_source, kind, value, self._speed)
-        self._run(LiveCaptions(self.model, source, options, self), told=self._show_event, sound=self._show_sound)
+        self._run(LiveCaptions(model, source, options, self), told=self._show_event, sound=self._show_sound)
 
     def _loaded(self, model: "AnyModel", facts: str) -> None:
         self.model = model
@@ -231,8 +231,9 @@ class MainWindow(QWidget):
             self.idle.emit()
 
     def _cancel_again(self) -> None:
-        for job in self._jobs if self._is_closing else {self.job} - {None}:
-            job.cancel()
+        for job in self._jobs:
+            if self._is_closing or job is self.job:
+                job.cancel()
 
     def _let_go(self) -> None:
         if self.model is not None:

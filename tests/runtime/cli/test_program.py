@@ -1,14 +1,17 @@
 """`edgespeech-runtime`: what the toolchain's commands print is what it prints, without the toolchain."""
 
 import json
+import os
 import subprocess
 import sys
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
 from edgespeech_runtime.cli import errors, parser, program
+from edgespeech_runtime.cli.display import terminal
 from edgespeech_runtime.cli.display.captions import PlainScreen
 from edgespeech_runtime.live import Event
 
@@ -172,3 +175,19 @@ def test_the_screen_draws_one_line_with_the_tail_dim(capsys, monkeypatch):
         assert "…" + "x" * 20 in capsys.readouterr().out
         screen.tell(Event("final", "one two three", 0.0, 1.0, committed="one two three"))
         assert "\r\x1b[2Kone two three\n" in capsys.readouterr().out
+
+
+def test_a_terminal_that_does_not_know_its_size_has_the_usual_one(monkeypatch):
+    monkeypatch.delenv("COLUMNS", raising=False)
+    monkeypatch.setattr(os, "get_terminal_size", lambda *file: os.terminal_size((0, 0)))
+    with Path(os.devnull).open() as stream:
+        assert terminal.columns(stream) == 79
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "shown"),
+    [("one two", 7, "one two"), ("one two", 4, "…two"), ("日本語", 5, "…本語"), ("日本語", 4, "…語")],
+)
+def test_of_a_long_text_the_end_is_shown(text, most, shown):
+    assert terminal.ending(text, most) == shown
+    assert terminal.width(shown) <= most

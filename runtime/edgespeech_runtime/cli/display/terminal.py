@@ -9,6 +9,7 @@ from typing import TextIO
 ERASE_LINE = "\r\x1b[2K"
 DIM, GREEN, YELLOW, PLAIN = "\x1b[2m", "\x1b[32m", "\x1b[33m", "\x1b[0m"
 ELLIPSIS = "…"
+USUAL = 80  # columns
 
 
 def enable_escapes(stream: TextIO) -> None:
@@ -25,9 +26,10 @@ def enable_escapes(stream: TextIO) -> None:
 def columns(stream: TextIO) -> int:
     """How many characters of one column's width stand in a line of the terminal, but for the last column."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns - 1
+        width = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
-        return shutil.get_terminal_size().columns - 1
+        width = 0
+    return (width or shutil.get_terminal_size().columns or USUAL) - 1  # a terminal need not know its size
 
 
 def width(text: str) -> int:
