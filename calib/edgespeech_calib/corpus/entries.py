@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.cli.recordings import SUFFIXES
 
 from edgespeech_calib.errors import CorpusError, DataError, DataMissingError
 from edgespeech_calib.speech import librispeech, manifests
@@ -125,7 +126,7 @@ def _hash(name: str) -> int:
 def _raw(location: Path) -> Iterator[Entry]:
     """The entries as they stand there, whether or not ids are doubled."""
     if location.is_dir():
-        for number, utterance in enumerate(librispeech.walk(location), start=1):
+        for number, utterance in enumerate(librispeech.walk(location, SUFFIXES), start=1):
             yield Entry(number, utterance.id, utterance)
         return
     for row in manifests.stream(location):

@@ -9,12 +9,13 @@ from typing import BinaryIO
 from edgespeech_calib.errors import CorpusError
 
 LOCK = ".lock"
+PARTIAL = ".{name}.{process}.partial"  # of a file that is being written
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a file beside `path`, force it to the disk, and give it that name. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    partial = path.with_name(PARTIAL.format(name=path.name, process=os.getpid()))
     try:
         with partial.open("wb") as file:
             write(file)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from edgespeech_runtime.bundle.checksums import sha256
-from edgespeech_runtime.choices import BATCH_SIZE, MANIFEST_FILE
+from edgespeech_runtime.choices import BATCH_SIZE, MANIFEST_FILE, Checksums
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,8 @@ class Job:
         batch_size: recordings that run together.
         devices: to be tried one after the other.
         threads: of each worker; None for the engine's own choice.
+        streams: batches of a worker that run at the same time and share its threads.
+        checksums: when workers check the bundle's files, as by `edgespeech_runtime.load`.
         channel, allow_truncated: how sound files are read, as by `AudioBlocks`.
     """
 
@@ -29,6 +31,8 @@ class Job:
     batch_size: int = BATCH_SIZE
     devices: tuple[str, ...] = ("cpu",)
     threads: int | None = None
+    streams: int = 1
+    checksums: Checksums = "always"
     channel: int | None = None
     allow_truncated: bool = False
 

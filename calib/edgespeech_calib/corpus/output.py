@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from edgespeech_calib.corpus.entries import Corpus
-from edgespeech_calib.corpus.files import write_whole
+from edgespeech_calib.corpus.files import PARTIAL, write_whole
 from edgespeech_calib.corpus.job import Job
 from edgespeech_calib.corpus.rows import Row
 from edgespeech_calib.errors import CorpusError
@@ -70,8 +70,6 @@ class Output:
         """Write a shard, whole or not at all."""
         ordered = sorted(rows, key=lambda row: row.line)
         path = self.shard(number)
-        for stale in path.parent.glob(f".{path.stem}.*.partial"):  # of a run that was killed while it wrote
-            stale.unlink(missing_ok=True)
         arrays = {row.line: row for row in ordered if row.array is not None}
         if arrays:
             self._write_arrays(path.with_suffix(".npz"), arrays)
@@ -80,6 +78,12 @@ class Output:
         content = "".join(f"{row.to_json()}\n" for row in ordered).encode("utf-8", "backslashreplace")
         write_whole(path, lambda file: file.write(content))
         return summary
+
+    def tidy(self) -> None:
+        """Delete what runs that were killed have left half written. Only where no other run writes here."""
+        for folder in (self.folder, self.folder / SHARDS, self.folder / TIMINGS):
+            for partial in folder.glob(PARTIAL.format(name="*", process="*")):
+                partial.unlink(missing_ok=True)
 
     def rows(self, number: int) -> Iterator[dict[str, Any]]:
         """The rows of a shard."""

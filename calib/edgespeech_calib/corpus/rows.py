@@ -1,6 +1,7 @@
 """What a model answers about an entry as a row of a shard. Rows hold nothing that differs from one run to the next."""
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -34,8 +35,19 @@ class Row:
         return self.values["error"] is not None
 
     def to_json(self) -> str:
-        """One line."""
-        return json.dumps(self.values, ensure_ascii=False, allow_nan=False)
+        """One line. JSON has no infinity, and nothing that is no number: they become null."""
+        try:
+            return json.dumps(self.values, ensure_ascii=False, allow_nan=False)
+        except ValueError:
+            return json.dumps(_finite(self.values), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def failure(entry: Entry, error: str, method: str) -> Row:

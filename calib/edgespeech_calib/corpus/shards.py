@@ -14,7 +14,7 @@ from edgespeech_calib.errors import CorpusError
 
 SHARD = 100  # entries of a shard where it is not said how many shards there are
 MOST_SHARDS = 10_000
-BATCHES = 8  # that a worker gets at a time
+BATCHES = 4  # that a worker gets at a time: more leave workers without work at the end
 CHUNK_SECONDS = 600.0  # of sound that a worker gets at a time, as far as the manifest says it
 
 

@@ -53,7 +53,9 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._model = edgespeech_runtime.load(job.bundle, list(job.devices), job.threads)
+        self._model = edgespeech_runtime.load(
+            job.bundle, list(job.devices), job.threads, streams=job.streams, checksums=job.checksums
+        )
         searched = {name: value for name, value in job.arguments.items() if name not in NO_SEARCH}
         self._model.check_options(**searched)
         self._method: Callable[..., list[Any]] = partial(getattr(self._model, job.method), **job.arguments)

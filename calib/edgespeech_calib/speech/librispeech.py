@@ -7,7 +7,7 @@ Only the names of files count, not how deep they lie. Layout: https://www.opensl
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 from edgespeech_runtime.errors import AudioError, AudioPackageError
@@ -30,17 +30,19 @@ def read_folder(folder: Path) -> list[Utterance]:
     return _found(folder, (path for paths in _walk(folder) for path in paths))
 
 
-def walk(folder: Path) -> Iterator[Utterance]:
+def walk(folder: Path, suffixes: Collection[str] = SUFFIXES) -> Iterator[Utterance]:
     """The same one by one: no more than one folder of them is held in memory, and transcripts lie beside their sounds.
+
+    Sound files are those with these `suffixes`.
 
     Raises:
         DataError: as `read_folder`, when it gets there.
     """
     for paths in _walk(folder):
-        yield from _found(folder, paths)
+        yield from _found(folder, paths, suffixes)
 
 
-def _found(folder: Path, paths: Iterable[Path]) -> list[Utterance]:
+def _found(folder: Path, paths: Iterable[Path], suffixes: Collection[str] = SUFFIXES) -> list[Utterance]:
     sounds: list[tuple[PurePosixPath, AudioSource]] = []
     texts: dict[str, str] = {}
     for path in paths:
@@ -49,7 +51,7 @@ def _found(folder: Path, paths: Iterable[Path]) -> list[Utterance]:
                 texts.update(parse_transcripts(path.read_bytes(), str(path)))
             except OSError as error:
                 raise DataError(f"{path} cannot be read: {error.strerror}") from error
-        elif path.suffix.lower() in SUFFIXES:
+        elif path.suffix.lower() in suffixes:
             sounds.append((PurePosixPath(path.relative_to(folder).as_posix()), FileAudio(path)))
     return _utterances(sounds, texts)
 

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from edgespeech_runtime.cli.kinds import KINDS, Kind
+from edgespeech_runtime.cli.recognition import MANY, streams_for
 
-from edgespeech.cli.corpus.options import OF_TEXTS, flag, is_given
+from edgespeech.cli.corpus.options import LOCAL, OF_TEXTS, flag, is_given
 from edgespeech.cli.errors import CommandError
 
 if TYPE_CHECKING:
@@ -18,10 +19,10 @@ def threads_of(options: Mapping[str, Any]) -> int | None:
     """Threads of each worker: as many as were asked for, or else an equal part of the processors."""
     if options["threads"] is not None:
         return int(options["threads"])
-    if options["ray"] is not None:
+    workers, address = options["workers"], options["ray"]
+    if address is not None and (workers is None or address != LOCAL):
         return 1
-    workers = options["workers"] or 1
-    return None if workers == 1 else max(1, (os.cpu_count() or 1) // workers)
+    return None if workers in (None, 1) and address is None else max(1, (os.cpu_count() or 1) // workers)
 
 
 def job_of(bundle: Path, options: Mapping[str, Any]) -> "Job":
@@ -31,18 +32,27 @@ def job_of(bundle: Path, options: Mapping[str, Any]) -> "Job":
     itself is found by the workers.
     """
     from edgespeech_calib.corpus.job import Job
+    from edgespeech_calib.corpus.rows import ANSWERS
     from edgespeech_runtime.bundle.folder import open_bundle
 
     opened = open_bundle(bundle)
     kind = KINDS[opened.manifest.task]
+    if kind.method not in ANSWERS:
+        raise CommandError(
+            f"{bundle} is {kind.name}, whose answers have no rows; run it in Python, recording by recording"
+        )
     device = options["device"]
+    devices, threads = (device,) if isinstance(device, str) else tuple(device), threads_of(options)
+    asked = {"streams": options.get("streams"), "device": devices, "threads": threads}
     return Job(
         bundle=str(bundle.expanduser().resolve()),
         method=kind.method,
         arguments=_arguments(kind, bundle, options),
         batch_size=options["batch_size"],
-        devices=(device,) if isinstance(device, str) else tuple(device),
-        threads=threads_of(options),
+        devices=devices,
+        threads=threads,
+        streams=streams_for(MANY, asked),
+        checksums=options.get("checksums", "always"),
         channel=options.get("channel"),
         allow_truncated=bool(options.get("allow_truncated")),
     )

@@ -8,6 +8,7 @@ import click
 
 from edgespeech.cli.errors import CommandError
 
+LOCAL = "local"  # the address of a Ray of this machine's own
 CommandT = TypeVar("CommandT", bound=Callable[..., Any])
 
 HELP = """A corpus is run with --manifest in place of AUDIO: JSON lines as NeMo writes them, cuts of Lhotse, TSV or CSV
@@ -35,7 +36,7 @@ RAY = click.option(
     "--ray",
     metavar="[ADDRESS]",
     is_flag=False,
-    flag_value="local",
+    flag_value=LOCAL,
     help="Run the workers over Ray, on the cluster at ADDRESS, or on this machine.",
 )
 OF_CORPORA = ("output_dir", "shards", "workers", "ray")

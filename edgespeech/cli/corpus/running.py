@@ -55,6 +55,8 @@ def run_corpus(bundle: Path, manifest: Path, folder: Path, options: Mapping[str,
     shards = output.begin(job, corpus, options.get("shards"), default)
     plan = Plan(corpus.entries, shards, range(shards) if task is None else task.chosen(shards))
     with locked(folder, None if task is None else f"{task.index}-of-{task.count}"):
+        if task is None:
+            output.tidy()
         run = Run(corpus, plan, output, job)
         if not options["quiet"]:
             _announce(plan, task, run)

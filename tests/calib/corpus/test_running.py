@@ -12,6 +12,7 @@ import tone_translator
 from corpora import RATE, SAID, TEXTS
 from edgespeech_calib.corpus.job import Job
 from edgespeech_calib.corpus.output import Output
+from edgespeech_calib.corpus.rows import Row
 from edgespeech_calib.corpus.running import LOST
 from edgespeech_calib.errors import CorpusError
 from tone_bundles import spoken
@@ -207,3 +208,18 @@ def test_long_recordings_run_too(bundle, tones, tmp_path, run_inline, rows):
     assert [part["text"] for part in long["segments"]] == [part.text for part in alone.segments]
     assert long["words"][-1]["start"] > 50
     assert short["text"] == "AB C"
+
+
+def test_what_is_no_number_is_null():
+    row = Row(1, {"score": float("nan"), "scores": [{"score": float("inf")}], "error": None})
+    assert json.loads(row.to_json()) == {"score": None, "scores": [{"score": None}], "error": None}
+
+
+def test_what_a_killed_run_left_half_written_goes(bundle, tones, tmp_path, run_inline):
+    output, _ = run_inline(job(bundle), tones(2), tmp_path / "out")
+    half = [output.folder / ".run.json.1.partial", output.folder / "shards" / ".00000.jsonl.2.partial"]
+    for path in half:
+        path.touch()
+    output.tidy()
+    assert not [path for path in half if path.exists()]
+    assert output.shard(0).exists()

@@ -29,9 +29,9 @@ def test_neighbours_in_length_share_a_chunk():
     entries = [
         entry(index, seconds) for index, seconds in enumerate([1.0, 9.0, 2.0, None, 8.0, 3.0, 7.0, 300.0, 400.0])
     ]
-    found = [[each.line for each in chunk.entries] for chunk in chunks(0, entries, 1)]
+    found = [[each.line for each in chunk.entries] for chunk in chunks(0, entries, 2)]
     assert found == [[8], [7, 1, 4, 6, 5, 2, 0, 3]]  # not more than ten minutes, not more than eight
-    assert [len(chunk.entries) for chunk in chunks(0, [entry(index) for index in range(20)], 2)] == [16, 4]
+    assert [len(chunk.entries) for chunk in chunks(0, [entry(index) for index in range(20)], 4)] == [16, 4]
 
 
 def test_how_many_shards_there_are():

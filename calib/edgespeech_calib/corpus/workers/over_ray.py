@@ -5,6 +5,7 @@ read where it is run.
 """
 
 import os
+import socket
 from typing import Any
 
 from edgespeech_calib.corpus.job import Job
@@ -14,6 +15,7 @@ from edgespeech_calib.errors import CorpusError
 
 LOCAL = "local"  # the address of a Ray of this machine's own, which ends with the run
 RETRIES = 3  # of a chunk whose actor was lost, by Ray itself
+CONNECT = 10.0  # seconds until somebody must have answered
 OBJECT_STORE = 80 * 2**20  # bytes, nearly the least that Ray takes: no sound goes through it
 
 
@@ -37,11 +39,15 @@ def start_ray(address: str, workers: int | None, threads: int) -> int:
     else:
         options |= {"address": address}
     if not ray.is_initialized():
+        _require_listener(address)
         try:
             ray.init(**options)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError, OSError) as error:
             line = " ".join(str(error).split())[:300]
-            raise CorpusError(f"no Ray at {address}: {line}; start one, or leave the address out") from error
+            raise CorpusError(
+                f"no Ray at {address}: {line}; start one, or leave the address out; one that wants a token is reached "
+                "with RAY_AUTH_MODE=token"
+            ) from error
     processors = int(ray.cluster_resources().get("CPU", 0))
     workers = workers or max(1, processors // threads)
     if workers * threads > processors:
@@ -50,6 +56,17 @@ def start_ray(address: str, workers: int | None, threads: int) -> int:
             f"{processors}; take fewer"
         )
     return workers
+
+
+def _require_listener(address: str) -> None:
+    """Raise CorpusError where nobody listens at HOST:PORT: Ray would end this process after a while."""
+    host, separator, port = address.rpartition("//")[2].rpartition(":")
+    if not separator or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), CONNECT).close()
+    except (OSError, OverflowError) as error:
+        raise CorpusError(f"no Ray at {address}: {error}; start one, or leave the address out") from error
 
 
 class RayPool:
