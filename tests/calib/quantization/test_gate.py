@@ -72,6 +72,7 @@ def test_the_same_model_passes(judge, bundle):
     assert found.passed
     assert (found.words, found.differing.errors, found.ratio) == (10, 0, math.inf)
     assert found.positions == sum(len(frames) for frames, _ in SAID.values())
+    assert found.other_positions == 0
     assert found.changed == ()
     json.dumps(found.figures(), allow_nan=False)
 
@@ -85,6 +86,7 @@ def test_a_model_that_hears_other_tokens_fails_and_says_which(judge, changed):
     # Of "A B" and "B A" one is a hit: that is cheaper by the weights of sclite than two substitutions.
     assert found.differing == Counts(hits=4, substitutions=5, insertions=1, deletions=1)
     figures = found.figures()
+    assert figures["other_positions"] == sum(frames.count("A") + frames.count("B") for frames, _ in SAID.values())
     assert figures["judged"] == pytest.approx(0.7 - 1.0)  # delayed, tones are no tones to it: all ten words change
     assert (figures["allowed"], figures["shown_to_be_within"]) == (0.02, True)
 
@@ -136,6 +138,16 @@ def test_an_increase_is_refused_where_all_of_its_interval_is_more_than_allowed(j
     assert (found.increase.value, found.increase.low, found.passed) == (0.5, 0.5, False)
     assert judge(mute, less, 50.0).passed
     assert found.sentence.endswith("49.9 allowed: shown to be more")
+
+
+def test_tokens_of_a_decoder_are_counted_by_their_largest_logit():
+    tally = Tally(has_tokens=True)
+    expected = np.eye(4, dtype=np.float32)
+    tally.compare(expected, expected + np.float32(0.1))
+    tally.compare(expected, expected[[0, 2, 1, 3]])
+    assert (tally.positions, tally.other) == (8, 2)
+    found = agrees(tally, score(["yes"], ["yes"]), None, 2.0, "word")
+    assert "2 of 8 tokens differ after the same ones before them; noise in the logits" in found.sentence
 
 
 def texts(utterances):

@@ -29,12 +29,18 @@ DELAY = 0.0005  # seconds, which no listener notices
 
 @dataclass
 class Tally:
-    """What is added up over utterances; `first` and `second` are the answers of both models."""
+    """What is added up over utterances; `first` and `second` are the answers of both models.
+
+    `other` counts positions whose largest logit is another one than the float model's. Of a text decoder
+    (`has_tokens`) these are tokens, each after the same ones before it.
+    """
 
     outputs: Tokens = field(default_factory=Tokens)
     signal: float = 0.0
     noise: float = 0.0
     positions: int = 0
+    other: int = 0
+    has_tokens: bool = False
     seconds: float = 0.0
     ids: list[str] = field(default_factory=list)
     references: list[Answer | None] = field(default_factory=list)
@@ -59,6 +65,8 @@ class Tally:
             if isinstance(self.outputs, Vector):
                 self.cosines += cosines(expected, quantized).tolist()
         self.positions += len(expected)
+        if type(self.outputs) is Tokens and expected.shape[-1] > 1:
+            self.other += int((expected.argmax(-1) != quantized.argmax(-1)).sum())
 
     def add(self, name: str, reference: Answer | None, before: Answer, after: Answer, seconds: float) -> None:
         """Answers of both models for the utterance `name`, and the one that is right, if that is known."""
@@ -101,6 +109,8 @@ def agrees(tally: Tally, differing: AnyScore | None, delayed: AnyScore | None, a
         return _embeds_alike(tally)
     counts = differing.counts
     noise = f"noise in the {tally.outputs.name} {tally.ratio:.1f} dB below them"
+    if tally.has_tokens and tally.positions:
+        noise = f"{tally.other} of {tally.positions} tokens differ after the same ones before them; {noise}"
     words = f"{counts.errors} of {counts.total} {unit}s differ from the float model's"
     is_clear = tally.ratio >= FLOOR
     if not counts.total:

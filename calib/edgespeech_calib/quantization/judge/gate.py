@@ -71,6 +71,7 @@ class Judgement:
         words: of the references, or of the float model's texts where there are none; of classifiers, labels or frames.
         differing: words in which the two models differ, as sclite counts them; the float model's are "right".
         positions: frames or tokens whose logits were compared.
+        other_positions: those of them whose largest logit is another one.
         ratio: logits over their noise in dB.
         float_errors, errors, intervals: errors of the two, and bounds of their rates; None without labels.
         increase: of the error rate, a fraction, with its interval; None without labels.
@@ -91,6 +92,7 @@ class Judgement:
     words: int
     differing: Counts
     positions: int
+    other_positions: int
     ratio: float
     float_errors: Counts | None
     errors: Counts | None
@@ -114,6 +116,7 @@ class Judgement:
             **self._differing(),
             **self._shown(),
             "positions": self.positions,
+            "other_positions": self.other_positions,
             f"{self.output}_db": round(self.ratio, 1) if math.isfinite(self.ratio) else None,
             **labelled,
         }
@@ -230,6 +233,7 @@ class Gate:
             values, ids, tokens = stored["values"], stored["ids"], stored.get("tokens")
         prediction = predict(model, utterance.waveform, tokens, self._speech.most_tokens)
         tally.compare(values, same(prediction.logits, ids))
+        tally.has_tokens = tokens is not None
         return prediction.answer
 
     def _judgement(self, tally: Tally) -> Judgement:
@@ -266,6 +270,7 @@ class Gate:
             words=counts.total if errors is None else errors.total,
             differing=counts,
             positions=tally.positions,
+            other_positions=tally.other,
             ratio=tally.ratio,
             float_errors=float_errors,
             errors=errors,
