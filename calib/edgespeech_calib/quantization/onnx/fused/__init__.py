@@ -7,7 +7,7 @@ What comes out uses ONNX Runtime's own operators, so that graphs for other runti
 import onnx
 from onnx import helper
 
-from edgespeech_calib.quantization.onnx.fused import attention, blocks, first, layout, norms, products
+from edgespeech_calib.quantization.onnx.fused import attention, blocks, first, frames, layout, norms, products
 from edgespeech_calib.quantization.onnx.network import Network
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
 
@@ -18,6 +18,7 @@ REWRITES = (
     ("last_", layout.rewrite),
     ("products_", products.rewrite),
     ("norms_", norms.rewrite),
+    ("frames_", frames.rewrite),
     ("attention_", attention.rewrite),
     ("blocks_", blocks.rewrite),
 )
