@@ -4,6 +4,7 @@ tests/runtime/test_package.py.
 
 import ast
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -176,3 +177,11 @@ def test_importing_edgespeech_loads_no_torch():
         "openvino",
         "transformers",
     }
+
+
+@pytest.mark.parametrize("module", ["edgespeech_export.writers.tracing", "edgespeech_calib.quantization.onnx.session"])
+def test_the_telemetry_of_onnxruntime_is_off(module, tmp_path):
+    """It would keep a database in the home folder, from the import on, and send it."""
+    kept = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", f"import {module}"], env=kept, check=True, timeout=120)
+    assert not [str(path) for path in tmp_path.rglob("*") if "onnxruntime" in path.name.lower()]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from inspect import signature
 from typing import Any
 
+import edgespeech_runtime.engines.onnx  # noqa: F401  # first: onnxsim would import onnxruntime with its telemetry
 import onnx
 import onnxsim
 import torch

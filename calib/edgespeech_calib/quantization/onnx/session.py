@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import onnx
-import onnxruntime
 from edgespeech_runtime.bundle.contracts import VALUES
+from edgespeech_runtime.engines.onnx import onnxruntime  # without its telemetry
 
 from edgespeech_calib.errors import QuantizationError
 from edgespeech_calib.quantization.backend import Values
