@@ -6,9 +6,8 @@ shards/00007.npz      the arrays of its rows, where the model gives arrays
 timings/00007.json    what it took, which differs from one run to the next
 """
 
-import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -56,6 +55,7 @@ class Output:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._summaries: dict[int, Summary] = {}  # of shards that are there
 
     def shard(self, number: int) -> Path:
         """The file of a shard."""
@@ -66,17 +66,25 @@ class Output:
         there = {path.name for path in (self.folder / SHARDS).glob("*.jsonl")}
         return [number for number in range(shards) if self.shard(number).name in there]
 
-    def write(self, number: int, rows: Sequence[Row], work_seconds: float) -> Summary:
-        """Write a shard, whole or not at all."""
-        ordered = sorted(rows, key=lambda row: row.line)
-        path = self.shard(number)
-        arrays = {row.line: row for row in ordered if row.array is not None}
-        if arrays:
-            self._write_arrays(path.with_suffix(".npz"), arrays)
-        summary = Summary.of([row.values for row in ordered], round(work_seconds, 3))
-        _write_json(self._timings(number), asdict(summary))
-        content = "".join(f"{row.to_json()}\n" for row in ordered).encode("utf-8", "backslashreplace")
-        write_whole(path, lambda file: file.write(content))
+    def write(self, number: int, rows: Iterable[Row], work_seconds: float) -> Summary:
+        """Write a shard of rows that come in their order, whole or not at all. Of rows, only arrays are held."""
+        path, summary, arrays = (
+            self.shard(number),
+            Summary(work_seconds=round(work_seconds, 3)),
+            Arrays(self.shard(number)),
+        )
+
+        def write(file: BinaryIO) -> None:
+            nonlocal summary
+            for row in rows:
+                arrays.add(row)
+                summary += Summary.of([row.values])
+                file.write(f"{row.to_json()}\n".encode("utf-8", "backslashreplace"))
+            arrays.write()
+            _write_json(self._timings(number), asdict(summary))
+
+        write_whole(path, write)
+        self._summaries[number] = summary
         return summary
 
     def tidy(self) -> None:
@@ -98,10 +106,13 @@ class Output:
 
     def summary(self, number: int) -> Summary:
         """What a shard is and what it took; nothing is known of the latter where its file has been deleted."""
-        try:
-            return Summary(**json.loads(self._timings(number).read_text(encoding="utf-8")))
-        except (OSError, ValueError, TypeError):
-            return Summary.of(list(self.rows(number)))
+        if number not in self._summaries:
+            try:
+                found = Summary(**json.loads(self._timings(number).read_text(encoding="utf-8")))
+            except (OSError, ValueError, TypeError):
+                found = sum((Summary.of([row]) for row in self.rows(number)), Summary())
+            self._summaries[number] = found
+        return self._summaries[number]
 
     def begin(self, job: Job, corpus: Corpus, shards: int | None, default: int) -> int:
         """Begin the run, or go on with it; returns how many shards it has.
@@ -184,24 +195,29 @@ class Output:
     def _timings(self, number: int) -> Path:
         return self.folder / TIMINGS / f"{number:05}.json"
 
-    def _write_arrays(self, path: Path, rows: Mapping[int, Row]) -> None:
-        """Arrays of one shape together, behind their ids; others each under the number of their line."""
-        shapes = {row.array.shape for row in rows.values() if row.array is not None}
-        where = f"{SHARDS}/{path.name}"
-        is_table = all(len(shape) == 1 for shape in shapes)
-        for index, row in enumerate(rows.values()):
-            row.values["array"] = {"file": where, **({"row": index} if is_table else {"key": str(row.line)})}
-        if is_table:
-            vectors = np.stack([row.array for row in rows.values() if row.array is not None])
-            arrays: dict[str, Any] = {
-                "ids": np.array([row.values["id"] for row in rows.values()]),
-                "embeddings": vectors,
-            }
-        else:
-            arrays = {str(line): row.array for line, row in rows.items()}
-        content = io.BytesIO()
-        np.savez(content, **arrays)
-        write_whole(path, lambda file: file.write(content.getbuffer()))
+
+class Arrays:
+    """The arrays of a shard: vectors together, behind the ids of their rows; others each under its line's number."""
+
+    def __init__(self, shard: Path) -> None:
+        self._path = shard.with_suffix(".npz")
+        self._rows: list[Row] = []
+
+    def add(self, row: Row) -> None:
+        """Keep a row's array, if it has one, and say in the row where it will be."""
+        if row.array is not None:
+            where = {"row": len(self._rows)} if row.array.ndim == 1 else {"key": str(row.line)}
+            row.values["array"] = {"file": f"{SHARDS}/{self._path.name}", **where}
+            self._rows.append(row)
+
+    def write(self) -> None:
+        """Write them, if there are any."""
+        arrays: dict[str, Any] = {str(row.line): row.array for row in self._rows}
+        if self._rows and self._rows[0].array is not None and self._rows[0].array.ndim == 1:
+            ids = np.array([row.values["id"] for row in self._rows])
+            arrays = {"ids": ids, "embeddings": np.stack(list(arrays.values()))}
+        if arrays:
+            write_whole(self._path, lambda file: np.savez(file, **arrays))
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -1,23 +1,27 @@
-"""A run: chunks to workers, rows to shards, until all shards are there. It holds the rows of open shards, and no more.
+"""A run: chunks to workers, rows to shards, until all shards are there. What it holds does not grow with the corpus.
 
 A worker that is lost costs its chunk, which runs again; a chunk that loses worker after worker runs entry by entry, and
 an entry that does so is a row with its error.
 """
 
+import pickle
+import tempfile
 import time
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from edgespeech_calib.corpus.entries import Corpus, Entry
 from edgespeech_calib.corpus.job import Job
 from edgespeech_calib.corpus.output import Output, Summary
 from edgespeech_calib.corpus.rows import Row, failure
-from edgespeech_calib.corpus.shards import Chunk, Plan, by_shard, chunks
+from edgespeech_calib.corpus.shards import Chunk, Plan, chunks, windows
 from edgespeech_calib.corpus.worker import Rows
 from edgespeech_calib.corpus.workers.pool import Finished, Pool
 
 LOST = 10  # workers that a chunk, or an entry alone, may lose: those that are killed from outside are not its fault
+SPOOLED = 2**22  # bytes of the rows of a shard that are held in memory
 RECORD = 5.0  # seconds between two updates of run.json
 WAIT = 0.5  # seconds between two looks at what progress has to say
 
@@ -46,13 +50,28 @@ OnProgress = Callable[[Progress], object]
 OnLost = Callable[[Chunk, str], object]  # what a worker ran when it was lost, and how that was
 
 
-@dataclass
 class _Open:
-    """A shard of which rows are there, and how many are to come."""
+    """A shard of which rows are there, and how many are to come. Rows lie in a file where they are many."""
 
-    missing: int
-    rows: list[Row] = field(default_factory=list)
-    seconds: float = 0.0
+    def __init__(self, missing: int) -> None:
+        self.missing, self.seconds = missing, 0.0
+        self._file = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115  # closed by `rows`
+        self._lines, self._offsets = array("q"), array("q")
+
+    def add(self, rows: Rows) -> None:
+        self.missing -= len(rows.rows)
+        self.seconds += rows.seconds
+        for row in rows.rows:
+            self._lines.append(row.line)
+            self._offsets.append(self._file.tell())
+            pickle.dump(row, self._file)
+
+    def rows(self) -> Iterator[Row]:
+        """All of them, in the order of their lines; then there are none."""
+        with self._file:
+            for _, offset in sorted(zip(self._lines, self._offsets, strict=True)):
+                self._file.seek(offset)
+                yield pickle.load(self._file)  # noqa: S301  # written above
 
 
 class Run:
@@ -64,13 +83,13 @@ class Run:
     """
 
     def __init__(self, corpus: Corpus, plan: Plan, output: Output, job: Job) -> None:
-        self._output, self._job = output, job
+        self._plan, self._output, self._job = plan, output, job
         done = set(output.done(plan.shards))
         self.summary = sum((output.summary(shard) for shard in plan.chosen if shard in done), Summary())
         self._missing = set(plan.chosen) - done
         self.total = sum(stop - start for start, stop in map(plan.bounds, self._missing))
         self._open: dict[int, _Open] = {}
-        self._waiting = self._chunks(by_shard(iter(corpus), plan, self._missing))
+        self._waiting = self._chunks(windows(iter(corpus), plan, self._missing))
         self._again: deque[Chunk] = deque()
         self._running, self._has_more = 0, True
         self._began: float | None = None
@@ -119,7 +138,9 @@ class Run:
 
     def _chunks(self, shards: Iterator[tuple[int, list[Entry]]]) -> Iterator[Chunk]:
         for shard, entries in shards:
-            self._open[shard] = _Open(len(entries))
+            if shard not in self._open:
+                start, stop = self._plan.bounds(shard)
+                self._open[shard] = _Open(stop - start)
             if not entries:
                 self._close(shard)
             yield from chunks(shard, entries, self._job.batch_size)
@@ -138,9 +159,7 @@ class Run:
 
     def _take(self, shard: int, rows: Rows) -> None:
         opened = self._open[shard]
-        opened.rows += rows.rows
-        opened.seconds += rows.seconds
-        opened.missing -= len(rows.rows)
+        opened.add(rows)
         self._rows += len(rows.rows)
         self._audio += sum(row.values["duration"] or 0.0 for row in rows.rows)
         if not opened.missing:
@@ -149,7 +168,7 @@ class Run:
     def _close(self, shard: int) -> None:
         """Write a shard of which all rows are there."""
         opened = self._open.pop(shard)
-        self.summary += self._output.write(shard, opened.rows, opened.seconds)
+        self.summary += self._output.write(shard, opened.rows(), opened.seconds)
         if time.monotonic() - self._recorded >= RECORD:
             self._output.record()
             self._recorded = time.monotonic()

@@ -14,6 +14,7 @@ from edgespeech_calib.errors import CorpusError
 
 SHARD = 100  # entries of a shard where it is not said how many shards there are
 MOST_SHARDS = 10_000
+WINDOW = 1000  # entries of a shard that are sorted by length
 BATCHES = 4  # that a worker gets at a time: more leave workers without work at the end
 CHUNK_SECONDS = 600.0  # of sound that a worker gets at a time, as far as the manifest says it
 
@@ -79,17 +80,27 @@ def default_shards(entries: int, tasks: int = 1) -> int:
     return min(MOST_SHARDS, max(1, tasks, math.ceil(entries / SHARD)))
 
 
-def by_shard(entries: Iterator[Entry], plan: Plan, wanted: set[int]) -> Iterator[tuple[int, list[Entry]]]:
-    """The entries of each shard that is `wanted`, in order; not more than those of one are held in memory."""
+def windows(entries: Iterator[Entry], plan: Plan, wanted: set[int]) -> Iterator[tuple[int, list[Entry]]]:
+    """The entries of each shard that is `wanted`, in order, not more than `WINDOW` at a time; of an empty one, none.
+
+    Raises CorpusError where there are fewer than the plan says.
+    """
     at = 0
     for shard in sorted(wanted):
         start, stop = plan.bounds(shard)
-        yield shard, list(islice(entries, start - at, stop - at))
+        next(islice(entries, start - at, start - at), None)  # passes over those before
+        for first in range(start, max(stop, start + 1), WINDOW):
+            found = list(islice(entries, min(WINDOW, stop - first)))
+            if len(found) < min(WINDOW, stop - first):
+                raise CorpusError(
+                    f"the manifest had {plan.entries} recordings, and has fewer now; run the command again"
+                )
+            yield shard, found
         at = stop
 
 
 def chunks(shard: int, entries: Sequence[Entry], batch_size: int) -> list[Chunk]:
-    """The entries of a shard by length, the longest first, in chunks of some batches each."""
+    """Entries of a shard by length, the longest first, in chunks of some batches each."""
     ordered = sorted(entries, key=lambda entry: -(entry.seconds or 0.0))
     numbers: list[int] = []
     count, seconds, number = 0, 0.0, 0

@@ -3,7 +3,7 @@
 import pytest
 from edgespeech_calib.corpus.entries import Entry
 from edgespeech_calib.corpus.files import locked
-from edgespeech_calib.corpus.shards import Plan, by_shard, chunks, default_shards, slurm_task
+from edgespeech_calib.corpus.shards import Plan, chunks, default_shards, slurm_task, windows
 from edgespeech_calib.errors import CorpusError
 from edgespeech_calib.speech.audio import FileAudio
 from edgespeech_calib.speech.utterance import Utterance
@@ -16,12 +16,12 @@ def entry(line, seconds=None):
 @pytest.mark.parametrize(("entries", "shards"), [(10, 3), (3, 7), (100, 100), (1, 1)])
 def test_every_entry_is_in_one_shard(entries, shards):
     plan = Plan(entries, shards, range(shards))
-    found = list(by_shard(map(entry, range(entries)), plan, set(range(shards))))
+    found = list(windows(map(entry, range(entries)), plan, set(range(shards))))
     assert [shard for shard, _ in found] == list(range(shards))
     assert [each.line for _, part in found for each in part] == list(range(entries))
     sizes = [len(part) for _, part in found]
     assert max(sizes) - min(sizes) <= 1
-    some = dict(by_shard(map(entry, range(entries)), plan, {shards - 1}))
+    some = dict(windows(map(entry, range(entries)), plan, {shards - 1}))
     assert some == {shards - 1: found[-1][1]}
 
 
@@ -69,3 +69,14 @@ def test_two_runs_do_not_write_one_folder(tmp_path):
                 pass
     with locked(tmp_path, None):
         pass
+
+
+def test_a_large_shard_comes_in_windows():
+    found = list(windows(map(entry, range(2600)), Plan(2600, 1, [0]), {0}))
+    assert [(shard, len(part)) for shard, part in found] == [(0, 1000), (0, 1000), (0, 600)]
+    assert [each.line for _, part in found for each in part] == list(range(2600))
+
+
+def test_a_manifest_that_became_shorter_is_told():
+    with pytest.raises(CorpusError, match="had 5 recordings, and has fewer now"):
+        list(windows(map(entry, range(4)), Plan(5, 2, [0, 1]), {0, 1}))
