@@ -58,7 +58,12 @@ class _Process:
         alive.close()  # the process has its own
 
     def submit(self, chunk: Chunk) -> None:
-        self.chunk, self.future = chunk, self._executor.submit(_run, tuple(chunk.entries))
+        self.chunk = chunk
+        try:
+            self.future = self._executor.submit(_run, tuple(chunk.entries))
+        except BrokenProcessPool as error:  # it was lost while it had nothing to do
+            self.future = Future()
+            self.future.set_exception(error)
 
     def close(self) -> None:
         self._end.close()
