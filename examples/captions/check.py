@@ -15,12 +15,13 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 SOUND = Path(__file__).resolve().parents[2] / "edgespeech" / "checkpoints" / "samples" / "sentence.flac"
 EXPECTED = "THE TRAIN TO THE COAST LEAVES AT A"
 RUNS = 3
+NAME = "edgespeech-captions"  # of the folder of settings
 KINDS = {  # of files, by their names
     "Qt": re.compile(r"PySide6|shiboken6|libQt6|libpyside|libshiboken"),
     "runtime and engine": re.compile(r"numpy|onnxruntime|openvino|edgespeech|libscipy|libgfortran|libquadmath"),
@@ -28,7 +29,8 @@ KINDS = {  # of files, by their names
 }
 OTHER = "Python and the system's libraries"
 SYSTEM = re.compile(
-    r"/(usr/)?lib(32|64)?/.*\.so[.\d]*$|/etc/(ld\.so\.|fonts/|nsswitch|passwd|localtime|os-release|ssl/|machine-id|alsa|asound|locale)"
+    r"/(usr/)?lib(32|64)?/(?!python).*\.so[.\d]*$"
+    r"|/etc/(ld\.so\.|fonts/|nsswitch|passwd|localtime|os-release|ssl/|machine-id|alsa|asound|locale)"
     r"|/usr/(local/)?share/(fonts|fontconfig|X11|icons|mime|locale|alsa|themes|glvnd|drirc\.d|zoneinfo|egl)"
     r"|/var/cache/fontconfig/|/usr/lib/(locale|[^/]*/(gconv|dri|alsa-lib|qt6))|/(proc|sys|dev)/|/tmp/\.X11-unix"
     r"|/usr/lib/ssl/openssl\.cnf|/var/lib/dbus/machine-id|/etc/xdg|/usr/share$|/$"
@@ -83,46 +85,66 @@ def print_times(program: Path, sound: str, display_name: str, folder: Path) -> l
     return problems
 
 
-def print_trace(program: Path, sound: str, display_name: str, home: Path) -> list[str]:
-    """Say which files the app opens, and whether it asks for a network."""
+def print_trace(program: Path, sound: str, display_name: str, folder: Path) -> list[str]:
+    """Say which files the app opens and whether it asks for a network: without a home, and with one."""
     strace = shutil.which("strace")
     if strace is None:
         print("not traced: there is no strace")
         return []
-    log = home / "trace"
-    command = [strace, "-f", "-qq", "-o", str(log), "-e", "trace=open,openat,connect,socket,execve"]
-    run([*command, str(program), "--file", sound, "--start", "--exit", "--log"], display_name, home / "empty")
-    opened, asked, started = traced(log.read_text(encoding="utf-8", errors="replace"))
-    own = {file for file in opened if file.startswith(f"{home}/captions")}
-    foreign = sorted(file for file in opened - own if not SYSTEM.search(file))
-    written = sorted(file for file in own if "/settings/" in file)
-    print(
-        f"traced: {len(own)} files of its own, {len(opened - own) - len(foreign)} of the system, {len(foreign)} others"
-    )
-    print(f"  its settings: {', '.join(sorted({str(Path(file).relative_to(home)) for file in written}))[:300]}")
-    programs = sorted({line.split('"')[1] for line in started} - {str(program)} - {f"{home}/captions/captions"})
-    print(f"  network: {len(asked)} attempts; other programs: {', '.join(programs) or 'none'}")
-    return [f"it opened {file}" for file in foreign] + [f"it asked for the network: {line}" for line in asked]
+    problems, home = [], folder / "home"
+    home.mkdir()
+    for variables, settings in (({}, program.parent / "settings"), ({"HOME": str(home)}, home / ".config" / NAME)):
+        log = folder / "trace"
+        command = [strace, "-f", "-qq", "-o", str(log), "-e", "trace=open,openat,connect,socket,execve", str(program)]
+        run([*command, "--file", sound, "--start", "--exit", "--log"], display_name, folder / "empty", variables)
+        opened, asked, started = traced(log.read_text(encoding="utf-8", errors="replace"))
+        own = {file for file in opened if Path(file).is_relative_to(program.parent)}
+        kept = {file for file in opened if Path(file).is_relative_to(settings)}
+        foreign = sorted(file for file in opened - own - kept if not SYSTEM.match(file))
+        system = len(opened - own - kept) - len(foreign)
+        others = sorted({line.split('"')[1] for line in started} - {str(program)})
+        print(f"traced {'with a home' if variables else 'without a home'}:")
+        print(f"  opened {len(own - kept)} files of its own, {system} of the system, {len(foreign)} others")
+        print(f"  settings in {settings.relative_to(folder)}: {', '.join(names(settings))}")
+        print(f"  asked for the network {len(asked)} times; ran other programs: {', '.join(others) or 'none'}")
+        left = [
+            str(file) for file in home.rglob("*") if file.is_file() and not file.is_relative_to(home / ".config" / NAME)
+        ]
+        problems += [f"it opened {file}" for file in foreign] + [f"it asked for the network: {line}" for line in asked]
+        problems += [f"it left {file} in the home folder" for file in left]
+    return problems
+
+
+def names(folder: Path) -> list[str]:
+    """What lies in a folder, hashes in names cut."""
+    return sorted({str(file.relative_to(folder))[:24] for file in folder.rglob("*") if file.is_file()})
 
 
 def traced(text: str) -> tuple[set[str], list[str], list[str]]:
-    """Files that were opened, calls for a network, programs that were started."""
-    opened = {
-        path
-        for path, result in re.findall(r'open(?:at)?\([^"]*"([^"]*)".*?\) = (-?\d+)', text)
-        if not result.startswith("-")
-    }
+    """Files that were opened, calls for a network, programs that were started; of a log of strace."""
+    opened, begun = set(), {}  # what a thread has begun to open, where another one's line came between
+    for line in text.splitlines():
+        thread = line.split(maxsplit=1)[0]
+        call = re.search(r'open(?:at)?\([^"]*"([^"]*)"', line)
+        path = call[1] if call else begun.pop(thread, None) if re.search(r"<\.\.\. open\w* resumed", line) else None
+        if path is not None and line.endswith("<unfinished ...>"):
+            begun[thread] = path
+        elif path is not None and not re.search(r"\) += -1 ", line):
+            opened.add(path)
     lines = text.splitlines()
     asked = [line for line in lines if re.search(r"(socket|connect)\(.*AF_INET", line)]
     return opened, asked, [line for line in lines if "execve(" in line and " = 0" in line]
 
 
-def run(command: list[str], display_name: str, folder: Path) -> list[tuple[float, str]]:
-    """The lines that a run prints, each with its seconds after the start."""
+def run(
+    command: list[str], display_name: str, folder: Path, more: Mapping[str, str] | None = None
+) -> list[tuple[float, str]]:
+    """The lines that a run prints, each with its seconds after the start; it has few variables, and `more`."""
     variables = {
         "DISPLAY": display_name,
         "LC_ALL": "C.UTF-8",
         "QT_QPA_PLATFORM": "xcb" if display_name else "offscreen",
+        **(more or {}),
     }
     began, said = time.monotonic(), []
     with subprocess.Popen(

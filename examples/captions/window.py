@@ -64,14 +64,16 @@ class MainWindow(QWidget):
 
     def _find_microphones(self) -> None:
         """List microphones, when nothing else is going on at the start."""
+        if self._is_closing:
+            return
         if isinstance(self.job, LoadModel):
             QTimer.singleShot(SOON, self._find_microphones)
-        elif not self._is_closing:
+        else:
             self._start(FindMicrophones(self), listed=self.controls.show_microphones)
 
     def open_bundle(self) -> None:
         """Load the bundle that is chosen, on the device that is chosen."""
-        if self.job is not None or not self.controls.bundle.currentText():
+        if self.job is not None or self._is_closing or not self.controls.bundle.currentText():
             return
         self._let_go()
         device = self.controls.device.currentData() or "cpu"
@@ -108,6 +110,7 @@ class MainWindow(QWidget):
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Store the settings, end what runs, and leave when it has ended."""
+        self._is_closing = True
         self.controls.keep()
         self.settings.put(geometry=self.saveGeometry(), times=self.times.isChecked())
         if not self._jobs:
@@ -117,7 +120,6 @@ class MainWindow(QWidget):
             return
         event.ignore()
         self.hide()
-        self._is_closing = True
         self._cancel_again()
         self._cancelling.start()
         self._leaving.start()
