@@ -270,7 +270,7 @@ def test_onnxruntime_runs_every_layer_in_integers(kind: str, made_of: Any) -> No
 
 def test_macs_are_those_of_the_reference_model(made_of: Any, tiny_checkpoint: Any) -> None:
     kind = "wav2vec2-adapters"
-    # Of 511 frames behind the second convolution, no block of frames has to be filled up.
+    # Of 511 frames behind the second convolution, no block has to be filled up.
     made, model, (values,) = made_of(kind), reference(tiny_checkpoint(kind)), audio(1, 5120)
     counted = dict.fromkeys(products(model), 0)
     for name, module in products(model).items():

@@ -1,4 +1,4 @@
-"""Convolutions block by block: product, activation function and rounding of some hundred frames before the next ones.
+"""Convolutions block by block: product, activation function and rounding of a thousand frames before the next ones.
 
 In the conv stack a layer gives tens of megabytes for ten seconds of audio, and each pass over them waits for memory.
 A block stays in the processor's cache from the product until only its integers are left. It is ONNX's `Scan` over
@@ -18,7 +18,7 @@ from edgespeech_calib.quantization.onnx.fused.products import PRODUCT
 from edgespeech_calib.quantization.onnx.network import Network, attributes
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
 
-ROWS = 512  # the most frames of a block: of 512 channels in float32, a megabyte
+ROWS = 1024  # the most frames of a block: of 512 channels in float32 two megabytes, which threads share
 
 
 @dataclass(frozen=True)
