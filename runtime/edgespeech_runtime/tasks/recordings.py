@@ -17,13 +17,16 @@ from ..bundle.manifest import Manifest
 from ..engines.threads import run_all
 from ..errors import AudioError
 from ..long.activity import Activity
+from ..long.digital_silence import ZeroGaps
 from ..long.sound import Sound
 from ..long.speech import SpeechDetector
 from ..long.statistics import Statistics
+from ..long.utterances import GAP, Utterances
 from ..long.windows import WHOLE, WINDOW, Geometry, Silence, Windows
 from .batches import HeadRunner, Output, Waveform
 
 MOST = 2**62  # samples
+PLAIN = Statistics(0, 0.0, 1.0)  # of samples that are run as they come
 
 Recording: TypeAlias = Waveform | AudioBlocks
 RunAll: TypeAlias = Callable[[Sequence[Waveform], int], list[Output]]
@@ -50,6 +53,7 @@ class RecordingRunner:
         if manifest.static is not None and not has_frames:
             self._whole = MOST  # which the graphs refuse where none is long enough
         self._geometry = Geometry.of_model(manifest)
+        self._runs_utterances = not self._geometry.is_exact and manifest.static is None
 
     def opened(self, recordings: Sequence[AudioBlocks]) -> list[Recording]:
         """The samples of those that are short enough to be run as a whole; the others as they are.
@@ -87,15 +91,62 @@ class RecordingRunner:
         silence: Silence | None = None,
         activity: Callable[[], Activity] | None = None,
         skip_silence: bool = False,
-    ) -> Windows:
+    ) -> Windows | Utterances:
         """The frames of a recording in windows, which run as they are iterated over.
 
         With `skip_silence`, what is not speech by the `activity` need not be run; None: what is silent.
         """
-        statistics = self._statistics(recording)
-        detector = SpeechDetector(self._rate, activity=activity and activity()) if skip_silence else None
-        sound = Sound(recording, detector)
-        return Windows(sound, lambda samples: self._window(samples, statistics), self._geometry, silence)
+        if silence is not None and activity is None and self._runs_utterances:
+            return self._utterances(recording, silence, skip_silence)
+        return self._windows(recording, self._statistics(recording), silence, activity, skip_silence)
+
+    def _windows(
+        self,
+        blocks: Iterable[Waveform],
+        statistics: Statistics,
+        silence: Silence | None,
+        activity: Callable[[], Activity] | None,
+        skip_silence: bool,
+    ) -> Windows:
+        has_detector = skip_silence or (silence is not None and self._runs_utterances)
+        detector = SpeechDetector(self._rate, activity=activity and activity()) if has_detector else None
+        return Windows(
+            Sound(blocks, detector),
+            lambda samples: self._window(samples, statistics),
+            self._geometry,
+            silence,
+            not skip_silence and has_detector,
+        )
+
+    def _utterances(self, recording: Iterable[Waveform], silence: Silence, skip_silence: bool) -> Utterances:
+        statistics = self._statistics_of_parts(recording)
+
+        def long_part(start: int, blocks: Iterable[Waveform]) -> Windows:
+            return self._windows(blocks, statistics.get(start, PLAIN), silence, None, skip_silence)
+
+        blank = silence.blank if skip_silence else None
+        return Utterances(
+            recording, self._geometry, lambda samples: self._run([samples], 1)[0], long_part, self._whole, blank
+        )
+
+    def _statistics_of_parts(self, recording: Iterable[Waveform]) -> dict[int, Statistics]:
+        """Those of each part that is too long to be run as a whole, by where it begins; see `_statistics`."""
+        found: dict[int, Statistics] = {}
+        if not self._needs_statistics:
+            return found
+        try:
+            for start, blocks in ZeroGaps(recording, round(GAP * self._rate)):
+                gatherer, count = self._runner.gatherer(), 0
+                try:
+                    for block in blocks:
+                        gatherer.add(block)
+                        count += len(block)
+                finally:
+                    if count > self._whole:
+                        found[start] = gatherer.statistics()
+        except AudioError:
+            pass  # which comes again where the damaged part is run
+        return found
 
     def seconds(self, samples: int) -> float:
         """Of so many samples."""
@@ -111,7 +162,7 @@ class RecordingRunner:
         One that turns out to be damaged gives those of what can be read: it will be run as far, and refused there.
         """
         if not self._needs_statistics:
-            return Statistics(0, 0.0, 1.0)
+            return PLAIN
         gatherer, count = self._runner.gatherer(), 0
         try:
             for block in blocks:
