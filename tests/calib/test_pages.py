@@ -5,6 +5,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from itertools import combinations, pairwise
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -12,7 +13,7 @@ from edgespeech_calib import open_set
 from edgespeech_calib.evaluation.charts import LayerNoise, Point, apart, errors_by_speed, noise_by_layer
 from edgespeech_calib.evaluation.evaluation import evaluate
 from edgespeech_calib.evaluation.page import page
-from edgespeech_calib.evaluation.results import Changed
+from edgespeech_calib.evaluation.results import Changed, Evaluation
 from edgespeech_calib.evaluation.systems import Options
 from edgespeech_calib.pages import _environment, breakable, kinds, number, render
 from edgespeech_calib.pages.names import short_names, without_folders
@@ -57,9 +58,14 @@ class Read(HTMLParser):
         return [" ".join(text.split()) for name, text in self.texts if name == tag]
 
 
+EVALUATIONS: list[Evaluation] = []  # computed once, and only read
+
+
 @pytest.fixture
 def evaluation(bundle, corpus):
-    return evaluate([bundle, bundle], open_set(corpus), Options(threads=1))
+    if not EVALUATIONS:
+        EVALUATIONS.append(evaluate([bundle, bundle], open_set(corpus), Options(threads=1)))
+    return EVALUATIONS[0]
 
 
 @pytest.fixture
@@ -81,7 +87,8 @@ def test_a_page_has_what_browsers_and_readers_need(text):
     assert all(facts.get("scope") in ("col", "row") for tag, facts in read.tags if tag == "th")
 
 
-def test_no_folder_of_this_machine_is_in_a_page(evaluation, bundle, corpus):
+def test_no_folder_of_this_machine_is_in_a_page(evaluation, bundle):
+    corpus = Path(evaluation.data)
     skipped = Skipped(f"{corpus}/one", f"{corpus}/a b/one.flac: cannot be read: C:\\Users\\me\\x.dll is missing")
     systems = tuple(replace(system, skipped=(skipped,)) for system in evaluation.systems)
     text = page(replace(evaluation, systems=systems))
