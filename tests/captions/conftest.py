@@ -69,7 +69,7 @@ def bundle():
 
     def find(name="ctc-en"):
         if not (BUNDLES / name / "edgespeech.json").is_file():
-            pytest.skip(f"needs {BUNDLES / name}: edgespeech export edgespeech/checkpoints/{name} build/{name}")
+            pytest.skip(f"needs the bundle {BUNDLES / name}, which make demo writes")
         return BUNDLES / name
 
     return find

@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import edgespeech_runtime
 import pytest
@@ -219,3 +220,24 @@ def test_an_encoder_decoder_writes_without_times(window, wait, bundle, sentence)
     wait(lambda: app.job is None)
     assert "train to the coast" in shown(app)
     assert "–" not in shown(app)
+
+
+def test_a_model_of_several_languages_offers_them(window, wait):
+    app = window()
+    model = SimpleNamespace(manifest=SimpleNamespace(task="encoder-decoder"), languages=["de_DE", "en_XX"])
+    app.controls.show_model(model, "")
+    assert not app.controls.language.isHidden()
+    app.controls.language.setCurrentText("en_XX")
+    app.controls.beams.setValue(4)
+    assert app.controls.options() == {"num_beams": 4, "language": "en_XX"}
+    app.controls.beams.setValue(0)
+    assert app.controls.options() == {"language": "en_XX"}  # and the bundle's own number of beams
+
+
+def test_a_model_that_writes_no_text_is_refused(window, wait):
+    app = window()
+    facts = SimpleNamespace(task="audio-classification", engine="onnx")
+    app._loaded(SimpleNamespace(manifest=facts, close=lambda: None), "")
+    app._update()
+    assert "writes no text" in app.message.text()
+    assert not app.go.isEnabled()
