@@ -18,6 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from PyInstaller.archive.readers import CArchiveReader
+
 SOUND = Path(__file__).resolve().parents[2] / "edgespeech" / "checkpoints" / "samples" / "sentence.flac"
 EXPECTED = "THE TRAIN TO THE COAST LEAVES AT A"
 RUNS = 3
@@ -55,16 +57,25 @@ def main() -> int:
 
 
 def print_sizes(frozen: Path) -> None:
-    """Say what takes how much, links counted once."""
+    """Say what takes how much, links counted once; modules of Python are in an archive within the program."""
     sizes: Counter[str] = Counter()
+    program = CArchiveReader(str(frozen / "captions"))
+    archive = program.open_embedded_archive(next(name for name in program.toc if name.startswith("PYZ")))
+    for name, (_, _, length) in archive.toc.items():
+        sizes[kind_of(name)] += length
+        sizes[OTHER] -= length  # where the program is counted as a whole
     for file in frozen.rglob("*"):
         if file.is_file() and not file.is_symlink():
             name, size = file.relative_to(frozen).as_posix(), file.stat().st_size
-            kind = next((title for title, names in KINDS.items() if names.search(name)), OTHER)
-            sizes[kind] += size
+            sizes[kind_of(name)] += size
     print("size without a model")
     for title, size in [*sizes.most_common(), ("all", sizes.total())]:
         print(f"  {title:<34} {size / 1e6:6.1f} MB  {size / 2**20:6.1f} MiB")
+
+
+def kind_of(name: str) -> str:
+    """What a file, or a module of Python, belongs to."""
+    return next((title for title, names in KINDS.items() if names.search(name)), OTHER)
 
 
 def print_times(program: Path, sound: str, display_name: str, folder: Path) -> list[str]:

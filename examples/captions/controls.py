@@ -58,7 +58,9 @@ class Controls(QWidget):
         """What is chosen of the search, as `transcribe` and `stream` take it."""
         if self._is_ctc:
             return {"beams": self.beams.value()} if self.beams.value() > 1 else {}
-        chosen: dict[str, Any] = {"num_beams": self.beams.value()} if self.beams.value() > 0 else {}
+        chosen: dict[str, Any] = {"do_sample": False}  # captions are not left to chance
+        if self.beams.value() > 0:
+            chosen["num_beams"] = self.beams.value()
         if self.language.currentText():
             chosen["language"] = self.language.currentText()
         return chosen

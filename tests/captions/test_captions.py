@@ -229,9 +229,9 @@ def test_a_model_of_several_languages_offers_them(window, wait):
     assert not app.controls.language.isHidden()
     app.controls.language.setCurrentText("en_XX")
     app.controls.beams.setValue(4)
-    assert app.controls.options() == {"num_beams": 4, "language": "en_XX"}
+    assert app.controls.options() == {"do_sample": False, "num_beams": 4, "language": "en_XX"}
     app.controls.beams.setValue(0)
-    assert app.controls.options() == {"language": "en_XX"}  # and the bundle's own number of beams
+    assert app.controls.options() == {"do_sample": False, "language": "en_XX"}  # and the bundle's own number of beams
 
 
 def test_a_model_that_writes_no_text_is_refused(window, wait):

@@ -21,6 +21,7 @@ TRACE = """\
 
 @pytest.fixture(scope="module")
 def check():
+    pytest.importorskip("PyInstaller")
     file = Path(__file__).resolve().parents[2] / "examples" / "captions" / "check.py"
     spec = importlib.util.spec_from_file_location("check", file)
     module = importlib.util.module_from_spec(spec)

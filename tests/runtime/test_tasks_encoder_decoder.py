@@ -89,6 +89,18 @@ def test_tokens_and_scores_are_those_of_the_formula(model, say, options):
     assert len({row[0].tokens for row in truth}) > 3  # or nothing would be compared
 
 
+def test_numpy_s_source_of_chance_is_imported_by_sampling_alone(pristine):
+    code = (
+        "import sys, numpy, edgespeech_runtime\n"
+        "model = edgespeech_runtime.load(sys.argv[1], threads=1)\n"
+        "for options in ({}, {'num_beams': 2}, {'do_sample': True}):\n"
+        "    model.generate(numpy.zeros(4000, numpy.float32), max_new_tokens=2, **options)\n"
+        "    print('numpy.random' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, pristine("onnx")], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False", "True"]
+
+
 def test_languages_are_listed(model):
     assert model.languages == ["aa_XX", "bb_XX"]
 

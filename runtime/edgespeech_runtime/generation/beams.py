@@ -4,6 +4,7 @@ The arithmetic is that of transformers 5.23, in float32, so that the same hypoth
 end, and a slot that no hypothesis has filled, carry the score -1e9 rather than being absent.
 """
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -59,13 +60,15 @@ class Beams:
         self._slots = [Slot(NEVER, (), (), False)] * self.beams
         self._ends = np.array(options.ends, np.int64)
         self._kept = max(2, 1 + len(options.ends)) * self.beams
-        source = (
-            np.random.SeedSequence(rules.hooks.entropy, spawn_key=(utterance,))
-            if options.seed is None
-            else options.seed
-        )
-        self._generator = np.random.default_rng(source)
         self._told = 0  # tokens that were given as certain
+
+    @cached_property
+    def _generator(self) -> "np.random.Generator":
+        """What is drawn from. Only sampling needs it: numpy imports the module when it is first used."""
+        seed = self.rules.options.seed
+        if seed is not None:
+            return np.random.default_rng(seed)
+        return np.random.default_rng(np.random.SeedSequence(self.rules.hooks.entropy, spawn_key=(self._utterance,)))
 
     def advance(self, logits: Logits) -> tuple[Ids, Ids]:
         """`logits` (rows, vocabulary), one row before the first token -> tokens and parents (beams,)."""

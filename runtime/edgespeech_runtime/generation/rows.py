@@ -1,5 +1,7 @@
 """One beam: greedy decoding and multinomial sampling, each row of an utterance on its own."""
 
+from functools import cached_property
+
 import numpy as np
 
 from ..errors import ArgumentError
@@ -24,7 +26,6 @@ class RowSearch:
         self._live = np.ones(self._batch * self._rows, bool)
         self._ends = np.array(rules.options.ends, np.int64)
         self._utterances = np.repeat(np.arange(self._batch), self._rows)
-        self._generators = self._chance(rules.options.seed)
 
     def advance(self, logits: Logits) -> tuple[Ids, Ids] | None:
         """`logits` (batch, rows, vocabulary) -> tokens and parents (batch, rows), or None."""
@@ -57,9 +58,13 @@ class RowSearch:
         score = sum(logprobs) / len(tokens) ** self._rules.options.length_penalty
         return Hypothesis(tokens, score, logprobs)
 
-    def _chance(self, seed: int | None) -> list[np.random.Generator]:
-        """A source of chance for each row: with a seed the same for each utterance."""
-        count = len(self._live)
+    @cached_property
+    def _generators(self) -> "list[np.random.Generator]":
+        """A source of chance for each row: with a seed the same for each utterance.
+
+        Only sampling needs it: numpy imports the module when it is first used.
+        """
+        count, seed = len(self._live), self._rules.options.seed
         if seed is None:
             return [
                 np.random.default_rng(row) for row in np.random.SeedSequence(self._rules.hooks.entropy).spawn(count)

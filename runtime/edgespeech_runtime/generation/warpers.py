@@ -14,7 +14,7 @@ from .decoder import Ids, Logits
 from .options import GenerationOptions
 from .scores import top
 
-Draw = Callable[[npt.NDArray[np.float64], int, np.random.Generator], Ids]
+Draw = Callable[[npt.NDArray[np.float64], int, "np.random.Generator"], Ids]
 """Scores (n,), a count, a source of randomness -> different indices (count,) in the order they were drawn in."""
 
 _MANY = 4096  # candidates; of more, the improbable ones are set aside before top-p sorts
@@ -121,7 +121,7 @@ class Warpers:
         return candidates.keep(kept)
 
 
-def draw(scores: npt.NDArray[np.float64], count: int, generator: np.random.Generator) -> Ids:
+def draw(scores: npt.NDArray[np.float64], count: int, generator: "np.random.Generator") -> Ids:
     """Draw without putting back, each index with the softmax of `scores`; what has no probability comes last.
 
     One index by the inverse of the cumulative distribution; several by the largest of Gumbel-perturbed scores (Yellott
