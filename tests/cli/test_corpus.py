@@ -221,3 +221,13 @@ def test_workers_end_with_the_driver_and_with_ctrl_c(start, tone_bundle, manifes
             path.unlink()
     assert "interrupted; " in message
     assert "the same command goes on" in message
+
+
+def test_a_run_that_was_killed_behind_its_last_shard_is_recorded(run, tone_bundle, small, tmp_path):
+    of_corpus = ("transcribe", tone_bundle, "--manifest", small, "--output-dir", tmp_path / "out", "--quiet")
+    run(*of_corpus)
+    path = tmp_path / "out" / "run.json"
+    before = path.read_bytes()
+    path.write_text(json.dumps({**json.loads(before), "done": [], "rows": 0, "failures": 0}))
+    assert run(*of_corpus).exit_code == 1
+    assert path.read_bytes() == before

@@ -60,7 +60,9 @@ def run_corpus(bundle: Path, manifest: Path, folder: Path, options: Mapping[str,
         run = Run(corpus, plan, output, job)
         if not options["quiet"]:
             _announce(plan, task, run)
-        if run.missing:
+        if not run.missing:
+            output.record()  # a run that was killed behind its last shard has not
+        else:
             try:
                 with _interruptible(output, plan):
                     _work(job, run, options)
