@@ -20,7 +20,7 @@ import torch
 from edgespeech_export.graphs.encoder_decoder import DecoderStep
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.writers.openvino import to_openvino
-from edgespeech_export.writers.tracing import to_onnx
+from edgespeech_export.writers.tracing import trace
 from edgespeech_export.writers.weight_store import WeightStore
 from edgespeech_runtime.bundle.contracts import Decoder, contract
 from edgespeech_runtime.bundle.folder import Bundle
@@ -66,7 +66,7 @@ def make(case: str) -> tuple[Any, Decoder, onnx.ModelProto]:
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     module = DecoderStep(SimpleNamespace(decoder=decoder))  # type: ignore[arg-type]
     source = GraphSource("decoder", module, *contract("encoder-decoder", facts)["decoder"], fixed)
-    return decoder, facts, to_onnx(source, lambda frames: 40 * frames)
+    return decoder, facts, trace(source, lambda frames: 40 * frames).whole()
 
 
 def write(folder: Path, case: str, engine: str) -> DecoderGraph:

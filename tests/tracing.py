@@ -14,23 +14,24 @@ import onnx
 import pytest
 import torch
 from edgespeech_export.writers import tracing
+from edgespeech_export.writers.traced_graph import TracedGraph
 
 
 @contextmanager
 def tracing_once(folder: Path, checkpoint: str) -> Iterator[None]:
     """Within, graphs of the checkpoint of that name are traced unless they are in `folder`, and put there."""
-    trace = tracing.to_onnx
+    trace = tracing.trace
 
-    def to_onnx(source: Any, samples: Any) -> onnx.ModelProto:
+    def kept(source: Any, samples: Any) -> TracedGraph:
         path = folder / f"{_key(checkpoint, source)}.onnx"
         if not path.exists():
             partial = path.with_suffix(f".{os.getpid()}")
-            onnx.save(trace(source, samples), partial)
+            onnx.save(trace(source, samples).whole(), partial)
             partial.replace(path)
-        return onnx.load(path)
+        return TracedGraph(onnx.load(path), {})
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tracing, "to_onnx", to_onnx)
+        patch.setattr(tracing, "trace", kept)
         yield
 
 

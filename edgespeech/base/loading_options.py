@@ -48,6 +48,8 @@ class LoadingOptions:
     `hub` concerns hub ids; a folder needs nothing of it. `dtype` is what the weights become: None for float32, "auto"
     for what `config.json` says or else the weights are. `device_map` is one device. With `ignore_mismatched_sizes`
     weights of another shape are drawn, with `require_all_weights` none are. `state_dict` stands for the files' weights.
+    With `mapped` the model has its weights where the file is mapped into memory, so that each is read when it is used:
+    the file must stay as it is meanwhile. What is changed in the model is not changed there.
     """
 
     hub: HubOptions = field(default_factory=HubOptions)
@@ -56,6 +58,7 @@ class LoadingOptions:
     device_map: Any = None
     ignore_mismatched_sizes: bool = False
     require_all_weights: bool = False
+    mapped: bool = False
     output_loading_info: bool = False
     state_dict: Mapping[str, Tensor] | None = None
 

@@ -101,7 +101,7 @@ class PreTrainedModel(Model):
         full, info = fresh.completed(
             own, model.state_dict(), model.optional_weights(), lambda: cls(config).state_dict(), source, loading
         )
-        load_into(model, full, source)
+        load_into(model, full, source, mapped=loading.mapped)
         path = Path(checkpoint).expanduser()
         model.name_or_path = path.absolute() if path.is_dir() else os.fspath(checkpoint)
         loading.placed(model, config, weights)

@@ -66,8 +66,10 @@ def write_weights(folder: Path, weights: dict[str, Tensor]) -> None:
     safetensors.torch.save_file(contiguous, folder / SAFETENSORS, metadata={"format": "pt"})
 
 
-def load_into(module: nn.Module, weights: dict[str, Tensor], source: str) -> None:
+def load_into(module: nn.Module, weights: dict[str, Tensor], source: str, mapped: bool = False) -> None:
     """Copy weights into a module, all of them and nothing else; values are cast to the module's types.
+
+    With `mapped` those that need no cast are not copied: the module has them where they are.
 
     Raises:
         WeightsError: names the weights that are missing, superfluous or misshapen.
@@ -88,7 +90,16 @@ def load_into(module: nn.Module, weights: dict[str, Tensor], source: str) -> Non
                 f"weight {name} in {source} has shape {list(tensor.shape)}, the configuration asks for "
                 f"{list(own[name].shape)}"
             )
+    for name, tensor in module.state_dict(keep_vars=True).items() if mapped else ():
+        given = weights.get(name)
+        if given is not None and given.dtype == tensor.dtype and given.is_contiguous() and _is_aligned(given):
+            tensor.data = given
+            weights = {other: values for other, values in weights.items() if other != name}
     module.load_state_dict(weights, strict=False)
+
+
+def _is_aligned(tensor: Tensor) -> bool:
+    return tensor.data_ptr() % tensor.element_size() == 0
 
 
 def _recomputed(own: dict[str, Any]) -> set[str]:

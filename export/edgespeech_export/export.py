@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from edgespeech_runtime.bundle.manifest import Manifest, WordEdges
-from edgespeech_runtime.choices import EngineName, FloatPrecision
+from edgespeech_runtime.choices import EngineName, FloatPrecision, Task
 from edgespeech_runtime.engines.devices import open_engine
 
 from edgespeech.checkpoint import resolve
@@ -27,7 +27,6 @@ from edgespeech_export.writers.written import Writer, Written
 
 # Of the largest logit: what 11 bits may add up to over a network; beyond it are weights too small for float16.
 ROUNDING = 5e-3
-DEVICES = 1e-5  # of the largest logit: what a device may be off by in any case, for GPUs have rougher functions
 SPARE = 4 * 2**20  # bytes of a bundle beside its weights, generously
 
 
@@ -103,11 +102,9 @@ def export(
     progress("computing what the checkpoint says, in float64")
     reference, rounding = _reference(source, options.precision)
     with written_whole(target, options.force) as partial:
-        write: Writer = imported(ENGINES[options.engine].writer)
         source.write_files(partial)
-        written = write(source, partial, options.precision, progress)
-        writer = BundleWriter(partial)
-        golden = writer.write_golden(reference.golden(), max(reference.allowed, DEVICES * reference.largest))
+        write: Writer = imported(ENGINES[options.engine].writer)
+        written, writer = write(source, partial, options.precision, progress), BundleWriter(partial)
         manifest = writer.create(
             task=source.task,
             engine=options.engine,
@@ -116,15 +113,17 @@ def export(
             graphs={name: entry.graph for name, entry in written.items()},
             frames=source.frames,
             context=source.context,
-            golden=golden,
+            golden=writer.write_golden(reference.golden(), reference.allowed_on_devices),
             language_model=language_model.write(partial) if language_model else None,
             provenance={**provenance(folder, options.engine), **source.origins},
             **source.facts,
         )
+        size = source.bytes
+        source.release()
         progress("proving the bundle against the checkpoint")
         parity = {**reference.prove(partial), **rounding}
-        edges, facts = _word_edges(partial, source, options, progress)
-        report = {"parity": parity, **facts, **_report(partial, source, written)}
+        edges, facts = _word_edges(partial, source.task, options, progress)
+        report = {"parity": parity, **facts, **_report(partial, size, written)}
         return writer.update(manifest, word_edges=edges, report=report)
 
 
@@ -134,10 +133,10 @@ def _check_recordings(source: Source, options: ExportOptions) -> None:
 
 
 def _word_edges(
-    folder: Path, source: Source, options: ExportOptions, progress: Callable[[str], object]
+    folder: Path, task: Task, options: ExportOptions, progress: Callable[[str], object]
 ) -> tuple[WordEdges | None, dict[str, object]]:
     """What the tokens of a CTC bundle are off by from the edges of words, and what the report says of it."""
-    if source.task != "ctc" or options.static is not None:
+    if task != "ctc" or options.static is not None:
         return None, {}
     progress("measuring where words begin and end")
     edges, facts = measured(folder, options.edges_from)
@@ -176,7 +175,7 @@ def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, di
     if precision == "float32":
         return reference, {}
     round_weights(source.model)
-    rounded = reference.again()
+    rounded = reference.again(source.model)
     rounding = difference(reference.exact, rounded.exact)
     if not rounding <= ROUNDING * reference.largest:  # NaN is no pass
         raise PrecisionError(
@@ -186,10 +185,10 @@ def _reference(source: Source, precision: FloatPrecision) -> tuple[Reference, di
     return rounded, {"rounding": rounding}
 
 
-def _report(folder: Path, source: Source, written: dict[str, Written]) -> dict[str, object]:
+def _report(folder: Path, size: int, written: dict[str, Written]) -> dict[str, object]:
     return {
         "bytes": sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()),
-        "checkpoint_bytes_float32": source.bytes,
+        "checkpoint_bytes_float32": size,
         "operators": {name: operators(entry.model) for name, entry in written.items()},
         "speed": speed(folder),
     }

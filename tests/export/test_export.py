@@ -11,6 +11,7 @@ from checkpoints import make_checkpoint
 from edgespeech_export import ExportError, ExportOptions, ProofError, TargetExistsError, export
 from edgespeech_export.proof.heads import HeadReference
 from edgespeech_export.writers import tracing
+from edgespeech_export.writers.traced_graph import TracedGraph
 from edgespeech_export.writers.weight_store import WeightStore, round_weights, store_as
 from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
@@ -57,17 +58,17 @@ def test_options_outside_their_choices() -> None:
 
 def test_a_graph_that_computes_something_else_is_no_bundle(checkpoint_of: Any, traces: Path, tmp_path: Path) -> None:
     with tracing_once(traces, "wav2vec2-group"), pytest.MonkeyPatch.context() as patch:
-        trace = tracing.to_onnx
+        trace = tracing.trace
 
-        def spoiled(source: Any, samples: Any) -> onnx.ModelProto:
-            model = trace(source, samples)
+        def spoiled(source: Any, samples: Any) -> TracedGraph:
+            model = trace(source, samples).whole()
             for tensor in model.graph.initializer:
                 if tensor.name.endswith("lm_head.bias"):
                     values = numpy_helper.to_array(tensor) + np.float32(3e-4)
                     tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-            return model
+            return TracedGraph(model, {})
 
-        patch.setattr(tracing, "to_onnx", spoiled)
+        patch.setattr(tracing, "trace", spoiled)
         with pytest.raises(ProofError, match=r"'single' differs from the reference model by 0\.0003"):
             export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle")
     assert written(tmp_path) == []

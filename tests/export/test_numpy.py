@@ -19,7 +19,7 @@ from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.writers.numpy import Archive, to_program
 from edgespeech_export.writers.numpy_int8 import quantize_archive, quantized
-from edgespeech_export.writers.tracing import to_onnx
+from edgespeech_export.writers.tracing import trace
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines import numpy as engine
@@ -83,7 +83,7 @@ def test_every_activation(name: str, tmp_path: Path) -> None:
     module = activation(name)
     source = GraphSource("one", module, PLANE[:1], PLANE[1:])
     with Archive(tmp_path / "weights.npz") as archive:
-        text = to_program(to_onnx(source, lambda frames: frames), source, archive, "float32")
+        text = to_program(trace(source, lambda frames: frames), source, archive, "float32")
     graph = load(tmp_path, json.loads(text), tmp_path / "weights.npz")
     x = np.linspace(-30, 30, 3 * 50_000, dtype=np.float32).reshape(3, -1)
     with torch.inference_mode():

@@ -17,11 +17,13 @@ from checkpoints import make_model
 from covering import covering
 from edgespeech_export import ExportOptions, ProofError, export
 from edgespeech_export.proof.encoder_decoder import WrittenReference
-from edgespeech_export.proof.proof import FLOOR, MULTIPLE, exactly, in_float64
+from edgespeech_export.proof.proof import FLOOR, MULTIPLE, InFloat64, exactly
 from edgespeech_export.sources.reading import read
 from edgespeech_export.writers import tracing
+from edgespeech_export.writers.traced_graph import TracedGraph
 from edgespeech_export.writers.weight_store import round_weights
 from encoder_decoders import make_encoder_decoder
+from encoder_decoders import make_model as make_encoder_decoder_model
 from onnx import helper, numpy_helper
 from tracing import tracing_once
 from trained_twins import OUTLIERS, Outliers, make_twin
@@ -93,14 +95,14 @@ def test_a_wrong_graph_is_refused_with_outliers_too(
     twin: Any, traces: Path, tmp_path: Path, kind: Outliers, spoil: Any
 ) -> None:
     with tracing_once(traces, f"twin {kind}"), pytest.MonkeyPatch.context() as patch:
-        trace = tracing.to_onnx
+        trace = tracing.trace
 
-        def spoiled(source: Any, samples: Any) -> onnx.ModelProto:
-            model = trace(source, samples)
+        def spoiled(source: Any, samples: Any) -> TracedGraph:
+            model = trace(source, samples).whole()
             spoil(model)
-            return model
+            return TracedGraph(model, {})
 
-        patch.setattr(tracing, "to_onnx", spoiled)
+        patch.setattr(tracing, "trace", spoiled)
         with pytest.raises(ProofError, match="'single' differs from the reference model by"):
             export(twin(kind), tmp_path / "bundle", ExportOptions(engine="onnx"))
     assert not (tmp_path / "bundle").exists()
@@ -114,7 +116,7 @@ def test_the_yardstick_is_the_model_in_float64_and_the_model_stays_as_it_was() -
     with torch.no_grad():
         doubles = [wide.logits(each.double()) for each in audio]
         singles = [model.logits(each) for each in audio]
-    exact, own = exactly(model, lambda: (model.logits(each.to(model.dtype)) for each in audio))
+    exact, own = exactly(model, lambda dtype: (model.logits(each.to(dtype)) for each in audio))
     assert own == max(float((a - b).abs().max()) for a, b in zip(doubles, singles, strict=True)) > 0
     for a, b in zip(exact, doubles, strict=True):
         np.testing.assert_array_equal(a, b.float().numpy())
@@ -123,11 +125,16 @@ def test_the_yardstick_is_the_model_in_float64_and_the_model_stays_as_it_was() -
         torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
 
 
-def test_a_run_that_fails_leaves_the_model_in_float32() -> None:
-    model = make_model(weights="edgespeech")
-    with pytest.raises(KeyboardInterrupt), in_float64(model):
-        raise KeyboardInterrupt
-    assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
+@pytest.mark.parametrize("family", ["bert", "gpt2", "bart", "speech2text2"])
+def test_an_encoder_decoder_in_float64_is_the_one_whose_weights_all_are(family: Any) -> None:
+    model = make_encoder_decoder_model(family, weights="edgespeech").requires_grad_(False)
+    wide, tokens = copy.deepcopy(model).double(), torch.tensor([[2, 7, 9, 11]])
+    audio = torch.randn(1, 4000, generator=torch.Generator().manual_seed(1)).double()
+    with torch.no_grad():
+        expected = wide.decoder(tokens, encoder_hidden_states=wide.encode(audio)[0]).logits
+        with InFloat64(model):
+            found = model.decoder(tokens, encoder_hidden_states=model.encode(audio)[0]).logits
+    torch.testing.assert_close(found, expected, rtol=0, atol=0)
 
 
 def test_float16_is_judged_by_the_rounded_model_and_says_what_rounding_does(twin: Any, tmp_path: Path) -> None:
@@ -136,7 +143,7 @@ def test_float16_is_judged_by_the_rounded_model_and_says_what_rounding_does(twin
     source = read(checkpoint, None)
     whole = source.reference()
     round_weights(source.model)
-    rounded = whole.again()
+    rounded = whole.again(source.model)
     effect = max(float(np.abs(a - b).max()) for a, b in zip(whole.exact, rounded.exact, strict=True))
     parity: Any = manifest.report["parity"]
     assert parity["rounding"] == effect > 10 * parity["tolerance"]
@@ -146,10 +153,16 @@ def test_float16_is_judged_by_the_rounded_model_and_says_what_rounding_does(twin
 
 
 @pytest.fixture(scope="module")
-def written(tmp_path_factory: pytest.TempPathFactory) -> WrittenReference:
-    """What a small speech encoder-decoder says, in which the tokens 8 and 9 are the same thing."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """A small speech encoder-decoder."""
     folder = make_encoder_decoder(tmp_path_factory.mktemp("pair") / "gpt2", "gpt2", weights="edgespeech")
-    found: Any = read(folder, None).reference()
+    return read(folder, None)
+
+
+@pytest.fixture(scope="module")
+def written(source: Any) -> WrittenReference:
+    """What it says."""
+    found: WrittenReference = source.reference()
     return found
 
 
@@ -165,8 +178,8 @@ class Writes:
 
 
 @pytest.mark.parametrize("beams", [1, 4])
-def test_other_tokens_are_refused_where_the_model_is_sure(written: WrittenReference, beams: int) -> None:
-    rows = own_texts(written, beams)
+def test_other_tokens_are_refused_where_the_model_is_sure(source: Any, written: WrittenReference, beams: int) -> None:
+    rows = own_texts(source.model, written, beams)
     assert written.agrees(Writes(rows), beams)  # type: ignore[arg-type]
     rows[1] = [*rows[1][:-1], (rows[1][-1] + 1) % 50]
     with pytest.raises(ProofError, match="where the reference model is certain of"):
@@ -177,19 +190,23 @@ def test_other_tokens_are_refused_where_the_model_is_sure(written: WrittenRefere
 
 
 @pytest.mark.parametrize("beams", [1, 4])
-def test_two_tokens_that_are_equally_probable_may_change_places(written: WrittenReference, beams: int) -> None:
+def test_two_tokens_that_are_equally_probable_may_change_places(
+    source: Any, written: WrittenReference, beams: int
+) -> None:
     """The model is made unable to tell two tokens apart, so that chance, or rounding, decides."""
-    model = copy.deepcopy(written.model)
-    said = Counter(token for row in own_texts(written, beams) for token in row if token > 2)  # 0 to 2 are special
+    model = copy.deepcopy(source.model)
+    said = Counter(
+        token for row in own_texts(model, written, beams) for token in row if token > 2
+    )  # 0 to 2 are special
     twins = said.most_common(1)[0][0], 49
     model.decoder.get_input_embeddings().weight[twins[1]] = model.decoder.get_input_embeddings().weight[twins[0]]
-    tied = replace(written, model=model)
-    rows = [[twins[1] if token == twins[0] else token for token in row] for row in own_texts(tied, beams)]
-    assert rows != own_texts(tied, beams)
+    tied, own = replace(written, decoder=model.decoder), own_texts(model, written, beams)
+    rows = [[twins[1] if token == twins[0] else token for token in row] for row in own]
+    assert rows != own
     assert not tied.agrees(Writes(rows), beams)  # type: ignore[arg-type]
 
 
-def own_texts(written: WrittenReference, beams: int) -> list[list[int]]:
+def own_texts(model: Any, written: WrittenReference, beams: int) -> list[list[int]]:
     """What the model itself writes."""
     options: dict[str, Any] = {"num_beams": beams, "max_length": 24}
-    return [written.model.generate(encoder_outputs=(states,), **options)[0].tolist() for states in written.states]
+    return [model.generate(encoder_outputs=(states,), **options)[0].tolist() for states in written.states]

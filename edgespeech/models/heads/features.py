@@ -44,7 +44,7 @@ class SpeechFeatures(PreTrainedModel):
 
     @classmethod
     def read(cls, folder: Path, layers: Sequence[int] | None) -> "SpeechFeatures":
-        """Load the encoder of a checkpoint folder, whatever its head.
+        """Load the encoder of a checkpoint folder, whatever its head; its weights stay mapped, see `LoadingOptions`.
 
         Raises:
             UnknownModelError: a family that is not known.
@@ -52,7 +52,7 @@ class SpeechFeatures(PreTrainedModel):
             ConfigError: see the constructor.
         """
         kind = encoder_class(read_json(folder / CONFIG).get("model_type"))
-        return cls(kind.from_pretrained(folder, require_all_weights=True), layers).eval()
+        return cls(kind.from_pretrained(folder, require_all_weights=True, mapped=True), layers).eval()
 
     @property
     def base_model(self) -> SpeechModel:
@@ -69,6 +69,11 @@ class SpeechFeatures(PreTrainedModel):
     def size(self) -> int:
         """Channels of the output."""
         return self.dimensions * len(self.layers or (None,))
+
+    @property
+    def reads_all_layers(self) -> bool:
+        """See `SpeechWithHead.reads_all_layers`."""
+        return self.layers is not None
 
     def mixed(self, hidden_states: Sequence[Tensor], last: Tensor) -> Tensor:
         """Return the chosen states side by side, (batch, frames, size); arguments as `StatesHead.mixed`."""

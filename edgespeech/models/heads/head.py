@@ -62,6 +62,11 @@ class SpeechWithHead(PreTrainedModel):
         """The encoder below the head."""
         return self.get_submodule(self.base_model_prefix)  # type: ignore[return-value]
 
+    @property
+    def reads_all_layers(self) -> bool:
+        """Whether the head reads what others than the last layer give; see `mixed`."""
+        return False
+
     def mixed(self, hidden_states: Sequence[Tensor], last: Tensor) -> Tensor:
         """Return what the head reads, (batch, frames, size): here the encoder's `last` hidden state."""
         return last
@@ -127,6 +132,12 @@ class StatesHead(SpeechWithHead):
     def least_frames(self) -> tuple[int, str]:
         """How many frames the head needs at least, and how a message says it."""
         return 1, "one frame"
+
+    @property
+    def reads_all_layers(self) -> bool:
+        """See `SpeechWithHead.reads_all_layers`."""
+        weighted: bool = self.config.use_weighted_layer_sum
+        return weighted
 
     def mixed(self, hidden_states: Sequence[Tensor], last: Tensor) -> Tensor:
         """Return what the head reads, (batch, frames, size).

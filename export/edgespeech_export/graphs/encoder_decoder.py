@@ -4,6 +4,8 @@ The contract has keys as (batch, heads, head_dim, length), the model as (batch, 
 here transpose, and the two transpositions of a key on its way to the product vanish in the graph.
 """
 
+from typing import Any
+
 from edgespeech_runtime.bundle.contracts import Decoder, contract
 from torch import Tensor, nn
 
@@ -65,7 +67,8 @@ def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> 
     }
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     tensors = contract("encoder-decoder", facts)
-    return [GraphSource(name, module, *tensors[name], fixed) for name, module in modules.items()]
+    layers: dict[str, Any] = dict.fromkeys(modules, model.encoder.encoder.layers) | {"decoder": model.decoder.layers}
+    return [GraphSource(name, module, *tensors[name], fixed, layers=layers[name]) for name, module in modules.items()]
 
 
 def flat(cache: Cache) -> tuple[Tensor, ...]:

@@ -1,6 +1,6 @@
 """What a graph to be exported is. Which graphs a model has is said in `ctc_graphs` and `encoder_decoder_graphs`."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import onnx
@@ -15,6 +15,11 @@ class GraphSource:
     Attributes:
         fixed: sizes of the axes that are the same for every input; all others stay free.
         model: the graph itself, where there is no module to trace.
+        layers: of the module, of which nothing is read but what the last one gives: those that are alike need not be
+            traced each.
+        edit: changes the graph that was traced, before it is checked.
+        parts: graphs of which it is joined, each reading what those before it give; the module lists theirs then.
+        kept: the graph of the module once it is traced, for copies of this that are parts of others.
     """
 
     name: str
@@ -23,3 +28,7 @@ class GraphSource:
     outputs: tuple[TensorSpec, ...]
     fixed: Mapping[str, int] = field(default_factory=dict)
     model: onnx.ModelProto | None = None
+    layers: nn.ModuleList | None = None
+    edit: Callable[[onnx.ModelProto], None] = lambda model: None
+    parts: "tuple[GraphSource, ...]" = ()
+    kept: dict[str, onnx.ModelProto] = field(default_factory=dict, repr=False, compare=False)

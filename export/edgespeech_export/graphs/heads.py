@@ -65,11 +65,23 @@ class Window(nn.Module):
 def head_graphs(task: Task, model: Any, size: int) -> list[GraphSource]:
     """Return the graphs that the runtime's contract names; `size` is that of the output's last axis."""
     modules: dict[str, nn.Module] = {"single": Single(model, task), "batch": Batch(model, task)}
-    config = model.config
-    if config.feat_extract_norm == "group":  # others run windows as they are
+    if has_windows(task, model):
         modules["window"] = Window(model)
-    taps = config.conv_kernel[0]
+    taps = model.config.conv_kernel[0]
     fixed = {HEADS[task].axes[-1]: size, "taps": taps, "axes": taps}
     return [
-        GraphSource(name, modules[name], *tensors, fixed) for name, tensors in contract(task).items() if name in modules
+        GraphSource(name, modules[name], *tensors, fixed, layers=last_layers(model))
+        for name, tensors in contract(task).items()
+        if name in modules
     ]
+
+
+def has_windows(task: Task, model: Any) -> bool:
+    """Whether there is a graph for windows of a recording; models without a norm over time run these as they are."""
+    return model.config.feat_extract_norm == "group" and "window" in contract(task)
+
+
+def last_layers(model: Any) -> nn.ModuleList | None:
+    """Return the encoder's layers where the head reads what the last of them gives, None where it reads others too."""
+    layers: nn.ModuleList = model.base_model.encoder.layers
+    return None if model.reads_all_layers else layers

@@ -22,6 +22,7 @@ from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
 from edgespeech.models.speech import SpeechModel
 from edgespeech_export.graphs.encoder_decoder import DecoderStep, flat
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.graphs.heads import last_layers
 from edgespeech_export.writers.channels_last import PatchMatMul, windows
 
 Form = Literal["convolutions", "products"]
@@ -214,7 +215,7 @@ def static_head_graphs(
     graphs = static_contract(task, static).items()
     module, fixed = StaticHead(model, task, static, form), {"batch": 1, HEADS[task].axes[-1]: size}
     return [
-        GraphSource(name, module, *tensors, {**fixed, **sizes(samples, frames)})
+        GraphSource(name, module, *tensors, {**fixed, **sizes(samples, frames)}, layers=last_layers(model))
         for (name, tensors), samples in zip(graphs, static.buckets, strict=True)
     ]
 
@@ -226,14 +227,15 @@ def static_encoder_decoder_graphs(
     tensors = static_contract("encoder-decoder", static, facts)
     fixed = {"batch": 1, "vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     encoder, decoder = StaticCross(model, static, form), DecoderStep(model)
+    layers = model.encoder.encoder.layers
     graphs = [
-        GraphSource(f"encoder_{samples}", encoder, *tensors[f"encoder_{samples}"], {**fixed, **sizes(samples, frames)})
-        for samples in static.buckets
+        GraphSource(name, encoder, *tensors[name], {**fixed, **sizes(samples, frames)}, layers=layers)
+        for name, samples in ((f"encoder_{samples}", samples) for samples in static.buckets)
     ]
     longest_sizes = {"slots": static.slots, **sizes(static.buckets[-1], frames)}
     for name, new in (("prefill", static.prefill), ("step", 1)):
         all_fixed = {**fixed, **longest_sizes, "new": new, "columns": static.slots + new}
-        graphs.append(GraphSource(name, decoder, *tensors[name], all_fixed))
+        graphs.append(GraphSource(name, decoder, *tensors[name], all_fixed, layers=model.decoder.layers))
     return graphs
 
 

@@ -35,20 +35,20 @@ class WrittenReference(Reference):
     """What a speech encoder-decoder says: logits after each of the tokens that it writes without any option.
 
     Attributes:
-        model: that says it.
+        decoder: that says it.
         facts: the decoder's, in the manifest.
         states: what the decoder attends to of each input, (1, frames, size).
         tokens: (1, tokens) of each input, the start token first.
     """
 
-    model: SpeechEncoderDecoderModel
+    decoder: TextDecoder
     facts: Decoder
     states: list[Tensor]
     tokens: list[Ids]
 
-    def again(self) -> "WrittenReference":
+    def again(self, model: Any) -> "WrittenReference":
         """See `Reference.again`; the tokens are the same."""
-        return reference(self.model, self.facts, self.waveforms, self.normalized, self.tokens)
+        return reference(model, self.facts, self.waveforms, self.normalized, self.tokens)
 
     def golden(self) -> Arrays:
         """See `Reference.golden`: logits after each of the first tokens that the model itself says."""
@@ -68,6 +68,7 @@ class WrittenReference(Reference):
         """
         with EncoderDecoderModel(opened := open_bundle(bundle), open_engine(opened.manifest.engine)) as runtime:
             alone = [runtime.step_logits([w], row)[0] for w, row in zip(self.waveforms, self.tokens, strict=True)]
+            runtime.unload()  # each graph may take as much memory as its weights
             stacked = runtime.step_logits(self.waveforms, _stacked(self.tokens))
             together = [parity[: len(own)] for parity, own in zip(stacked, self.exact, strict=True)]
             parity: dict[str, Any] = {
@@ -81,6 +82,7 @@ class WrittenReference(Reference):
             }
             for name in ("single", "batch"):
                 proof.require("decoder", parity[name], self)
+            runtime.unload()
             agreed = [self.agrees(runtime, beams) for beams in (1, BEAMS)]
             parity["same_tokens"] = all(agreed)
             runtime.self_check()
@@ -114,7 +116,7 @@ class WrittenReference(Reference):
 
     def _text(self, states: Tensor, options: GenerationOptions, most: float = 0.0, seed: int = 0) -> list[int]:
         """What the model writes over what its decoder attends to, with logits that are off by at most `most`."""
-        steps = Shaken(self.model.decoder, states, most, seed)
+        steps = Shaken(self.decoder, states, most, seed)
         text: list[int] = _written(steps, options.prompt(1), options)[0].tolist()
         return text
 
@@ -139,13 +141,13 @@ def reference(
         tokens = [_said(model, each, prompt, min(MOST_TOKENS, facts.longest or MOST_TOKENS)) for each in states]
     read = [torch.from_numpy(row) for row in tokens]
 
-    def outputs() -> Iterator[Tensor]:
+    def outputs(dtype: torch.dtype) -> Iterator[Tensor]:
         for index, (each, row) in enumerate(zip(values, read, strict=True)):
-            encoded = states[index] if model.dtype == torch.float32 else model.encode(each.to(model.dtype))[0]
+            encoded = states[index] if dtype == torch.float32 else model.encode(each.to(dtype))[0]
             positions = torch.arange(row.shape[1])[None]
             yield model.decoder(row, encoder_hidden_states=encoded, position_ids=positions).logits[0]
 
-    return WrittenReference(waveforms, normalized, *proof.exactly(model, outputs), model, facts, states, tokens)
+    return WrittenReference(waveforms, normalized, *proof.exactly(model, outputs), model.decoder, facts, states, tokens)
 
 
 class Shaken(CachedSteps):

@@ -38,15 +38,30 @@ class Parity:
 
 
 @dataclass(frozen=True)
+class Windows:
+    """Parts of the golden input: where they begin and end, in samples, and how many frames samples give."""
+
+    cuts: list[tuple[int, int]]
+    frames: Frames
+
+
+@dataclass(frozen=True)
 class HeadReference(Reference):
-    """What an encoder with a head says, and the model that says it."""
+    """What an encoder with a head says.
 
-    model: PreTrainedModel
+    Attributes:
+        task: what the head is for.
+        windows: parts of the golden input; None where there is no graph for them.
+        of_windows: the exact outputs for these.
+    """
+
     task: Task
+    windows: Windows | None
+    of_windows: list[Logits]
 
-    def again(self) -> "HeadReference":
+    def again(self, model: Any) -> "HeadReference":
         """See `Reference.again`."""
-        return reference(self.model, self.task, self.waveforms, self.normalized)
+        return reference(model, self.task, self.waveforms, self.normalized, self.windows)
 
     def golden(self) -> Arrays:
         """See `Reference.golden`."""
@@ -60,15 +75,17 @@ class HeadReference(Reference):
         """
         with edgespeech_runtime.load(bundle, self_check="never") as runtime:
             alone = [_logits(runtime.predict(waveform)) for waveform in self.waveforms]
+            runtime.unload()  # each graph may take as much memory as the weights
             together = [
                 _logits(prediction) for prediction in runtime.predict(self.waveforms, batch_size=len(self.waveforms))
             ]
+            runtime.unload()
             parity = Parity(
                 frames=[runtime.manifest.frames.count(len(waveform)) for waveform in self.waveforms],
                 float32=self.float32,
                 single=difference(self.exact, alone),
                 batch=difference(self.exact, together),
-                window=self._window_difference(runtime) if "window" in runtime.manifest.graphs else None,
+                window=None if self.windows is None else self._window_difference(runtime, self.windows.cuts),
                 largest_logit=self.largest,
                 tolerance=self.allowed,
             )
@@ -76,36 +93,37 @@ class HeadReference(Reference):
             for name in ("single", "batch", "window"):
                 if name in measured:
                     proof.require(name, measured[name], self)
+            runtime.unload()
             runtime.self_check()
         return {**measured, **_answers(self.task, self.exact * 2, alone + together)}
 
-    def _window_difference(self, runtime: Any) -> float:
-        """Run windows of the golden input, with the statistics of the whole, and compare them with the model.
-
-        Of each window it is given the frames that its conv stack makes of the whole input.
-        """
+    def _window_difference(self, runtime: Any, cuts: list[tuple[int, int]]) -> float:
+        """Run windows of the golden input, with the statistics of the whole, and compare them with the model."""
         whole, runner = self.waveforms[0], runtime.runner
         gatherer = runner.gatherer()
         gatherer.add(whole)
-        cuts = _overlapping(len(whole), runtime.manifest.audio)
         outputs = runner.run_windows([whole[start:stop] for start, stop in cuts], gatherer.statistics())
-        with proof.in_float64(self.model):
-            values = torch.from_numpy(model_input(whole, self.normalized)).to(self.model.dtype)
-            expected = list(_in_windows(self.model, values, cuts, runtime.manifest.frames))
-        return difference(expected, outputs)
+        return difference(self.of_windows, outputs)
 
 
-def reference(model: PreTrainedModel, task: Task, waveforms: list[Waveform], normalized: bool) -> HeadReference:
-    """Run the model on each input, in float64 and in float32."""
+def reference(
+    model: PreTrainedModel, task: Task, waveforms: list[Waveform], normalized: bool, windows: Windows | None = None
+) -> HeadReference:
+    """Run the model on each input, in float64 and in float32, and on windows of the first."""
     values = [torch.from_numpy(model_input(waveform, normalized)) for waveform in waveforms]
 
-    def outputs() -> Iterator[Tensor]:
-        return (computed(model, task)(each.to(model.dtype))[0] for each in values)
+    def outputs(dtype: torch.dtype) -> Iterator[Tensor]:
+        return (computed(model, task)(each.to(dtype))[0] for each in values)
 
-    return HeadReference(waveforms, normalized, *proof.exactly(model, outputs), model, task)
+    exact, error = proof.exactly(model, outputs)
+    of_windows: list[Logits] = []
+    if windows is not None:
+        with proof.InFloat64(model):
+            of_windows = list(_in_windows(model, values[0].double(), windows))
+    return HeadReference(waveforms, normalized, exact, error, task, windows, of_windows)
 
 
-def _overlapping(samples: int, audio: Audio) -> list[tuple[int, int]]:
+def overlapping(samples: int, audio: Audio) -> list[tuple[int, int]]:
     """Two windows that overlap by a quarter of so many samples, at whole hops; one where two would be too short."""
     hops = samples // audio.hop
     first, second = hops * 5 // 8 * audio.hop, hops * 3 // 8 * audio.hop
@@ -113,13 +131,14 @@ def _overlapping(samples: int, audio: Audio) -> list[tuple[int, int]]:
 
 
 @torch.no_grad()
-def _in_windows(model: Any, values: Tensor, cuts: list[tuple[int, int]], frames: Frames) -> Iterator[Logits]:
+def _in_windows(model: Any, values: Tensor, windows: Windows) -> Iterator[Logits]:
     """What a model makes of parts of an input (1, samples), each from the features that the whole has there."""
+    frames = windows.frames
     encoder = model.base_model
     layers = len(encoder.config.conv_dim)
     hop = prod(frames.strides[:layers])
     features, _ = encoder.feature_extractor(values)
-    for start, stop in cuts:
+    for start, stop in windows.cuts:
         part = features[:, start // hop : start // hop + frames.count(stop - start, layers)]
         output = encoder.encode_features(part, trace=Trace([]))
         outputs = model.head(model.mixed(output.hidden_states, output.last_hidden_state), None)

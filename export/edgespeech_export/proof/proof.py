@@ -6,7 +6,6 @@ trained weights than with random ones; an engine, which adds up in another order
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.bundle.contracts import Static
 from edgespeech_runtime.bundle.manifest import Audio
 from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 
 from edgespeech_export.errors import ProofError
 
@@ -31,11 +32,12 @@ GOLDEN_SECONDS = 2.0
 # alone, with sums of 3072 products over a constant of 128, up to 7. Wrong graphs are farther off, see the tests.
 MULTIPLE = 10.0
 FLOOR = 1e-4  # on logits: what is allowed at least
+DEVICES = 1e-5  # of the largest logit: what a device may be off by in any case, for GPUs have rougher functions
 
 
 @dataclass(frozen=True)
 class Reference(ABC):
-    """What the reference model says to the inputs of the proof.
+    """What the reference model says to the inputs of the proof. The model itself need not be kept for the proof.
 
     Attributes:
         waveforms: the inputs; the first is the golden one.
@@ -59,9 +61,14 @@ class Reference(ABC):
         """The difference that an engine may have."""
         return max(FLOOR, MULTIPLE * self.float32)
 
+    @property
+    def allowed_on_devices(self) -> float:
+        """The difference that the self-check lets any device have."""
+        return max(self.allowed, DEVICES * self.largest)
+
     @abstractmethod
-    def again(self) -> "Reference":
-        """Ask the model the same questions again, after its weights were changed."""
+    def again(self, model: Any) -> "Reference":
+        """Ask a model the same questions, whose weights were changed."""
 
     @abstractmethod
     def golden(self) -> Arrays:
@@ -99,27 +106,45 @@ def waveforms(audio: Audio, static: Static | None = None) -> list[Waveform]:
 
 
 @torch.no_grad()
-def exactly(model: nn.Module, outputs: Callable[[], Iterator[Tensor]]) -> tuple[list[Logits], float]:
-    """Run a float32 model, then widen it and run it in float64: its exact outputs, and how far the first are from them.
+def exactly(model: nn.Module, outputs: Callable[[torch.dtype], Iterator[Tensor]]) -> tuple[list[Logits], float]:
+    """Run a float32 model, and once more in float64: its exact outputs, and how far the first are from them.
 
-    `outputs` runs it on one input after the other, in the precision that its weights have.
+    `outputs` runs it on one input after the other, each in the type that it is given.
     """
-    plain, exact, error = list(outputs()), [], 0.0
-    with in_float64(model):
-        for single, double in zip(plain, outputs(), strict=True):
+    plain, exact, error = list(outputs(torch.float32)), [], 0.0
+    with InFloat64(model):
+        for single, double in zip(plain, outputs(torch.float64), strict=True):
             error = max(error, float((double - single).abs().max()))
             exact.append(double.float().numpy())
     return exact, error
 
 
-@contextmanager
-def in_float64(model: nn.Module) -> Iterator[None]:
-    """Widen a float32 model in its place and narrow it again, which loses nothing and needs no second model."""
-    model.double()
-    try:
-        yield
-    finally:
-        model.float()
+class InFloat64(TorchFunctionMode):
+    """Within, a float32 model computes in float64 what it is given in float64: each weight is widened when it is used.
+
+    So there is never more than one weight in float64, and the model stays as it is.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self._weights = {id(tensor) for tensor in (*model.parameters(), *model.buffers()) if tensor.is_floating_point()}
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        """Call a function of torch's with its weights in float64."""
+        kwargs = kwargs or {}
+        if getattr(func, "__name__", "") == "__get__":  # of a shape, a type and the like
+            return func(*args, **kwargs)
+        if func is F.embedding:  # of the whole table, a few rows are used
+            return self._wide(func(*args, **kwargs))
+        return func(*map(self._widened, args), **{name: self._widened(value) for name, value in kwargs.items()})
+
+    def _widened(self, value: Any) -> Any:
+        return self._wide(value) if id(value) in self._weights else value
+
+    @staticmethod
+    def _wide(tensor: Tensor) -> Tensor:
+        with torch._C.DisableTorchFunction():
+            return tensor.double()
 
 
 def difference(expected: list[Logits], outputs: list[Logits]) -> float:

@@ -36,7 +36,8 @@ class CtcSource(HeadSource):
         """See `Source.graphs`; one graph more is for other runtimes, where these open the engine's files."""
         graphs = super().graphs(engine)
         if "interchange" in ENGINES[engine].extra_graphs:
-            graphs.append(interchange_graph(self.model, self.audio.normalize, self.vocabulary))
+            (batch,) = (graph for graph in graphs if graph.name == "batch")
+            graphs.append(interchange_graph(batch, self.model, self.audio.normalize, self.vocabulary))
         return graphs
 
     def write_files(self, folder: Path) -> None:
@@ -52,7 +53,7 @@ def read(folder: Path, target_lang: str | None) -> CtcSource:
     Raises:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
-    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang, require_all_weights=True)
+    model = AutoModelForCTC.from_pretrained(folder, target_lang=target_lang, require_all_weights=True, mapped=True)
     model.requires_grad_(False)
     audio, frames = audio_facts(folder, model.base_model)
     language = {} if target_lang is None else {"target_lang": target_lang}

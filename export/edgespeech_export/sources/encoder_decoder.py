@@ -19,7 +19,7 @@ from edgespeech_export.graphs.cache import cache_graph
 from edgespeech_export.graphs.encoder_decoder import encoder_decoder_graphs
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.proof.encoder_decoder import WrittenReference, reference
-from edgespeech_export.sources.source import Source, audio_facts
+from edgespeech_export.sources.source import Source, audio_facts, empty
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,10 @@ class EncoderDecoderSource(Source):
         """See `Source.write_files`: the table that makes text of ids."""
         (folder / DETOKENIZER_FILE).write_text(self.detokenizer.to_json(), encoding="utf-8")
 
+    def release(self) -> None:
+        """See `Source.release`; the decoder is asked in the proof."""
+        empty(self.encoder)
+
     def reference(self) -> WrittenReference:
         """See `Source.reference`: logits after each token that the model writes."""
         return reference(self.model, self.decoder, self.waveforms, self.audio.normalize)
@@ -56,7 +60,9 @@ def read(folder: Path) -> EncoderDecoderSource:
         CheckpointError: a file is missing, damaged or of an unknown family.
         ExportError: its configuration does not say how generation begins, or contradicts itself.
     """
-    model = SpeechEncoderDecoderModel.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
+    model = SpeechEncoderDecoderModel.from_pretrained(folder, require_all_weights=True, mapped=True).requires_grad_(
+        False
+    )
     audio, frames = audio_facts(folder, model.encoder)
     size = model.decoder.vocab_size
     detokenizer = AutoTokenizer.from_pretrained(folder).detokenizer_facts(size)

@@ -25,8 +25,8 @@ from edgespeech.models.encoders.table import encoder_class
 from edgespeech.models.heads.features import SpeechFeatures
 from edgespeech.models.heads.head import StatesHead
 from edgespeech_export.graphs.graphs import GraphSource
-from edgespeech_export.graphs.heads import head_graphs
-from edgespeech_export.proof.heads import HeadReference, reference
+from edgespeech_export.graphs.heads import has_windows, head_graphs
+from edgespeech_export.proof.heads import HeadReference, Windows, overlapping, reference
 from edgespeech_export.sources.other_runtimes import write_configs
 from edgespeech_export.sources.source import Source, audio_facts
 
@@ -66,7 +66,10 @@ class HeadSource(Source):
 
     def reference(self) -> HeadReference:
         """See `Source.reference`."""
-        return reference(self.model, self.task, self.waveforms, self.audio.normalize)
+        waveforms, windows = self.waveforms, None
+        if has_windows(self.task, self.model) and "static" not in self.facts:
+            windows = Windows(overlapping(len(waveforms[0]), self.audio), self.frames)
+        return reference(self.model, self.task, waveforms, self.audio.normalize, windows)
 
 
 def read_classifier(folder: Path) -> HeadSource:
@@ -75,7 +78,9 @@ def read_classifier(folder: Path) -> HeadSource:
     Raises:
         CheckpointError: a file is missing, damaged or of an unknown family.
     """
-    model = AutoModelForAudioClassification.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
+    model = AutoModelForAudioClassification.from_pretrained(
+        folder, require_all_weights=True, mapped=True
+    ).requires_grad_(False)
     own = {"labels": model.labels, "problem_type": _problem_type(folder, model.config.extra.get("problem_type"))}
     return _source("audio-classification", folder, model, own, len(model.labels))
 
@@ -88,13 +93,17 @@ def _problem_type(folder: Path, given: Any) -> Any:
 
 def read_frame_classifier(folder: Path) -> HeadSource:
     """Load a checkpoint that names the classes of each frame; errors as `read_classifier`."""
-    model = AutoModelForAudioFrameClassification.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
+    model = AutoModelForAudioFrameClassification.from_pretrained(
+        folder, require_all_weights=True, mapped=True
+    ).requires_grad_(False)
     return _source("audio-frame-classification", folder, model, {"labels": model.labels}, len(model.labels))
 
 
 def read_xvector(folder: Path) -> HeadSource:
     """Load a checkpoint that tells speakers apart by a vector; errors as `read_classifier`."""
-    model = AutoModelForAudioXVector.from_pretrained(folder, require_all_weights=True).requires_grad_(False)
+    model = AutoModelForAudioXVector.from_pretrained(folder, require_all_weights=True, mapped=True).requires_grad_(
+        False
+    )
     size = model.config.xvector_output_dim
     return _source("audio-xvector", folder, model, {"dimensions": size}, size)
 

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from edgespeech_runtime.bundle.manifest import Audio, Context, Frames
 from edgespeech_runtime.choices import EngineName, Task
+from torch import nn
 from torch.nn.utils import parametrize
 
 from edgespeech.base.pretrained import PreTrainedModel
@@ -89,10 +90,23 @@ class Source(ABC):
     def reference(self) -> Reference:
         """Run the model on the inputs of the proof."""
 
+    def release(self) -> None:
+        """Let go of the weights, whose memory an engine may need: the proof asks the reference, not the model.
+
+        Tools that traced the model refer to it for longer, so that it would not do to forget it.
+        """
+        empty(self.model)
+
     @property
     def waveforms(self) -> list[Waveform]:
         """The inputs of the proof."""
         return waveforms(self.audio, self.facts.get("static"))
+
+
+def empty(model: nn.Module) -> None:
+    """Free a model's weights; it cannot be run any more."""
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.new_empty(0)
 
 
 def audio_facts(

@@ -20,8 +20,8 @@ ModelT = TypeVar("ModelT", bound=nn.Module)
 
 
 def with_channels_last(model: ModelT, encoder: SpeechModel) -> ModelT:
-    """Return a copy of a model whose conv stack, in `encoder`, has its channels last."""
-    memo: dict[int, Any] = {}
+    """Return a copy of a model whose conv stack, in `encoder`, has its channels last; the rest has the same tensors."""
+    memo: dict[int, Any] = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
     model = copy.deepcopy(model, memo)
     copied: SpeechModel = memo[id(encoder)]
     copied.feature_extractor = ChannelsLastExtractor(copied.feature_extractor)  # type: ignore[assignment]

@@ -12,7 +12,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 import onnx
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.choices import FloatPrecision
@@ -23,13 +22,12 @@ from onnx import helper, numpy_helper
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
 from edgespeech_export.writers import tracing
+from edgespeech_export.writers.traced_graph import TracedGraph, Values
 from edgespeech_export.writers.weight_store import narrowed
 from edgespeech_export.writers.written import Note, Written, entry
 
 if TYPE_CHECKING:
     from edgespeech_export.sources.source import Source
-
-Values = npt.NDArray[Any]
 
 ARCHIVE_FILE = "weights.npz"
 MOST_INLINE = 16  # elements of a constant that stands in the program itself
@@ -55,10 +53,10 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
     with Archive(folder / ARCHIVE_FILE) as archive:
         for graph in source.graphs("numpy"):
             note(f"ONNX graph {graph.name}")
-            model = tracing.to_onnx(graph, source.samples)
+            traced = tracing.trace(graph, source.samples)
             file = f"{graph.name}.json"
-            (folder / file).write_text(to_program(model, graph, archive, precision), encoding="utf-8")
-            written[graph.name] = entry(graph, file, ARCHIVE_FILE, model)
+            (folder / file).write_text(to_program(traced, graph, archive, precision), encoding="utf-8")
+            written[graph.name] = entry(graph, file, ARCHIVE_FILE, traced.model)
     return written
 
 
@@ -83,7 +81,9 @@ class Archive:
 
         For float16 a matrix or kernel is narrowed where that changes nothing.
         """
-        key = hashlib.sha256(f"{values.dtype} {values.shape}".encode() + values.tobytes()).digest()
+        content = hashlib.sha256(f"{values.dtype} {values.shape}".encode())
+        content.update(np.ascontiguousarray(values).reshape(-1).view(np.uint8).data)
+        key = content.digest()
         if key not in self._names:
             while name in self._taken:
                 name += "_"
@@ -101,13 +101,17 @@ class Archive:
                 np.lib.format.write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
-def to_program(model: onnx.ModelProto, source: GraphSource, archive: Archive, precision: FloatPrecision) -> str:
+def to_program(
+    graph: onnx.ModelProto | TracedGraph, source: GraphSource, archive: Archive, precision: FloatPrecision
+) -> str:
     """Return the program of a graph as JSON text; its weights go to the archive.
 
     Raises:
         ExportError: the graph has an operator that the numpy engine does not know.
     """
-    arrays = {tensor.name: np.asarray(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
+    traced = TracedGraph.of(graph)
+    model = traced.model
+    arrays = {tensor.name: traced.values(tensor) for tensor in model.graph.initializer}
     given = [node for node in model.graph.node if node.op_type == "Constant"]
     arrays.update((node.output[0], np.asarray(numpy_helper.to_array(node.attribute[0].t))) for node in given)
     nodes = [node for node in model.graph.node if node.op_type != "Constant"]

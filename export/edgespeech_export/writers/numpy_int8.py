@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 from edgespeech_runtime.engines.numpy_weights import INTEGERS, SCALE
 
-from edgespeech_export.writers.numpy import Archive, Values
-from edgespeech_export.writers.weight_names import TRANSPOSED
+from edgespeech_export.writers.numpy import Archive
+from edgespeech_export.writers.traced_graph import Values
+from edgespeech_export.writers.weight_folding import TRANSPOSED
 
 # By operator: which input is its weight, and the axis that has a scale for each index: output channels, or entries.
 WEIGHTS = {"Conv": (1, 0), "Gather": (0, 0), "Gemm": (1, 1), "MatMul": (1, 1)}

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 
 from edgespeech_runtime.choices import FloatPrecision
 
-from edgespeech_export.graphs import interchange
 from edgespeech_export.writers import hub_graph, tracing
 from edgespeech_export.writers.weight_store import WEIGHTS_FILE, WeightStore, store_as
 from edgespeech_export.writers.written import Note, Written, entry
@@ -25,13 +24,10 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
     written = {}
     for graph in graphs:
         note(f"ONNX graph {graph.name}")
-        model = tracing.to_onnx(graph, source.samples)
-        if graph.name == "interchange":
-            interchange.make_lengths_optional(model)
-        store_as(model, precision)
+        traced = store_as(tracing.trace(graph, source.samples), precision)
         file = FILES.get(graph.name, f"{graph.name}.onnx")
-        store.save(model, folder / file)
-        written[graph.name] = entry(graph, file, weights, model)
+        store.save(traced, folder / file)
+        written[graph.name] = entry(graph, file, weights, traced.model)
     if opens_elsewhere:
         single = written["single"]
         model, facts = hub_graph.graph_of(single.model, single.graph, hub_graph.FLOAT_FILE, source.classifier)

@@ -33,15 +33,15 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
     written, weights = {}, SharedWeights()  # shared at once, so that no third copy ever lies on the disk
     for graph in source.graphs("openvino"):
         note(f"ONNX graph {graph.name}")
-        model = tracing.to_onnx(graph, source.samples)
+        traced = tracing.trace(graph, source.samples)
         note(f"OpenVINO graph {graph.name}")
         xml = folder / FILES.get(graph.name, f"{graph.name}.xml")
         store = WeightStore(folder / f"{graph.name}.data")
-        store.save(model, folder / f"{graph.name}.onnx")
+        store.save(traced, folder / f"{graph.name}.onnx")
         to_openvino(folder / f"{graph.name}.onnx", xml, precision)
         for scratch in (store.path, folder / f"{graph.name}.onnx"):
             scratch.unlink()
-        written[graph.name] = entry(graph, xml.name, weights.add(xml).name, model)
+        written[graph.name] = entry(graph, xml.name, weights.add(xml).name, traced.model)
     return written
 
 
@@ -67,9 +67,9 @@ def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:
 def _name_weights(model: Any, onnx_file: Path) -> None:
     """Give constants that the conversion transposed or reshaped the names of the weights that they were."""
     weights: dict[bytes, str] = {}
-    for tensor in onnx.load(onnx_file).graph.initializer:
+    for tensor in onnx.load(onnx_file, load_external_data=False).graph.initializer:
         if tensor.name.endswith(".weight") and len(tensor.dims) > 1:
-            values = numpy_helper.to_array(tensor)
+            values = numpy_helper.to_array(tensor, str(onnx_file.parent))
             for form in (values, values.T) if values.ndim == 2 else (values,):
                 weights.setdefault(_hash(form), tensor.name)
     constants = [node for node in model.get_ordered_ops() if node.get_type_name() == "Constant"]
@@ -115,11 +115,11 @@ class SharedWeights:
         """Point the constants of an IR at the common `.bin`, which is returned; its own is deleted."""
         own = graph.with_suffix(".bin")
         common = self._common = self._common or own
-        content = own.read_bytes()
+        content = np.memmap(own, np.uint8, "r")
         tree = ElementTree.parse(graph)  # noqa: S314  (written by OpenVINO a moment ago)
         for data in tree.iterfind("./layers/layer[@type='Const']/data"):
             start, size = int(data.attrib["offset"]), int(data.attrib["size"])
-            constant = content[start : start + size]
+            constant = content[start : start + size].data
             key = hashlib.sha256(constant).digest()
             if own == common:
                 self._offsets.setdefault(key, start)
@@ -128,6 +128,7 @@ class SharedWeights:
             data.set("offset", str(self._offsets[key]))
         if own != common:
             tree.write(graph, encoding="utf-8", xml_declaration=True)
+            del content, constant  # or some systems would keep the file
             own.unlink()
         return common
 
@@ -140,7 +141,7 @@ def share_weights(graphs: Sequence[Path]) -> Path:
     return graphs[0].with_suffix(".bin")
 
 
-def _append(path: Path, constant: bytes) -> int:
+def _append(path: Path, constant: memoryview) -> int:
     with path.open("ab") as stream:
         stream.write(b"\0" * (-stream.tell() % ALIGNMENT))
         offset = stream.tell()

@@ -1,13 +1,17 @@
 """From a torch module to a simplified and checked ONNX graph, by `torch.onnx.export(dynamo=True)`.
 
-Nothing is patched: what is exported is the reference model itself. Where the graph's files go is not known here.
+Nothing is patched: what is exported is the reference model itself. Weights are inputs of the graph while it is worked
+on, so that no tool copies them; of layers that are alike, two are traced and the rest are copies of the second's nodes
+(`repetition`). At the end, what is computed of weights alone is computed, and they become weights again
+(`weight_folding`). Where the graph's files go is not known here.
 """
 
 import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 from inspect import signature
 from typing import Any
 
@@ -17,13 +21,16 @@ import onnxsim
 import torch
 from edgespeech_runtime.bundle.contracts import LENGTHS
 from edgespeech_runtime.bundle.contracts import Tensor as TensorSpec
-from torch import Tensor
+from torch import Tensor, nn
 from torch.export import Dim
 
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers.joining import joined
+from edgespeech_export.writers.repetition import TRACED, Names, repeated, shortened
 from edgespeech_export.writers.reshapes import copy_leading_dimensions
-from edgespeech_export.writers.weight_names import name_weights
+from edgespeech_export.writers.traced_graph import TracedGraph
+from edgespeech_export.writers.weight_folding import fold
 
 OPSET = 20  # the first with Gelu as one operator
 # Gemm takes matrices only: with a batch, the fusion adds two reshapes around it that engines do not see through. Query,
@@ -35,14 +42,78 @@ FRAMES = 13
 FREE = {"batch": BATCH, "new": 3, "slots": 5, "columns": 8, "frames": FRAMES}
 
 
-def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
+def trace(source: GraphSource, samples: Callable[[int], int]) -> TracedGraph:
     """Export, simplify and check one graph; `samples` gives the fewest samples for a number of frames.
 
     Raises:
         ExportError: a tool in the chain refused the graph, or broke it.
     """
     if source.model is not None:
-        return source.model
+        return TracedGraph(source.model, {})
+    parts = source.parts or (source,)
+    traced = {"" if part is source else part.name: _traced(part, samples) for part in parts}
+    model = joined(traced, [spec.name for spec in source.outputs])
+    _name_axes(model, source)
+    source.edit(model)
+    del model.graph.value_info[:]  # inferred again by every engine
+    model.producer_name = "edgespeech"
+    onnx.checker.check_model(model, full_check=True)
+    named = {name: tensor for part in parts for name, tensor in tensors(part.module).items()}
+    return fold(model, {name: tensor.detach().numpy() for name, tensor in named.items()})
+
+
+def _traced(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
+    """The graph of a module, traced once, with the names of the source for what it takes and gives."""
+    if "graph" not in source.kept:
+        source.kept["graph"] = _of_two_layers(source, samples) or _exported(source, samples)
+    model = onnx.ModelProto()
+    model.CopyFrom(source.kept["graph"])
+    ports = (
+        *zip(model.graph.input, source.inputs, strict=False),
+        *zip(model.graph.output, source.outputs, strict=True),
+    )
+    renamed = {port.name: spec.name for port, spec in ports}  # behind the inputs stand weights
+    for port in (*model.graph.input, *model.graph.output):
+        port.name = renamed.get(port.name, port.name)
+    for node in model.graph.node:
+        node.input[:] = [renamed.get(name, name) for name in node.input]
+        node.output[:] = [renamed.get(name, name) for name in node.output]
+    return model
+
+
+def tensors(module: nn.Module) -> dict[str, Tensor]:
+    """Return all parameters and buffers of a module, under each of their names."""
+    buffers = module.named_buffers(remove_duplicate=False)
+    return {**dict(module.named_parameters(remove_duplicate=False)), **dict(buffers)}
+
+
+def _of_two_layers(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto | None:
+    """The graph by tracing two of its layers; None where they are not alike, and it must be traced whole."""
+    layers = source.layers
+    module = None if layers is None else shortened(source.module, layers)
+    if layers is None or module is None:
+        return None
+    path = next(name for name, part in source.module.named_modules() if part is layers)
+    columns = {spec.name.split(".")[0] for spec in (*source.inputs, *source.outputs) if spec.name.count(".") == 2}
+    names = Names((path, *sorted(columns)))
+    inputs, outputs = (
+        tuple(spec for spec in specs if (names.layer(spec.name) or 0) < TRACED)
+        for specs in (source.inputs, source.outputs)
+    )
+    model = repeated(
+        _exported(replace(source, module=module, inputs=inputs, outputs=outputs), samples), names, len(layers)
+    )
+    if model is not None:
+        for ports, specs in ((model.graph.input, source.inputs), (model.graph.output, source.outputs)):
+            order = {spec.name: index for index, spec in enumerate(specs)}
+            ordered = sorted(ports, key=lambda port: order.get(port.name, len(order)))
+            del ports[:]
+            ports.extend(ordered)
+    return model
+
+
+def _exported(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
+    """A simplified graph whose weights are inputs, behind those of the source."""
     try:
         with torch.no_grad(), quiet():
             traced = torch.export.export(
@@ -55,27 +126,40 @@ def to_onnx(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
                 traced,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=[spec.name for spec in source.inputs],
-                output_names=[spec.name for spec in source.outputs],
+                optimize=False,
                 verbose=False,
             )
+            if program is None:
+                raise ExportError(f"torch.onnx gave no program for the graph {source.name!r}")
+            _weights_as_inputs(program.model.graph, tensors(source.module).keys())
+            program.optimize()
+            for values, specs in (
+                (program.model.graph.inputs, source.inputs),
+                (program.model.graph.outputs, source.outputs),
+            ):
+                for value, spec in zip(values, specs, strict=False):  # behind inputs stand weights
+                    value.name = spec.name
+    except ExportError:
+        raise
     except Exception as error:  # torch's exporter raises errors of many classes; the user sees one line
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportError(f"torch.onnx could not export the graph {source.name!r}: {reason}") from error
-    if program is None:
-        raise ExportError(f"torch.onnx gave no program for the graph {source.name!r}")
     model = program.model_proto
     copy_leading_dimensions(model.graph)
     with quiet():
         model, same = onnxsim.simplify(model, skipped_optimizers=UNWANTED)
     if not same:
         raise ExportError(f"onnxsim changed what the graph {source.name!r} computes; report this")
-    _name_axes(model, source)
-    name_weights(model.graph, source.module)
-    del model.graph.value_info[:]  # inferred again by every engine
-    model.producer_name = "edgespeech"
-    onnx.checker.check_model(model, full_check=True)
-    return model
+    simplified: onnx.ModelProto = model
+    return simplified
+
+
+def _weights_as_inputs(graph: Any, names: Collection[str]) -> None:
+    """Turn the initializers of these names into inputs; changes a graph of onnx_ir's."""
+    for name in [name for name in graph.initializers if name in names]:
+        value = graph.initializers.pop(name)
+        value.const_value = None
+        graph.inputs.append(value)
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from onnx.external_data_helper import uses_external_data
 from torch import nn
 
 from edgespeech_export.errors import PrecisionError
+from edgespeech_export.writers.traced_graph import TracedGraph, Values, without_values
 
 WEIGHTS_FILE = "weights.data"  # of an ONNX bundle
 EXTERNAL_FROM = 1024  # bytes; smaller tensors stay inside their graph
@@ -32,39 +33,49 @@ class WeightStore:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._offsets: dict[bytes, int] = {}
+        self._offsets: dict[bytes, int] = {}  # by the hash of what lies there
+        self._seen: dict[tuple[Any, ...], tuple[Values, int]] = {}  # by where values lie in memory
 
-    def save(self, model: onnx.ModelProto, path: Path) -> None:
+    def save(self, model: onnx.ModelProto | TracedGraph, path: Path) -> None:
         """Move a graph's large tensors to the store and write the rest to `path`.
 
         The store lies beside the graph or in a folder below it. A graph that was saved before may be saved once more
         elsewhere; its tensors stay where they are.
         """
+        graph = TracedGraph.of(model)
         location = self.path.relative_to(path.parent).as_posix()
         self.path.parent.mkdir(exist_ok=True)
         with self.path.open("ab") as stream:
-            for tensor in model.graph.initializer:
-                if not uses_external_data(tensor):
-                    content = _content(tensor)
-                    if len(content) >= EXTERNAL_FROM:
-                        self._move(tensor, content, stream)
+            for tensor in graph.model.graph.initializer:
+                if tensor.name in graph.weights or not uses_external_data(tensor):
+                    values = graph.values(tensor)
+                    if values.nbytes >= EXTERNAL_FROM:
+                        self._refer(tensor, self._offset(values, stream), values.nbytes)
                 for fact in tensor.external_data:
                     if fact.key == "location":
                         fact.value = location
-        onnx.save(model, path)
+        onnx.save(graph.model, path)
 
-    def _move(self, tensor: TensorProto, content: bytes, stream: BinaryIO) -> None:
-        key = hashlib.sha256(content).digest()
-        if key not in self._offsets:
-            stream.write(b"\0" * (-stream.tell() % (PAGE if len(content) >= LARGE else ALIGNMENT)))
-            self._offsets[key] = stream.tell()
-            stream.write(content)
+    def _offset(self, values: Values, stream: BinaryIO) -> int:
+        """Where values lie, which are written if they are new. The same memory is not read a second time."""
+        memory = (values.__array_interface__["data"][0], values.shape, values.strides, values.dtype)
+        if memory not in self._seen:
+            content = np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+            key = hashlib.sha256(content).digest()
+            if key not in self._offsets:
+                stream.write(b"\0" * (-stream.tell() % (PAGE if len(content) >= LARGE else ALIGNMENT)))
+                self._offsets[key] = stream.tell()
+                stream.write(content)
+            self._seen[memory] = values, self._offsets[key]  # which keeps the memory from being used again
+        return self._seen[memory][1]
+
+    def _refer(self, tensor: TensorProto, offset: int, length: int) -> None:
+        """Say in a tensor's stead where its values lie."""
         for name in ("raw_data", "float_data", "int32_data", "int64_data"):
             tensor.ClearField(name)
         tensor.data_location = TensorProto.EXTERNAL
         del tensor.external_data[:]
-        facts = {"location": self.path.name, "offset": self._offsets[key], "length": len(content)}
-        for name, value in facts.items():
+        for name, value in {"location": self.path.name, "offset": offset, "length": length}.items():
             tensor.external_data.add(key=name, value=str(value))
 
 
@@ -97,14 +108,14 @@ def narrowed(values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
     return half if np.array_equal(half, values) else None
 
 
-def store_as(model: onnx.ModelProto, precision: FloatPrecision) -> None:
-    """Store the weights of a graph in a precision; it computes the same, in float32. Changes the graph.
+def store_as(graph: onnx.ModelProto | TracedGraph, precision: FloatPrecision) -> TracedGraph:
+    """Return a graph whose weights are stored in a precision; it computes the same, in float32. Changes the one given.
 
     For float16 each matrix or kernel that it holds exactly becomes a float16 tensor and a Cast, which engines fold when
     they load the graph.
     """
-    if precision == "float16":
-        _halve(model, lambda name, values: narrowed(values))
+    whole = TracedGraph.of(graph)
+    return _halved(whole, lambda name, values: narrowed(values)) if precision == "float16" else whole
 
 
 def store_small(model: onnx.ModelProto, names: Collection[str]) -> None:
@@ -113,7 +124,7 @@ def store_small(model: onnx.ModelProto, names: Collection[str]) -> None:
     Those that lose more than its rounding stay: what is too large for it, or so small that bits are missing.
     """
 
-    _halve(model, lambda name, values: rounded(values) if name in names else None)
+    _halved(TracedGraph(model, {}), lambda name, values: rounded(values) if name in names else None)
 
 
 def rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
@@ -130,19 +141,21 @@ def rounded(values: npt.NDArray[Any]) -> npt.NDArray[np.float16] | None:
     return half if lost <= np.finfo(np.float16).eps * np.linalg.norm(values) else None
 
 
-def _halve(model: onnx.ModelProto, half: Callable[[str, npt.NDArray[Any]], npt.NDArray[np.float16] | None]) -> None:
-    casts = []
+def _halved(graph: TracedGraph, half: Callable[[str, Values], npt.NDArray[np.float16] | None]) -> TracedGraph:
+    casts, weights, model = [], dict(graph.weights), graph.model
     for tensor in model.graph.initializer:
         name = tensor.name
-        values = half(name, numpy_helper.to_array(tensor))
+        values = half(name, graph.values(tensor))
         if values is None:
             continue
-        tensor.CopyFrom(numpy_helper.from_array(values, f"{name}_float16"))
-        casts.append(helper.make_node("Cast", [tensor.name], [name], to=TensorProto.FLOAT, name=f"{name}_cast"))
+        stored = f"{name}_float16"
+        if weights.pop(name, None) is None:
+            tensor.CopyFrom(numpy_helper.from_array(values, stored))
+        else:
+            tensor.CopyFrom(without_values(stored, values))
+            weights[stored] = values
+        casts.append(helper.make_node("Cast", [stored], [name], to=TensorProto.FLOAT, name=f"{name}_cast"))
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
-
-
-def _content(tensor: TensorProto) -> bytes:
-    return numpy_helper.to_array(tensor).tobytes()
+    return TracedGraph(model, weights)

@@ -75,6 +75,11 @@ class Graphs:
             self._is_closed = True
             self._loaded.clear()
 
+    def unload(self) -> None:
+        """Let go of the engine's memory; each graph is loaded again when it is run."""
+        with self._lock:
+            self._loaded.clear()
+
     def after_fork(self) -> None:
         """In a forked process: graphs are loaded again, by an engine that is started anew, when they are run."""
         self._lock = threading.Lock()

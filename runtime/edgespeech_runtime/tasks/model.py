@@ -72,6 +72,10 @@ class Model:
         """
         self.calls.cancel()
 
+    def unload(self) -> None:
+        """Let go of the engine's memory until the next call, which loads what it needs again."""
+        self._graphs.unload()
+
     def close(self) -> None:
         """Let go of the engine's memory. The model cannot be used afterwards; closing again does nothing."""
         self._graphs.close()
