@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ from PyInstaller.archive.readers import CArchiveReader
 SOUND = Path(__file__).resolve().parents[2] / "edgespeech" / "checkpoints" / "samples" / "sentence.flac"
 EXPECTED = "THE TRAIN TO THE COAST LEAVES AT A"
 RUNS = 3
+PATIENCE = 120  # seconds for a run
 NAME = "edgespeech-captions"  # of the folder of settings
 KINDS = {  # of files, by their names
     "Qt": re.compile(r"PySide6|shiboken6|libQt6|libpyside|libshiboken"),
@@ -81,7 +83,8 @@ def kind_of(name: str) -> str:
 def print_times(program: Path, sound: str, display_name: str, folder: Path) -> list[str]:
     """Say when the window, the model and the first text are there, the first time and later."""
     problems = []
-    print("seconds after the start, without HOME, PATH and network")
+    load = f", load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores" if hasattr(os, "getloadavg") else ""
+    print(f"seconds after the start, without HOME, PATH and network{load}")
     for kind in ("--file", "--microphone"):
         for number in range(RUNS):
             said = run([str(program), kind, sound, "--start", "--exit", "--log"], display_name, folder)
@@ -127,8 +130,9 @@ def print_trace(program: Path, sound: str, display_name: str, folder: Path) -> l
 
 
 def names(folder: Path) -> list[str]:
-    """What lies in a folder, hashes in names cut."""
-    return sorted({str(file.relative_to(folder))[:24] for file in folder.rglob("*") if file.is_file()})
+    """What lies in a folder, to the second level."""
+    files = (file.relative_to(folder) for file in folder.rglob("*") if file.is_file())
+    return sorted({"/".join(file.parts[:2]) for file in files})
 
 
 def traced(text: str) -> tuple[set[str], list[str], list[str]]:
@@ -157,15 +161,14 @@ def run(
         "QT_QPA_PLATFORM": "xcb" if display_name else "offscreen",
         **(more or {}),
     }
-    began, said = time.monotonic(), []
+    began = time.monotonic()
     with subprocess.Popen(
         [*without_network(), *command], cwd=folder, env=variables, stdout=subprocess.PIPE, text=True
     ) as process:
-        timer = time.monotonic() + 120
-        for line in process.stdout or ():
-            said.append((time.monotonic() - began, line.strip()))
-            if time.monotonic() > timer:
-                process.kill()
+        timer = threading.Timer(PATIENCE, process.kill)
+        timer.start()
+        said = [(time.monotonic() - began, line.strip()) for line in process.stdout or ()]
+        timer.cancel()
     return said
 
 

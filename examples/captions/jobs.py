@@ -84,7 +84,8 @@ class LoadModel(Job):
 
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always", edgespeech_runtime.DeviceWarning)
-            model = edgespeech_runtime.load(self._bundle, self._device)
+            # "once": files that have not changed since they were checked are not read again only to be checked.
+            model = edgespeech_runtime.load(self._bundle, self._device, checksums="once")
         said = [f"runs on {model.device.name}, which passed its self-check", *(str(one.message) for one in caught)]
         self.loaded.emit(model, "; ".join(said))
 

@@ -40,7 +40,7 @@ class MainWindow(QWidget):
     """The app's one window."""
 
     ready = Signal()  # a model is loaded that can transcribe
-    idle = Signal()  # captions or a file have ended
+    idle = Signal()  # captions or a file have ended, or a model could not be loaded
 
     def __init__(self, settings: Settings, speed: float = 1.0) -> None:
         super().__init__()
@@ -229,7 +229,7 @@ class MainWindow(QWidget):
         self._update()
         if isinstance(job, LoadModel) and self.go.isEnabled():
             self.ready.emit()
-        elif isinstance(job, LiveCaptions | TranscribeFile):
+        elif isinstance(job, LoadModel | LiveCaptions | TranscribeFile):
             self.idle.emit()
 
     def _cancel_again(self) -> None:
