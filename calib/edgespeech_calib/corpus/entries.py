@@ -131,7 +131,7 @@ def _raw(location: Path) -> Iterator[Entry]:
         return
     for row in manifests.stream(location):
         if isinstance(row, LineError):
-            yield Entry(row.line, f"line {row.line}", None, row.reason)
+            yield Entry(row.line, row.id or f"line {row.line}", None, row.reason)
             continue
         yield _entry(row)
 

@@ -109,12 +109,11 @@ class Run:
     ) -> Summary:
         """Write them all. Returns what all shards of the plan are. Raises as `Pool`, and OSError."""
         while self._running or self._again or self._has_more:
-            while pool.idle and (chunk := self._next()) is not None:
-                self._began = self._began or time.monotonic()
-                self._running += 1
-                pool.submit(chunk)
-            for finished in pool.wait(WAIT):
-                self._running -= 1
+            self._submit(pool)
+            found = pool.wait(WAIT)
+            self._running -= len(found)
+            self._submit(pool)  # so that workers are not idle while rows are written
+            for finished in found:
                 if finished.rows is None:
                     on_lost(finished.chunk, finished.reason)
                     self._run_again(finished)
@@ -128,6 +127,13 @@ class Run:
         """How far it is."""
         seconds = 0.0 if self._began is None else time.monotonic() - self._began
         return Progress(self._rows, self.total, self._audio, seconds)
+
+    def _submit(self, pool: Pool) -> None:
+        """Give every idle worker a chunk, as long as there are any."""
+        while pool.idle and (chunk := self._next()) is not None:
+            self._began = self._began or time.monotonic()
+            self._running += 1
+            pool.submit(chunk)
 
     def _next(self) -> Chunk | None:
         if self._again:

@@ -18,11 +18,12 @@ Values: TypeAlias = tuple[int, dict[str, Any]]  # the number of the line on whic
 
 
 class LineError(NamedTuple):
-    """What is wrong with a line, in a sentence that names it."""
+    """What is wrong with a line, in a sentence that names it; `id` is what the line calls itself, if that is known."""
 
     line: int
     reason: str
     is_blank: bool = False
+    id: str | None = None
 
 
 def suffix(path: Path) -> str:
@@ -57,7 +58,8 @@ def _json(path: Path, number: int, text: str | None) -> Values | LineError:
         try:
             return number, flattened(values)
         except DataError as error:
-            return LineError(number, f"{where}: {error}")
+            name = values.get("id")
+            return LineError(number, f"{where}: {error}", id=name if isinstance(name, str) else None)
     return number, {str(name).lower(): value for name, value in values.items()}
 
 

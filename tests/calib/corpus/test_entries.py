@@ -78,6 +78,7 @@ def test_a_channel_of_a_cut_is_that_of_the_file(tmp_path):
 def test_cuts_that_are_no_part_of_a_file(tmp_path, values, message):
     (entry,) = entries(write(tmp_path / "cuts.jsonl", cut(**values)))
     assert entry.utterance is None
+    assert entry.id == "cut-1"
     assert message in entry.error
     assert "cuts.jsonl, line 1" in entry.error
 
