@@ -29,6 +29,13 @@ def test_two_processes_write_the_same_bytes(
         command = [sys.executable, "-c", QUANTIZE, floating, tmp_path / seed, corpus]
         running[seed] = subprocess.Popen(command, env={**os.environ, "PYTHONHASHSEED": seed})
     assert [process.wait(SECONDS) for process in running.values()] == [0, 0]
-    first, second = ({path.name: path.read_bytes() for path in (tmp_path / seed).iterdir()} for seed in running)
+    first, second = (
+        {
+            path.relative_to(tmp_path / seed): path.read_bytes()
+            for path in (tmp_path / seed).rglob("*")
+            if path.is_file()
+        }
+        for seed in running
+    )
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
