@@ -36,7 +36,7 @@ test-web: $(READY) build/web/node_modules/.ready build/web/ctc-en-int8/edgespeec
 	$(BIN)/python -m pytest -m devices tests/web
 
 # Each library in an environment of its own, with the transformers that it wants.
-test-peers: $(READY) .venv-optimum-onnx/.ready .venv-optimum-intel/.ready
+test-peers: $(READY) .venv-optimum-onnx/.ready .venv-optimum-intel/.ready build/web/ctc-en-int8/edgespeech.json
 	$(BIN)/python -m pytest -m devices tests/peers
 
 lint: $(READY)

@@ -16,10 +16,10 @@ RATE = 16000  # Hz
 WAV2VEC2_CTC = "wav2vec2-ctc"
 
 
-def sherpa_texts(bundle: Path, waveforms: list[np.ndarray]) -> list[str]:
-    """What sherpa-onnx transcribes."""
+def sherpa_texts(bundle: Path, waveforms: list[np.ndarray], file: str = "model.onnx") -> list[str]:
+    """What sherpa-onnx transcribes by one file of a bundle."""
     recognizer = sherpa_onnx.OfflineRecognizer.from_omnilingual_asr_ctc(
-        model=str(bundle / "model.onnx"), tokens=str(bundle / "tokens.txt"), num_threads=1
+        model=str(bundle / file), tokens=str(bundle / "tokens.txt"), num_threads=1
     )
     texts = []
     for waveform in waveforms:

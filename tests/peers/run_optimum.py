@@ -6,7 +6,7 @@ which are files of float32, and `answer`, the file to write. That gets `versions
 
 import json
 import sys
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ def main() -> None:
     """Read the request, open each bundle, run each waveform by itself."""
     request = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     package = request["package"]
-    module = __import__(MODULES[package], fromlist=["*"])
+    module = import_module(MODULES[package])
     waveforms = [np.fromfile(file, np.float32) for file in request["waveforms"]]
     answers = []
     for name, bundle, options in request["cases"]:

@@ -5,3 +5,5 @@ set -e
 "$1" -m venv "$2"
 "$2/bin/python" -m pip install --quiet torch==2.13.0
 "$2/bin/python" -m pip install --quiet --requirement "$3"
+# optimum-intel asks for torchvision, whose build must be of the same kind as torch's; speech needs none.
+"$2/bin/python" -m pip uninstall --quiet --yes torchvision

@@ -6,6 +6,7 @@ share their weights, so their constants are pointed at one common `.bin`.
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -17,7 +18,8 @@ from edgespeech_runtime.choices import FloatPrecision
 from onnx import numpy_helper
 
 from edgespeech_export.errors import ExportError
-from edgespeech_export.writers import tracing
+from edgespeech_export.writers import hub_graph, tracing
+from edgespeech_export.writers.traced_graph import TracedGraph
 from edgespeech_export.writers.weight_store import WeightStore, narrowed
 from edgespeech_export.writers.written import Note, Written, entry
 
@@ -36,13 +38,24 @@ def write(source: "Source", folder: Path, precision: FloatPrecision, note: Note)
         traced = tracing.trace(graph, source.samples)
         note(f"OpenVINO graph {graph.name}")
         xml = folder / FILES.get(graph.name, f"{graph.name}.xml")
-        store = WeightStore(folder / f"{graph.name}.data")
-        store.save(traced, folder / f"{graph.name}.onnx")
-        to_openvino(folder / f"{graph.name}.onnx", xml, precision)
-        for scratch in (store.path, folder / f"{graph.name}.onnx"):
-            scratch.unlink()
+        if graph.name == "single" and source.classifier is not None:  # the name is where optimum-intel looks
+            single = entry(graph, "", "", traced.model).graph
+            wider, facts = hub_graph.graph_of(traced.model, single, xml.name, source.classifier)
+            _write(TracedGraph(wider, traced.weights), xml, precision)
+            written[hub_graph.GRAPH] = Written(replace(facts, weights=weights.add(xml).name), wider)
+            xml = folder / f"{graph.name}.xml"
+        _write(traced, xml, precision)
         written[graph.name] = entry(graph, xml.name, weights.add(xml).name, traced.model)
     return written
+
+
+def _write(graph: TracedGraph, xml: Path, precision: FloatPrecision) -> None:
+    """Write one IR by way of an ONNX file, which is deleted again."""
+    store, onnx_file = WeightStore(xml.with_suffix(".data")), xml.with_suffix(".onnx")
+    store.save(graph, onnx_file)
+    to_openvino(onnx_file, xml, precision)
+    for scratch in (store.path, onnx_file):
+        scratch.unlink()
 
 
 def to_openvino(onnx_file: Path, xml: Path, precision: FloatPrecision) -> None:

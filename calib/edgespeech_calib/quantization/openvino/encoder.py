@@ -5,6 +5,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from edgespeech_export.writers.hub_graph import GRAPH
 from edgespeech_export.writers.openvino import SharedWeights, store_constants
 from edgespeech_export.writers.weight_store import rounded
 from edgespeech_runtime.bundle.folder import Bundle
@@ -105,7 +106,7 @@ class OpenvinoEncoder:
         """See `backend.EncoderBackend.write`."""
         learnt, written, weights = self._require_learnt(), {}, SharedWeights()
         for name, graph in self._bundle.manifest.graphs.items():
-            if name == DECODER:
+            if name in (DECODER, GRAPH):  # that of the hub, which an x-vector has, stays with the float bundle
                 continue
             model = self._form(name)
             quantize(model, learnt, floating, self._types)
