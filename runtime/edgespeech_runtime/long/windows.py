@@ -23,7 +23,6 @@ MOST_CONTEXT = 0.125  # of a window, on each side
 USUAL_CONTEXT = 0.75  # seconds on each side where convolutions see further than that
 SEARCH = 0.1  # of a window, in which it is looked for a blank on each side of where windows would meet
 CERTAIN = 0.95  # probability that nothing is written
-MOST_OVER = 1.25  # of a short window, up to which speech is not divided
 PAUSE = 0.4  # seconds of blanks beyond which a longer pause is no better a seam
 SILENT_LOGIT = 20.0  # of the token that stands in silence that was not run
 AT_ONCE = 512  # frames of such silence that are given at a time
@@ -48,11 +47,6 @@ class Geometry(FrameGrid):
     context: int
     search: int
     is_exact: bool = True
-
-    @property
-    def most(self) -> int:
-        """Frames of speech that are run at once, since two windows would be more work, and no more exact."""
-        return self.window if self.is_exact else int(MOST_OVER * self.window)
 
     @classmethod
     def of_model(cls, manifest: Manifest) -> "Geometry":
@@ -88,16 +82,9 @@ class Windows:
         done: frames that have been given.
     """
 
-    def __init__(
-        self, sound: Sound, run: Run, geometry: Geometry, silence: Silence | None = None, runs_silence: bool = False
-    ) -> None:
-        """`run` makes frames of a window's samples. Without `silence`, windows meet in the middle of their overlap.
-
-        With `runs_silence`, what is silent by the sound's detector is run too, in windows of its own, so that speech is
-        run in the same windows as without.
-        """
+    def __init__(self, sound: Sound, run: Run, geometry: Geometry, silence: Silence | None = None) -> None:
+        """`run` makes frames of a window's samples. Without `silence`, windows meet in the middle of their overlap."""
         self._sound, self._run, self.geometry, self._silence = sound, run, geometry, silence
-        self._runs_silence = runs_silence
         self.done = 0
         self._token: int | None = None  # that the model says in the silence which has begun
         self._size = 0  # of its vocabulary
@@ -110,10 +97,6 @@ class Windows:
                 yield output
             if self._silence is None or self._token is None:
                 continue  # it goes on without a gap
-            if self._runs_silence:
-                yield from self._run_silence()
-                lowest = self.done
-                continue
             begin = self._sound.next_speech(self.done * self.geometry.hop)
             resumed = self._total if begin is None else -(-begin // self.geometry.hop)
             if resumed is not None and resumed > self.done:
@@ -145,7 +128,7 @@ class Windows:
             first = max(lowest, self.done - sizes.context)
             self._sound.read(sizes.samples(first + 2 * sizes.window))
             end = self._end()
-            is_last = end is not None and end - first <= sizes.most
+            is_last = end is not None and end - first <= sizes.window
             if end is not None and is_last:
                 size = end - first
             elif end is not None and end - first <= 2 * (sizes.window - sizes.context):
@@ -205,22 +188,6 @@ class Windows:
         tokens = output[-round(QUIET * self.geometry.rate / self.geometry.hop) :].argmax(axis=1).tolist()
         self._size = output.shape[1]
         return int(tokens[-1]) if set(tokens) <= set(self._silence.tokens) else None
-
-    def _run_silence(self) -> Iterator[Output]:
-        """The frames of the silence at hand, as the model says them."""
-        sizes, ends = self.geometry, False
-        while not ends:
-            start = self.done * sizes.hop
-            end, ends = self._sound.silence(start, sizes.samples(sizes.window))
-            stop = -(-end // sizes.hop) if self._total is None or end < self._sound.end else self._total
-            count = min(stop - self.done, sizes.window)
-            ends = ends and count == stop - self.done
-            if count <= 0:
-                return
-            self._sound.read(start + sizes.samples(count))
-            output = self._run(self._sound.samples(start, start + sizes.samples(count)))
-            self.done += len(output)
-            yield output
 
     def _silent(self, end: int) -> Iterator[Output]:
         """Frames up to `end` that were not run."""

@@ -108,15 +108,9 @@ class RecordingRunner:
         activity: Callable[[], Activity] | None,
         skip_silence: bool,
     ) -> Windows:
-        has_detector = skip_silence or (silence is not None and self._runs_utterances)
-        detector = SpeechDetector(self._rate, activity=activity and activity()) if has_detector else None
-        return Windows(
-            Sound(blocks, detector),
-            lambda samples: self._window(samples, statistics),
-            self._geometry,
-            silence,
-            not skip_silence and has_detector,
-        )
+        detector = SpeechDetector(self._rate, activity=activity and activity()) if skip_silence else None
+        sound = Sound(blocks, detector)
+        return Windows(sound, lambda samples: self._window(samples, statistics), self._geometry, silence)
 
     def _utterances(self, recording: Iterable[Waveform], silence: Silence, skip_silence: bool) -> Utterances:
         statistics = self._statistics_of_parts(recording)
