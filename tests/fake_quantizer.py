@@ -137,6 +137,7 @@ class Copying(FakeEncoder):
         self.written.append(floating)
         graphs: dict[str, Graph] = self._bundle.manifest.graphs
         for name in {file for graph in graphs.values() for file in (graph.file, graph.weights) if file}:
+            (folder / name).parent.mkdir(exist_ok=True)
             shutil.copyfile(self._bundle.path(name), folder / name)
         return dict(graphs)
 

@@ -25,7 +25,7 @@ MANIFEST = "edgespeech.json"  # of a bundle
 MODELS = "models"  # the folder beside the program whose bundles are offered
 MICROPHONE, FILE, PLAYED = "microphone", "file", "played"  # kinds of sound
 LATENCIES = ("low", "balanced", "high")
-MOST_BEAMS = 500
+BEAMS, MOST_BEAMS = 100, 500
 
 
 class Controls(QWidget):
@@ -69,6 +69,8 @@ class Controls(QWidget):
         """Offer what a model has; `facts` are said of its device."""
         self._is_ctc = model.manifest.task == "ctc"
         self.beams.setMinimum(1 if self._is_ctc else 0)
+        if self._is_ctc and model.manifest.language_model is not None and not self._settings.get("beams", 0):
+            self.beams.setValue(BEAMS)  # which a language model is worth
         self.beams.setSpecialValueText("1 (most probable)" if self._is_ctc else "the model's own")
         names = getattr(model, "languages", [])
         self.language.clear()
@@ -143,7 +145,7 @@ class Controls(QWidget):
         last = self._settings.get("bundle", "")
         self.bundle.addItems([last, *(each for each in folders if each != last)] if last else folders)
         self._fill(self.device, [("cpu", "cpu"), ("automatic", "auto")], self._settings.get("device", "cpu"))
-        self.beams.setValue(self._settings.get("beams", 1))
+        self.beams.setValue(self._settings.get("beams", 0))
         self.latency.setCurrentText(self._settings.get("latency", "balanced"))
         self._add_sound("Microphone of the system", (MICROPHONE, None))
         if (number := self._settings.get("microphone", -1)) >= 0:

@@ -9,13 +9,12 @@ import edgespeech_runtime
 import pytest
 from decoders import FAMILIES
 from edgespeech_runtime.bundle.checksums import sha256
+from edgespeech_runtime.cli.display import live
 from edgespeech_runtime.errors import EngineError
 from edgespeech_runtime.generation.cache.decoder import CachedDecoder
 from edgespeech_runtime.text import DETOKENIZER_FILE
 from encoder_decoders import make_encoder_decoder
 from safetensors.torch import load_file
-
-from edgespeech.cli.display import live
 
 soundfile = pytest.importorskip("soundfile")
 

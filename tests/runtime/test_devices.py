@@ -31,9 +31,9 @@ def broken(monkeypatch):
     real = onnx_engine.offered()
 
     class Faulty(onnx_engine.Engine):
-        def __init__(self, threads, device, precision):
+        def __init__(self, threads, device, precision, streams):
             self.faulty = device.kind == "gpu"
-            super().__init__(threads, real[-1], precision)
+            super().__init__(threads, real[-1], precision, streams)
             self.device = device
 
         def load(self, *arguments):

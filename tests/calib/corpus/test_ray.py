@@ -67,7 +67,7 @@ def test_actors_that_are_killed_cost_no_row(bundle, tones, tmp_path, run_inline)
 
     def end_some():
         generator = np.random.default_rng(1)
-        while not ended.wait(0.3) and len(killed) < 3:
+        while not ended.wait(0.05) and len(killed) < 3:
             there = workers(os.getpid())
             if there and list((tmp_path / "out").glob("shards/*.jsonl")) and kill(int(generator.choice(there))):
                 killed.append(time.monotonic())

@@ -20,6 +20,7 @@ from edgespeech_calib.quantization.onnx import equalise as onnx_equalise
 from edgespeech_calib.quantization.onnx import measure as measure
 from edgespeech_calib.quantization.onnx.forms import INTEGERS, DynamicForms, Forms, LayerRanges, StaticForms
 from edgespeech_calib.quantization.onnx.fused import fused
+from edgespeech_calib.quantization.onnx.fused.first import PREFIX
 from edgespeech_calib.quantization.onnx.network import Network, Product, attributes
 from edgespeech_calib.quantization.onnx.session import Kernel, profile
 from edgespeech_calib.quantization.onnx.writer import GraphWriter
@@ -45,6 +46,7 @@ INTEGER_PRODUCTS = frozenset(
     }
 )
 ATTENTION = "MultiHeadAttention"  # both of its products, in float
+HELPING = f"node_{PREFIX}"  # products that form patches and their covariance: no layer of the model has them
 FLOAT_PRODUCTS = frozenset({"Conv", "FusedConv", "FusedGemm", "FusedMatMul", "Gemm", "MatMul", ATTENTION})
 
 
@@ -137,7 +139,7 @@ class OnnxEncoder:
         in_integers: set[str] = set()
         for kernel in profile(file, values, self._types.activation == "int8"):
             is_integer = kernel.operator in INTEGER_PRODUCTS
-            if not is_integer and kernel.operator not in FLOAT_PRODUCTS:
+            if not is_integer and (kernel.operator not in FLOAT_PRODUCTS or kernel.node.startswith(HELPING)):
                 continue
             macs = _macs(kernel, layers, self._network, inner)
             total += macs
