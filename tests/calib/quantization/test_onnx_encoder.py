@@ -250,10 +250,9 @@ def test_the_graph_of_the_hub_is_the_runtimes_over_the_same_weights(made_of: Any
     hub = made.graphs["hub"]
     assert (hub.file, hub.outputs) == ("onnx/model_quantized.onnx", made.graphs["single"].outputs)
     (values,) = audio(1, seed=5)
-    assert decibels(run(made.folder / hub.file, values)[0], made.run("single", values)[0]) > ROUNDED - 10
-    for file in (hub.file, made.graphs["interchange"].file):  # for other runtimes: standard operators alone
-        model = onnx.load(made.folder / file, load_external_data=False)
-        assert {node.domain for node in model.graph.node} == {""}
+    np.testing.assert_array_equal(run(made.folder / hub.file, values)[0], made.run("single", values)[0])
+    standard = onnx.load(made.folder / made.graphs["interchange"].file, load_external_data=False)
+    assert {node.domain for node in standard.graph.node} == {""}  # for any runtime
     settings = json.loads((made.folder / "config.json").read_text(encoding="utf-8"))["transformers.js_config"]
     assert settings == {"dtype": "q8", "use_external_data_format": True}
 

@@ -113,14 +113,15 @@ class OnnxEncoder:
             network = Network.read(self._bundle.path(graph.file))
             standard = self._quantized(network, floating)
             model = standard if name == INTERCHANGE else fused(standard, network)
-            store.save(_stored(model, network), folder / file)
+            stored = _stored(model, network)
+            store.save(stored, folder / file)
             written[name] = replace(graph, file=file, weights=weights)
             if name == self._main and hub_graph.GRAPH in graphs:
-                written[hub_graph.GRAPH] = self._write_hub_graph(_stored(standard, network), written[name], store)
+                written[hub_graph.GRAPH] = self._write_hub_graph(stored, written[name], store)
         return written
 
     def _write_hub_graph(self, model: onnx.ModelProto, single: Graph, store: WeightStore) -> Graph:
-        """Write other libraries' graph: `single` in standard operators, and a layer behind it that stays in float."""
+        """Write other libraries' graph: `single` as the runtime has it, and a layer behind it that stays in float."""
         folder, floating = store.path.parents[1], self._bundle.path(self._bundle.manifest.graphs[hub_graph.GRAPH].file)
         classifier = hub_graph.classifier_in(onnx.load(floating))
         model, graph = hub_graph.graph_of(model, single, hub_graph.INT8_FILE, classifier)
