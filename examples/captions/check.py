@@ -6,7 +6,6 @@ It runs without a home, without Python on the path and, where the system allows 
 where it opens a file that is neither its own nor the system's, asks for the network, or writes the wrong text.
 """
 
-import contextlib
 import os
 import re
 import shutil
@@ -16,10 +15,11 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from PyInstaller.archive.readers import CArchiveReader
+from virtual_display import display
 
 SOUND = Path(__file__).resolve().parents[2] / "edgespeech" / "checkpoints" / "samples" / "sentence.flac"
 EXPECTED = "THE TRAIN TO THE COAST LEAVES AT A"
@@ -178,24 +178,6 @@ def without_network() -> list[str]:
     if unshare is None or subprocess.run([unshare, "-n", "true"], capture_output=True, check=False).returncode:
         return []
     return [unshare, "-n"]
-
-
-@contextlib.contextmanager
-def display() -> Iterator[str]:
-    """A display that nobody sees; "" where there is no Xvfb, for Qt's own."""
-    xvfb = shutil.which("Xvfb")
-    if xvfb is None:
-        yield ""
-        return
-    reader, writer = os.pipe()
-    command = [xvfb, "-displayfd", str(writer), "-screen", "0", "1280x900x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as server:
-        try:
-            os.close(writer)
-            with os.fdopen(reader) as said:
-                yield f":{said.readline().strip()}"
-        finally:
-            server.terminate()
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """A display that nobody sees, the app's window on it, a bundle, and recordings."""
 
-import contextlib
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -19,31 +17,18 @@ BUNDLES = Path(os.environ.get("EDGESPEECH_BUNDLES", ROOT / "build"))
 SAMPLES = ROOT / "edgespeech" / "checkpoints" / "samples"
 
 
-@contextlib.contextmanager
-def x_server():
-    """A display of one's own, by its name; None where there is no Xvfb."""
-    xvfb = shutil.which("Xvfb")
-    if xvfb is None:
-        yield None
-        return
-    reader, writer = os.pipe()
-    command = [xvfb, "-displayfd", str(writer), "-screen", "0", "1280x900x24", "-nolisten", "tcp"]
-    with subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL) as server:
-        try:
-            os.close(writer)
-            with os.fdopen(reader) as said:
-                yield f":{said.readline().strip()}"
-        finally:
-            server.terminate()
-
-
 @pytest.fixture(scope="session")
 def display():
     """An X server of the tests' own; Qt's platform "offscreen", which draws nowhere, where there is no Xvfb."""
     pytest.importorskip("PySide6", reason="needs PySide6: make test-app sets it up")
-    with x_server() as name:
-        os.environ["QT_QPA_PLATFORM"] = "offscreen" if name is None else "xcb"
-        if name is not None:
+    sys.path.insert(0, str(APP))
+    try:
+        from virtual_display import display as virtual_display
+    finally:
+        sys.path.remove(str(APP))
+    with virtual_display() as name:
+        os.environ["QT_QPA_PLATFORM"] = "xcb" if name else "offscreen"
+        if name:
             os.environ["DISPLAY"] = name
         code = "from PySide6.QtWidgets import QApplication; QApplication([])"
         probe = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
