@@ -21,11 +21,9 @@ SAMPLES = ROOT / "edgespeech" / "checkpoints" / "samples"
 def display():
     """An X server of the tests' own; Qt's platform "offscreen", which draws nowhere, where there is no Xvfb."""
     pytest.importorskip("PySide6", reason="needs PySide6: make test-app sets it up")
-    sys.path.insert(0, str(APP))
-    try:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(APP)
         from virtual_display import display as virtual_display
-    finally:
-        sys.path.remove(str(APP))
     with virtual_display() as name:
         os.environ["QT_QPA_PLATFORM"] = "xcb" if name else "offscreen"
         if name:

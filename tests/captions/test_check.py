@@ -25,7 +25,9 @@ def check():
     file = Path(__file__).resolve().parents[2] / "examples" / "captions" / "check.py"
     spec = importlib.util.spec_from_file_location("check", file)
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(file.parent)  # as if it was run
+        spec.loader.exec_module(module)
     return module
 
 
