@@ -51,7 +51,7 @@ def small(manifest, tmp_path):
     return tmp_path / "small.jsonl"
 
 
-def test_a_corpus_from_manifest_to_one_file(run, tone_bundle, small, tmp_path):
+def test_a_corpus_from_manifest_to_one_file(run, refused, tone_bundle, small, tmp_path):
     out = tmp_path / "out"
     result = run("transcribe", tone_bundle, "--manifest", small, "--output-dir", out, "--shards", 2)
     assert result.exit_code == 1
@@ -72,6 +72,7 @@ def test_a_corpus_from_manifest_to_one_file(run, tone_bundle, small, tmp_path):
     assert (tmp_path / "x.tsv").read_text().count("\n") == 6
     assert run("merge", out, "--format", "srt").exit_code == 0
     assert len(list((out / "srt").rglob("*.srt"))) == 4
+    assert "has no arrays" in refused("merge", out, "--format", "npz")
 
 
 def test_what_is_refused(refused, tone_bundle, small, tmp_path):
@@ -144,6 +145,9 @@ def test_embeddings_and_labels(run, refused, small, tmp_path):
     with np.load(tmp_path / "out-audio-xvector" / "shards" / "00000.npz") as archive:
         assert archive["embeddings"].shape == (4, 3)
         assert len(archive["ids"]) == 4
+    assert run("merge", tmp_path / "out-audio-xvector", "--format", "npz").exit_code == 0
+    with np.load(tmp_path / "out-audio-xvector" / "merged.npz") as archive:
+        assert archive["embeddings"].shape == (4, 3)
     assert '"label": ' in (tmp_path / "out-audio-classification" / "shards" / "00000.jsonl").read_text()
 
 

@@ -11,11 +11,12 @@ from typing import Any, BinaryIO, Literal
 from edgespeech_runtime.results.subtitles import to_srt
 from edgespeech_runtime.results.transcript import TextSegment, Transcript, Word
 
+from edgespeech_calib.corpus.arrays import join
 from edgespeech_calib.corpus.files import write_whole
 from edgespeech_calib.corpus.output import Output, Summary
 from edgespeech_calib.errors import CorpusError
 
-MergeForm = Literal["jsonl", "tsv", "srt"]
+MergeForm = Literal["jsonl", "tsv", "srt", "npz"]
 COLUMNS = {  # of a table, by the method of the model that made the rows
     "transcribe": ("text", "confidence"),
     "classify": ("label", "score"),
@@ -65,12 +66,18 @@ def rows(output: Output) -> Iterator[dict[str, Any]]:
 def merge(output: Output, form: MergeForm, target: Path) -> int:
     """Write the rows that are there to a file; subtitles go to a folder. Returns how many files were written.
 
-    Raises CorpusError for subtitles of what has no text, and OSError.
+    Raises CorpusError for subtitles of what has no text, for arrays of what has none, and OSError.
     """
     method = output.run()["options"]["method"]
+    if form == "npz":
+        archives = [output.archive(number) for number in output.done(output.run()["shards"])]
+        if "array" not in COLUMNS[method]:
+            raise CorpusError(f"{output.folder} has no arrays: this model gives none; take another format")
+        join([path for path in archives if path.exists()], target)
+        return 1
     if form == "srt":
         if method != "transcribe":
-            raise CorpusError(f"{output.folder} has no texts, of which subtitles could be; take another form")
+            raise CorpusError(f"{output.folder} has no texts, of which subtitles could be; take another format")
         return _subtitles(output, target)
     line = _json_line if form == "jsonl" else _table_line(method)
     head = "" if form == "jsonl" else "\t".join(("id", "audio", "offset", "duration", *COLUMNS[method], "error")) + "\n"

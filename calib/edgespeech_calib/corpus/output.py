@@ -12,8 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import numpy as np
-
+from edgespeech_calib.corpus.arrays import Arrays
 from edgespeech_calib.corpus.entries import Corpus
 from edgespeech_calib.corpus.files import PARTIAL, write_whole
 from edgespeech_calib.corpus.job import Job
@@ -61,6 +60,10 @@ class Output:
         """The file of a shard."""
         return self.folder / SHARDS / f"{number:05}.jsonl"
 
+    def archive(self, number: int) -> Path:
+        """The file of a shard's arrays, which is there where its rows have some."""
+        return self.shard(number).with_suffix(".npz")
+
     def done(self, shards: int) -> list[int]:
         """The shards that are there."""
         there = {path.name for path in (self.folder / SHARDS).glob("*.jsonl")}
@@ -71,7 +74,7 @@ class Output:
         path, summary, arrays = (
             self.shard(number),
             Summary(work_seconds=round(work_seconds, 3)),
-            Arrays(self.shard(number)),
+            Arrays(self.archive(number)),
         )
 
         def write(file: BinaryIO) -> None:
@@ -194,30 +197,6 @@ class Output:
 
     def _timings(self, number: int) -> Path:
         return self.folder / TIMINGS / f"{number:05}.json"
-
-
-class Arrays:
-    """The arrays of a shard: vectors together, behind the ids of their rows; others each under its line's number."""
-
-    def __init__(self, shard: Path) -> None:
-        self._path = shard.with_suffix(".npz")
-        self._rows: list[Row] = []
-
-    def add(self, row: Row) -> None:
-        """Keep a row's array, if it has one, and say in the row where it will be."""
-        if row.array is not None:
-            where = {"row": len(self._rows)} if row.array.ndim == 1 else {"key": str(row.line)}
-            row.values["array"] = {"file": f"{SHARDS}/{self._path.name}", **where}
-            self._rows.append(row)
-
-    def write(self) -> None:
-        """Write them, if there are any."""
-        arrays: dict[str, Any] = {str(row.line): row.array for row in self._rows}
-        if self._rows and self._rows[0].array is not None and self._rows[0].array.ndim == 1:
-            ids = np.array([row.values["id"] for row in self._rows])
-            arrays = {"ids": ids, "embeddings": np.stack(list(arrays.values()))}
-        if arrays:
-            write_whole(self._path, lambda file: np.savez(file, **arrays))
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from edgespeech.cli.errors import CommandError
 if TYPE_CHECKING:
     from edgespeech_calib.corpus.merging import Totals
 
-FORMS = ("jsonl", "tsv", "srt")
+FORMS = ("jsonl", "tsv", "srt", "npz")
 
 
 @click.command(short_help="Join the rows of a corpus: one file, or subtitles; totals.")
@@ -22,13 +22,13 @@ FORMS = ("jsonl", "tsv", "srt")
     type=click.Choice(FORMS),
     default="jsonl",
     show_default=True,
-    help="JSON lines, a table, or SubRip subtitles.",
+    help="JSON lines, a table, SubRip subtitles, or the arrays of embeddings and features.",
 )
 @click.option(
     "--output",
     metavar="PATH",
     type=click.Path(path_type=Path),
-    help="The file, or for subtitles the folder.  [default: merged.jsonl, merged.tsv or srt in DIR]",
+    help="The file, or for subtitles the folder.  [default: merged.jsonl, merged.tsv, merged.npz or srt in DIR]",
 )
 @click.option("--allow-incomplete", is_flag=True, help="Join what there is of a run that has not come to its end.")
 @click.option("--force", is_flag=True, help="Replace what is there.")
@@ -37,8 +37,9 @@ def merge(folder: Path, form: Any, output: Path | None, allow_incomplete: bool, 
     """Join the shards that `edgespeech transcribe --manifest` wrote to DIR, in the order of the manifest.
 
     One file has all rows, as JSON lines or as a table (.tsv); or each sound file gets subtitles, which have all its
-    parts where the manifest names parts. Totals go to stdout: hours of sound, failures, the real-time factor, which is
-    seconds of work of one worker for a second of sound, and words per minute.
+    parts where the manifest names parts; or one archive of NumPy (.npz) has the arrays of models that give some: `ids`
+    and `embeddings` in the same order, or each line's features under its number. Totals go to stdout: hours of sound,
+    failures, the real-time factor, which is seconds of work of one worker for a second of sound, and words per minute.
     """
     from edgespeech_calib.corpus import merging
     from edgespeech_calib.corpus.output import Output

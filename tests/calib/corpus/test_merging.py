@@ -2,6 +2,8 @@
 
 import json
 
+import edgespeech_runtime
+import numpy as np
 import pytest
 import tone_heads
 from corpora import TEXTS
@@ -12,6 +14,7 @@ from edgespeech_calib.corpus.scores import score_rows
 from edgespeech_calib.errors import CorpusError
 from edgespeech_calib.scoring.bootstrap import interval
 from edgespeech_calib.speech.manifests import read
+from edgespeech_runtime.bundle.manifest import Features
 
 
 @pytest.fixture
@@ -116,3 +119,50 @@ def test_rows_without_anything_to_compare_with(output, rows):
         score_rows([{**row, "reference": None} for row in rows(output)], "transcribe")
     with pytest.raises(CorpusError, match="gives neither"):
         score_rows(rows(output), "embed")
+
+
+def test_arrays_of_embeddings_in_the_order_of_the_manifest(tones, tmp_path, run_inline, rows):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    tone_heads.build_head("onnx", "audio-xvector", bundle)
+    manifest = tones(11)
+    with manifest.open("a") as file:
+        file.write('{"audio_filepath": "gone.wav"}\n')
+        file.write('{"audio_filepath": "0003.wav", "id": "a much longer name than the others have"}\n')
+    output, _ = run_inline(Job(str(bundle), "embed", threads=1), manifest, tmp_path / "out", shards=4)
+    assert merging.merge(output, "npz", tmp_path / "all.npz") == 1
+    good = [row for row in rows(output) if row["error"] is None]
+    with np.load(tmp_path / "all.npz") as archive:
+        assert sorted(archive.files) == ["embeddings", "ids"]
+        assert archive["ids"].tolist() == [row["id"] for row in good]
+        assert archive["embeddings"].shape == (12, *good[0]["shape"])
+        with edgespeech_runtime.load(bundle, threads=1) as model:
+            for row, one in zip(good, archive["embeddings"], strict=True):
+                np.testing.assert_allclose(one, model.embed(row["audio"]), atol=1e-5)
+
+
+def test_arrays_of_features_under_their_lines(tones, tmp_path, run_inline, rows):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    tone_heads.build_head("onnx", tone_heads.FEATURES, bundle, features=Features(3))
+    output, _ = run_inline(Job(str(bundle), "features", threads=1), tones(7), tmp_path / "out", shards=3)
+    merging.merge(output, "npz", tmp_path / "all.npz")
+    with np.load(tmp_path / "all.npz") as archive, edgespeech_runtime.load(bundle, threads=1) as model:
+        assert archive.files == [str(row["line"]) for row in rows(output)]
+        for row in rows(output):
+            assert row["array"]["key"] == str(row["line"])
+            np.testing.assert_allclose(archive[str(row["line"])], model.features(row["audio"]), atol=1e-5)
+
+
+def test_arrays_that_are_not_there_or_damaged(output, tones, tmp_path, run_inline):
+    with pytest.raises(CorpusError, match="has no arrays"):
+        merging.merge(output, "npz", tmp_path / "all.npz")
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    tone_heads.build_head("onnx", "audio-xvector", bundle)
+    embedded, _ = run_inline(Job(str(bundle), "embed", threads=1), tones(4), tmp_path / "vectors", shards=2)
+    whole = embedded.archive(1).read_bytes()
+    embedded.archive(1).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(CorpusError, match=r"00001\.npz is damaged"):
+        merging.merge(embedded, "npz", tmp_path / "all.npz")
+    assert not (tmp_path / "all.npz").exists()
