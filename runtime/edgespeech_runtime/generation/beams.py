@@ -13,7 +13,7 @@ import numpy.typing as npt
 from ..errors import ArgumentError
 from .decoder import Ids, Logits
 from .results import Hypothesis
-from .scores import Normalizer, log_softmax, normalizer, top
+from .scores import Normalizer, log_softmax, normalizer, top_of_rows
 from .search import Histories, OnTokens, Rules, refuse_nan
 
 NEVER = np.float32(-1e9)
@@ -33,6 +33,10 @@ class Candidates(NamedTuple):
     def take(self, indices: Ids) -> "Candidates":
         """Those at `indices`."""
         return Candidates(self.parents[indices], self.tokens[indices], self.totals[indices], self.logprobs[indices])
+
+    def first(self, count: int) -> "Candidates":
+        """The first `count`."""
+        return Candidates(self.parents[:count], self.tokens[:count], self.totals[:count], self.logprobs[:count])
 
 
 class Slot(NamedTuple):
@@ -80,14 +84,19 @@ class Beams:
             hits |= self.rules.hooks.stopped(grown, self._same(len(grown)))
         if length >= self.rules.lengths.maximum:
             hits[:] = True
-        self._finish(candidates, hits)
-        # beams that have ended stay behind all others
-        totals = candidates.totals + hits.astype(np.float32) * NEVER
-        running = candidates._replace(totals=totals).take(np.argsort(-totals, kind="stable")[: self.beams])
+        has_ended = bool(hits.any())
+        if has_ended:
+            self._finish(candidates, hits)
+            # beams that have ended stay behind all others
+            candidates = candidates._replace(totals=candidates.totals + hits.astype(np.float32) * NEVER)
+        if has_ended or self.rules.options.do_sample:
+            running = candidates.take(np.argsort(-candidates.totals, kind="stable")[: self.beams])
+        else:  # in order, as they are
+            running = candidates.first(self.beams)
         self._totals = running.totals
         parents = np.zeros_like(running.parents) if len(logits) == 1 else running.parents
         self._histories.append(running.tokens, running.logprobs, running.parents)
-        self.is_done = bool(hits.all()) or not self._can_improve()
+        self.is_done = (has_ended and bool(hits.all())) or not self._can_improve()
         return running.tokens, parents
 
     def results(self) -> list[Hypothesis]:
@@ -132,19 +141,18 @@ class Beams:
         """The best continuations of all beams."""
         scores, scored = self._filtered(logits)
         self._show(log_softmax(scores) if scored is None and self.rules.hooks.look is not None else scores)
-        count = min(self._kept, scores.shape[1])
-        ids = np.stack([top(row, count) for row in scores])  # (rows, count)
-        values = np.take_along_axis(scores, ids, axis=1)
         if scored is None:  # logits as they came
             normalized = normalizer(scores)
             refuse_nan(normalized.peak)
-            values = logprobs = normalized.of(values)
-        else:
-            logprobs = scored.of(values)
+        count = min(self._kept, scores.shape[1])
+        ids = top_of_rows(scores, count)  # (rows, count)
+        values = scores[np.arange(len(scores))[:, None], ids]
+        logprobs = (scored or normalized).of(values)
+        values = values if scored is not None else logprobs
         if len(scores) == 1:  # all beams start alike
             ids = np.repeat(ids, self.beams, axis=0)
             values, logprobs = np.repeat(values, self.beams, axis=0), np.repeat(logprobs, self.beams, axis=0)
-        parents = np.repeat(np.arange(self.beams), count)
+        parents = np.arange(self.beams * count) // count
         totals = (values + self._totals[:, None]).ravel()
         order = np.lexsort((ids.ravel(), parents, -totals))[: self._kept]
         return Candidates(parents, ids.ravel(), totals, logprobs.ravel()).take(order)

@@ -42,9 +42,11 @@ class Ancestry:
         batch, rows = parents.shape
         before = self._visible  # (batch, rows, used); of one row, the only one that can be extended
         if rows != 1 or before.shape[1] != 1:
-            before = np.take_along_axis(before, parents[:, :, None], axis=1)
-        own = np.broadcast_to(np.eye(rows, dtype=bool), (batch, rows, rows))
-        self._visible = np.concatenate((before, own), axis=2)
+            before = before[np.arange(batch)[:, None], parents]
+        own = np.arange(rows)
+        self._visible = np.zeros((batch, rows, self.used + rows), bool)
+        self._visible[:, :, : self.used] = before
+        self._visible[:, own, self.used + own] = True
         self.used += rows
         self.depth += 1
         return self._visible
@@ -70,8 +72,8 @@ def bias(seen: Bools, slots: int, mask_value: float = MASK_VALUE, into: Floats |
     shape = (batch, new, slots + new)
     scores = into if into is not None and into.shape == shape else np.empty(shape, np.float32)
     scores.fill(mask_value)
-    scores[:, :, :used][seen[:, :, :used]] = 0.0
-    scores[:, :, slots:][seen[:, :, used:]] = 0.0
+    np.copyto(scores[:, :, :used], 0.0, where=seen[:, :, :used])
+    np.copyto(scores[:, :, slots:], 0.0, where=seen[:, :, used:])
     return scores
 
 
@@ -83,6 +85,7 @@ class Slots:
         self._outputs = {tensor.name: tensor.name.replace("cache", "new", 1) for tensor in self._tensors}
         self._sizes = {"batch": batch, "heads": facts.heads, "head_dim": facts.head_dim}
         self.arrays: dict[str, Floats] = {}
+        self._places: list[tuple[Floats, str, bool]] = []  # array, output, whether slots are its last axis
         self.count = 0
 
     def reserve(self, needed: int, step: int) -> bool:
@@ -95,15 +98,21 @@ class Slots:
         for tensor in self._tensors if self.count else ():
             _part(arrays[tensor.name], tensor.axes, 0, self.count)[:] = self.arrays[tensor.name]
         self.arrays, self.count = arrays, count
+        self._places = [
+            (arrays[tensor.name], self._outputs[tensor.name], tensor.axes[3] == "slots") for tensor in self._tensors
+        ]
         return True
 
     def write(self, start: int, new: Mapping[str, Floats], count: int | None = None) -> None:
         """Put the first `count` columns (None: all) of the outputs `new.*` of a call into the slots from `start` on."""
-        for tensor in self._tensors:
-            columns_given = new[self._outputs[tensor.name]]
-            columns = columns_given.shape[tensor.axes.index("slots")] if count is None else count
-            target = _part(self.arrays[tensor.name], tensor.axes, start, columns)
-            target[:] = _part(columns_given, tensor.axes, 0, columns)
+        for target, output, is_last in self._places:
+            given = new[output]
+            if is_last:
+                given = given if count is None else given[:, :, :, :count]
+                target[:, :, :, start : start + given.shape[3]] = given
+            else:
+                given = given if count is None else given[:, :, :count]
+                target[:, :, start : start + given.shape[2]] = given
 
     def gather(self, kept: Ids) -> None:
         """Move the columns `kept` to the first slots, in this order, in the same arrays."""
