@@ -12,6 +12,8 @@ from ...errors import EngineError
 from .columns import MASK_VALUE, Ancestry, Bools, Slots, bias
 from .device_slots import DeviceSlots
 
+LEAST_CALLS = 5  # for which there is room again where columns made room; else the cache grows
+
 Ids = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
 
@@ -42,8 +44,26 @@ class CachedDecoder:
 
     def extend(self, tokens: Ids, parents: Ids) -> Logits:
         """Tokens and the rows that they extend (batch, beams) -> (batch, beams, vocabulary)."""
+        if tokens.shape[1] > 1 and isinstance(self._slots, Slots):
+            parents = self._with_room(self._slots, parents)
         positions = np.full(tokens.shape, self._ancestry.depth)
         return self._run(tokens, positions, self._ancestry.extend(parents))
+
+    def _with_room(self, slots: Slots, parents: Ids) -> Ids:
+        """Let columns that nothing descends from any more make room, so that attention runs over few slots.
+
+        Returns the rows to extend, which are others where there was no room.
+        """
+        beams = parents.shape[1]
+        if self._ancestry.used + beams <= slots.count:
+            return parents
+        before = self._ancestry.used
+        kept = self._ancestry.forget(parents)
+        if len(kept) < before:
+            slots.gather(kept)
+        if slots.reserve(len(kept) + LEAST_CALLS * beams, 1):
+            self._binding.set(slots.arrays)
+        return np.broadcast_to(np.arange(beams), parents.shape)
 
     def _run(self, tokens: Ids, positions: Ids, seen: Bools) -> Logits:
         used, new = self._ancestry.used, tokens.shape[1]
