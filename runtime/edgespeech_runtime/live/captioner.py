@@ -18,7 +18,7 @@ from .captions import Captions, Logits, Reading
 from .endpoints import Endpoints
 from .events import Event, Reason
 from .intake import Clock
-from .plan import GUARD, LEAD, LOOK, PENDING, REST, SLACK, Plan
+from .plan import AHEAD, CHECK, GUARD, LEAD, LOOK, PENDING, REST, SETTLED, SLACK, Plan
 from .seams import MARGIN, Kinds, Tokens, forced, seam
 
 NOTHING = Reading("", [], "", 0)  # of silence: a search with a language model would find words in it
@@ -88,7 +88,7 @@ class Captioner:
         frames = self._geometry.frames(self._sound.end)
         while self._due <= frames:
             self._step(self._due, partials)
-        if partials and frames - self._seen >= self._geometry.at_least(self._recipe.plan.step):
+        if partials and self._is_stale(frames):
             self._show(self._window(frames))
             self._seen = frames
         self._sound.forget(self._first() * self._geometry.hop)
@@ -101,6 +101,13 @@ class Captioner:
             utterance.captions.advance(logits)
             self._move(greedy(logits))
         self._end(frames, reason)
+
+    def _is_stale(self, frames: int) -> bool:
+        """Whether a partial is due. None is so shortly before a window that may end the utterance: it would be late."""
+        geometry = self._geometry
+        if self._slack and self._due - frames < geometry.at_least(AHEAD):
+            return False
+        return frames - self._seen >= geometry.at_least(self._recipe.plan.step)
 
     def _first(self) -> int:
         """The first frame of a window: as far back as windows go, from the first frame that is not final."""
@@ -196,6 +203,8 @@ class Captioner:
         rest = self._recipe.endpoints.next(length, silence, said is not None)
         chunk, geometry = self._recipe.plan.chunk, self._geometry
         chunk = min(chunk, LOOK) if said is None else chunk
+        if said is not None and rest > CHECK and silence < SETTLED:
+            rest, chunk = rest - CHECK, min(chunk, rest - CHECK)  # by then the last token stands where it will
         self._slack = SLACK if rest < chunk else 0.0
         self._due = frames + geometry.at_least(max(min(chunk, rest), REST))
 

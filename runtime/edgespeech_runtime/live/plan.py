@@ -13,8 +13,11 @@ LEAST, MOST = 100, 5000  # milliseconds
 
 LEFT = 8.0  # seconds of sound before the first frame that is not final
 LEAD = 0.5  # seconds of silence that an utterance begins with
-GUARD = 0.6  # seconds at the end of a silence that belong to what follows: a word may have begun there unseen
-LOOK = 0.6  # seconds between windows while nothing is said: those of silence are short
+GUARD = 0.4  # seconds at the end of a silence that belong to what follows: a word may have begun there unseen
+LOOK = 0.2  # seconds between windows while nothing is said: those of silence are short
+CHECK = 0.3  # seconds before a silence is long enough, in which a window says again where it has begun
+SETTLED = 0.6  # seconds of silence with which the window before does say it
+AHEAD = 0.15  # seconds before the end of an utterance in which no partial text is computed
 REST = 0.06  # seconds between two windows at the least
 SLACK = 0.06  # seconds that a silence may be shorter than was foreseen: with more sound, tokens move a little
 PENDING = 4.0  # seconds without a gap between words, after which a seam is made all the same
