@@ -152,6 +152,53 @@ def test_a_file_of_what_there_is_is_complete_at_any_time(tone_bundle, recording,
         assert content == {**WRITERS, "text": lambda transcript: transcript.text + "\n"}[form](start)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a process cannot send itself these signals there")
+def test_json_comes_by_segments(tone_bundle, recording, whole, tmp_path):
+    """On stdout it is whole behind Ctrl-C; a file is JSON at any time, whatever ends the program."""
+    printed = stopped(tone_bundle, recording, "SIGINT", "--json").stdout
+    facts = json.loads(printed)
+    assert printed.count("\n") == 1
+    assert facts["is_complete"] is False
+    assert [each["text"] for each in facts["segments"]] == [each.text for each in first(whole, 5).segments]
+    assert facts["text"] == first(whole, 5).text
+    assert " ".join(word["text"] for word in facts["words"]) == facts["text"]
+    killed = stopped(tone_bundle, recording, "SIGKILL", "--json").stdout
+    assert json.loads(killed + "]}") == {"audio": str(recording), "segments": facts["segments"][:4]}
+    stopped(tone_bundle, recording, "SIGKILL", "--json", "--output", tmp_path)
+    (target,) = tmp_path.iterdir()
+    kept = json.loads(target.read_text(encoding="utf-8"))
+    assert (target.name, kept["audio"], kept["is_complete"]) == ("x.incomplete.json", str(recording), False)
+    assert [each["text"] for each in kept["segments"]] == [each["text"] for each in facts["segments"][:4]]
+    words = [word for each in kept["segments"] for word in each["words"]]
+    assert words == facts["words"][: len(words)]
+
+
+def test_json_has_the_same_facts_in_the_end(run, tone_bundle, recording, tmp_path):
+    run("transcribe", tone_bundle, recording, "--json", "--output", tmp_path)
+    (target,) = tmp_path.iterdir()
+    written = json.loads(target.read_text(encoding="utf-8"))
+    assert target.name == "x.json"
+    short = tmp_path / "short.wav"
+    soundfile.write(short, spoken("A_B"), RATE)
+    lines = run("transcribe", tone_bundle, recording, short, "--json", "--timestamps", "char").stdout.splitlines()
+    facts, other = map(json.loads, lines)
+    assert other["text"] == "AB"
+    assert len(facts.pop("characters")) > 100
+    assert facts == written
+
+
+def test_json_says_what_ended_a_recording(run, tone_bundle, recording, whole, tmp_path):
+    samples, _ = soundfile.read(recording, dtype="float32")
+    samples[60 * RATE] = np.nan
+    damaged = tmp_path / "damaged.wav"
+    soundfile.write(damaged, samples, RATE, subtype="FLOAT")
+    result = run("transcribe", tone_bundle, damaged, "--json")
+    facts = json.loads(result.stdout)
+    assert result.exit_code == 2
+    assert (facts["is_complete"], facts["error"]) == (False, result.stderr.strip().removeprefix("edgespeech: "))
+    assert facts["text"].startswith(first(whole, 4).text)
+
+
 @pytest.mark.parametrize("form", WRITERS)
 def test_a_result_takes_the_place_of_what_there_was(run, tone_bundle, recording, whole, tmp_path, form):
     assert run("transcribe", tone_bundle, recording, f"--{form}").stdout == WRITERS[form](whole)

@@ -33,9 +33,9 @@ The model may be one with a CTC head or an encoder-decoder. The first knows when
 --language. When its words were said, a model of the first kind finds out (--times-from). What a model cannot do is
 refused before any work.
 
-Long recordings are run in windows, and their text, their words with times and their subtitles come while they run: to
-stdout, or into a file whose name ends in .incomplete before its ending, which is complete at any time and takes its own
-name in the end. Where the work is interrupted (Ctrl-C), what there is stays there.
+Long recordings are run in windows, and their text, their words with times, their subtitles and their JSON come while
+they run: to stdout, or into a file whose name ends in .incomplete before its ending, which is complete at any time and
+takes its own name in the end. Where the work is interrupted (Ctrl-C), what there is stays there.
 
 {FAILURES}"""
 SHORT = "Transcribe sound files: text, times, JSON, subtitles."

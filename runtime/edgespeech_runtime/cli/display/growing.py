@@ -8,6 +8,7 @@ from .output import write
 
 if TYPE_CHECKING:
     from ... import TextSegment
+    from ..recognition import Result
 
 
 class GrowingText(Protocol):
@@ -22,8 +23,8 @@ class GrowingText(Protocol):
     def open_end(self) -> str:
         """How the text ends if nothing follows."""
 
-    def finish(self) -> str:
-        """The last of it."""
+    def finish(self, result: "Result") -> str:
+        """The last of it, when the whole result is there, or the error that ended it."""
 
 
 class PlainText:
@@ -48,7 +49,7 @@ class PlainText:
         """See `GrowingText.open_end`."""
         return "\n"
 
-    def finish(self) -> str:
+    def finish(self, result: "Result") -> str:
         """See `GrowingText.finish`."""
         return "\n"
 
@@ -87,7 +88,7 @@ class GrowingResult:
         else:
             with contextlib.suppress(OSError):
                 self._file = GrowingFile(target)
-                self._file.add(text.begin())
+                self._file.add(text.begin(), text.open_end())
         self._is_on_stdout = target is None
 
     @property
@@ -106,10 +107,10 @@ class GrowingResult:
             except OSError:
                 self._file = None
 
-    def finish(self) -> None:
+    def finish(self, result: "Result") -> None:
         """Write the rest to stdout. Raises OSError."""
         if self._is_on_stdout:
-            write(self._text.finish())
+            write(self._text.finish(result))
 
     def discard(self) -> None:
         """Delete the file, since the result is in another one."""

@@ -35,7 +35,8 @@ class Sink:
 
     `render` makes a result's text of the recording's path and the result; its last line has its line break. With
     `several` on stdout, a text stands behind its file's name, or below it where a text `has_lines`. `growing` makes
-    the text of a long recording whose segments are written as they come, if the form has such a text.
+    the text of a long recording, by its path, whose segments are written as they come into a file or not, if the form
+    has such a text.
     """
 
     form: Form
@@ -43,7 +44,7 @@ class Sink:
     several: bool
     files: Sequence[Path] | None
     has_lines: bool = False
-    growing: "Callable[[], GrowingText | None]" = lambda: None
+    growing: "Callable[[Path, bool], GrowingText | None]" = lambda path, in_file: None
     failed: int = 0
     _grown: GrowingResult | None = field(default=None, init=False)  # the recording whose segments come
     _begun: LiveText | None = field(default=None, init=False)  # the text of a recording that comes in pieces
@@ -53,6 +54,11 @@ class Sink:
         """Whether a text may be written as it comes: on stdout, as nothing but itself."""
         return self.form == "text" and self.files is None and not self.has_lines
 
+    @property
+    def _has_headings(self) -> bool:
+        """Whether the texts of long recordings stand below their files' names."""
+        return self.files is None and self.several and self.form != "json"
+
     def piece(self, path: Path, text: str) -> None:
         """Write the next piece of a recording's text, the result of which is still to come. Raises OSError."""
         if self._begun is None:
@@ -61,8 +67,9 @@ class Sink:
 
     def segment(self, index: int, path: Path, segment: "TextSegment") -> None:
         """Write what the next segment of a recording adds, the result of which is still to come. Raises OSError."""
-        if self._grown is None and not self.takes_pieces and (text := self.growing()) is not None:
-            if self.files is None and self.several:
+        in_file = self.files is not None
+        if self._grown is None and not self.takes_pieces and (text := self.growing(path, in_file)) is not None:
+            if self._has_headings:
                 write(f"{path}\n")
             self._grown = GrowingResult(text, None if self.files is None else _incomplete(self.files[index]))
         if self._grown is not None:
@@ -93,15 +100,15 @@ class Sink:
             return
         grown, self._grown = self._grown, None
         if grown is not None and self.files is None:
-            grown.finish()
-            if self.several:
+            grown.finish(result)
+            if self._has_headings:
                 write("\n")
         if isinstance(result, Exception):
             self.failed += 1
             complain(result)
             if grown is not None and grown.path is not None:
                 complain(f"what there is of {path} is in {grown.path}")
-            if self.form == "json" and self.files is None:
+            if self.form == "json" and self.files is None and grown is None:
                 say(to_json({"audio": str(path), "error": str(result)}))
             return
         if grown is not None and self.files is None:
