@@ -16,7 +16,7 @@ RATES = (1_000, 1_000_000)  # Hz; outside lies a mistake, such as a rate in kHz
 LOUDEST = 2.0**31  # floats in the units of 32-bit integers may be meant; beyond lies a mistake, and float32 overflows
 CANCELLED = 0.1  # of the power that independent channels keep in their mean
 QUALITY = "HQ"  # of soxr's filters
-BLOCK = 2**18  # samples that are converted at a time
+BLOCK = 2**16  # samples that are converted at a time
 
 Waveform = npt.NDArray[np.float32]
 

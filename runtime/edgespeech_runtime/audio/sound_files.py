@@ -15,7 +15,7 @@ from ..errors import AudioError, AudioPackageError
 from .formats import MP3, Format
 from .samples import Decoded
 
-BLOCK = 2**18  # samples that are decoded at a time
+BLOCK = 2**16  # samples that are decoded at a time
 UNKNOWN = 2**62  # samples; streams say 2**63
 STDERR = 2  # the number of its file
 CHATTER = ("Note: ", "Warning: Xing", "Warning: Encountered", "Warning: Big change")  # libmpg123's lines begin so

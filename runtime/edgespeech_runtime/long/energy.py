@@ -12,7 +12,7 @@ from .activity import Frames, Waveform
 
 STEP = 0.01  # seconds of a frame
 GROUP = 5  # frames that share a noise floor; also those over which power is averaged
-AT_ONCE = 200  # groups that are computed together
+AT_ONCE = 40  # groups that are computed together
 EDGES = (80.0, 400.0, 1000.0, 2500.0, 5000.0, 8000.0)  # Hz, of the bands
 SILENT = 1e-12  # power of full scale, -120 dB, that nothing is below
 MEMORY = 6.0  # seconds whose quietest moments are the noise floor of a band
