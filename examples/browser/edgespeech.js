@@ -4,13 +4,13 @@
  *     const recognizer = await Recognizer.load("bundle/");
  *     const { text, words } = await recognizer.transcribe(await samplesOf(file, recognizer.rate));
  *
- * It computes what edgespeech_runtime does greedily and with `skip_silence=False`: recordings of more than 40 s in
- * windows (docs/long_audio.md). onnxruntime-web lies in the folder `ort` beside this module.
+ * It computes what edgespeech_runtime does greedily, long recordings in windows (docs/long_audio.md), but looks for no
+ * silence. onnxruntime-web lies in `ort` beside it.
  */
 
-// Seconds, shares of a window, and a probability: see edgespeech_runtime/long/windows.py.
-const WHOLE = 40, WINDOW = 30, SHORT_WINDOW = 10, MOST_CONTEXT = 0.125, USUAL_CONTEXT = 0.75, SEARCH = 0.1;
-const CERTAIN = 0.95, SEAM = 0.4, PAUSE = 0.8;
+// As in edgespeech_runtime/long/windows.py.
+const WHOLE = 40, WINDOW = 30, SHORT_WHOLE = 16, SHORT_WINDOW = 12, MOST_CONTEXT = 0.125, USUAL_CONTEXT = 0.75;
+const SEARCH = 0.1, CERTAIN = 0.95, SEAM = 0.4, PAUSE = 0.8;
 const { ceil, cos, exp, floor, max, min, round, sin, sqrt, trunc, PI } = Math;
 
 /** A loaded bundle: its `manifest`, the `rate` of its samples in Hz, the `device` that runs it. */
@@ -52,7 +52,9 @@ export class Recognizer {
     this.silent = new Set([vocabulary.blank, ...vocabulary.special, this.delimiter]);
     this.size = trunc(WINDOW / this.frame); // frames of a window, and of its sides, which serve the others
     this.margin = context?.reach ?? 64;
+    this.whole = WHOLE;
     if (this.margin > MOST_CONTEXT * this.size) {
+      this.whole = SHORT_WHOLE;
       this.size = trunc(SHORT_WINDOW / this.frame);
       this.margin = min(round(USUAL_CONTEXT / this.frame), trunc(MOST_CONTEXT * this.size));
     }
@@ -62,7 +64,7 @@ export class Recognizer {
   async transcribe(samples, onProgress = () => {}) {
     const { shortest, normalize } = this.manifest.audio, duration = samples.length / this.rate;
     if (samples.length < shortest) throw Error(`expected at least ${shortest} samples, got ${samples.length}`);
-    const isLong = duration > WHOLE, values = normalize ? normalized(samples) : samples, ids = [];
+    const isLong = duration > this.whole, values = normalize ? normalized(samples) : samples, ids = [];
     for await (const row of isLong ? this.#windows(values) : rows(await this.#run(values))) {
       if (ids.push(highest(row)) % 50 === 0) onProgress(ids.length * this.frame, duration);
     }

@@ -41,3 +41,13 @@ def test_no_word_changes_where_zeros_are_left_out(model, monkeypatch, name, coun
     starts = np.cumsum([0, *(len(samples) + len(zeros) for samples in alone[:-1])]) / RATE
     known = [start + word.start for start, each in zip(starts, expected, strict=True) for word in each.words]
     assert [word.start for word in found.words] == pytest.approx(known, abs=0.011)
+
+
+def test_no_word_changes_where_noise_is_left_out(model):
+    """Pauses of noise have no clear edges: the words are not those of each alone, but those of all of it run."""
+    rng = np.random.default_rng(3)
+    alone = recordings("ljspeech", 6)
+    joined = np.concatenate([each for part in alone for each in (part, rng.normal(0, 1e-3, 3 * RATE))])
+    found = model.transcribe(joined.astype(np.float32))
+    assert model.transcribe(joined.astype(np.float32), skip_silence=False).text == found.text
+    assert len(found.segments) >= 6

@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import edgespeech_runtime
 import numpy as np
 import pytest
 import soundfile
+from edgespeech_runtime.long.sound import Sound
+from edgespeech_runtime.long.windows import Geometry, Silence, Windows
 from places import ROOT
 
 devices = pytest.mark.devices
@@ -58,9 +61,21 @@ def files(waveforms: list[np.ndarray], folder: Path) -> list[str]:
 
 
 def transcripts(bundle: Path, waveforms: list[np.ndarray]) -> list[Any]:
-    """What the runtime computes; of long recordings too without skipping anything."""
+    """What the runtime computes; of long recordings in windows that do not look for silence."""
     with edgespeech_runtime.load(bundle) as model:
-        return [model.transcribe(waveform, skip_silence=False) for waveform in waveforms]
+        return [transcript(model, waveform) for waveform in waveforms]
+
+
+def transcript(model: Any, waveform: np.ndarray) -> Any:
+    if len(waveform) <= model._long.whole:
+        return model.transcribe(waveform)
+    gatherer = model.runner.gatherer()
+    gatherer.add(waveform)
+    sizes, silence = Geometry.of_model(model.manifest), Silence.of_vocabulary(model.manifest.vocabulary)
+    statistics = gatherer.statistics()
+    run = partial(model.runner.run_windows, statistics=statistics)
+    windows = Windows(Sound([waveform]), lambda samples: run([samples])[0], sizes, silence)
+    return model.decode(np.concatenate(list(windows)))
 
 
 def texts_of(bundle: Path, waveforms: list[np.ndarray]) -> list[str]:

@@ -91,12 +91,24 @@ class BundleFacts:
             ("frame", f"{audio.hop} samples, {audio.hop * milliseconds:g} ms"),
             *bucket_rows(manifest),
             ("shortest input", f"{audio.shortest} samples, {audio.shortest * milliseconds:g} ms"),
+            *_window_rows(manifest),
             *vocabulary,
             *language_model_rows(manifest),
             *([] if manifest.labels is None else [label_row(manifest.labels)]),
             *dimensions,
             *decoder,
         ]
+
+
+def _window_rows(manifest: Manifest) -> list[tuple[str, str]]:
+    """How long a recording is run as a whole, of models that give frames."""
+    if manifest.task not in ("ctc", "audio-frame-classification", "feature-extraction") or manifest.static is not None:
+        return []
+    from edgespeech_runtime.long.windows import Geometry  # here, because it imports numpy
+
+    sizes = Geometry.of_model(manifest)
+    window = sizes.window * sizes.hop / sizes.rate
+    return [("long recordings", f"above {sizes.whole / sizes.rate:g} s in windows of {window:.3g} s")]
 
 
 def read_bundle(folder: Path) -> BundleFacts:

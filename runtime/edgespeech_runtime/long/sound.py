@@ -70,16 +70,35 @@ class Sound:
         """
         while True:
             self._forget(sample)
-            if self._spans:
-                return max(sample, self._spans[0].start)
+            if (known := self._speech_ahead(sample)) is not None:
+                return known
             if self._detector is None:
                 return sample
             if self.total is not None:
                 return None
-            if self._detector.start is not None:
-                return max(sample, self._detector.start)
             self.samples(max(sample, self._detector.idle_from), self.end)
             self._next()
+
+    def silence(self, sample: int, most: int) -> tuple[int, bool]:
+        """How far the silence goes that begins at a sample, and whether it ends there. It is read on until that is
+        known, or so many samples of silence are.
+        """
+        while True:
+            self._forget(sample)
+            known = self._speech_ahead(sample)
+            if known is not None or self.total is not None:
+                return (self.end if known is None else known), True
+            if self._detector is None or self._detector.idle_from - sample >= most:
+                return sample + most, False
+            self._next()
+
+    def _speech_ahead(self, sample: int) -> int | None:
+        """Where speech goes on at a sample or behind it, by what has been read: None where it is not known."""
+        if self._spans:
+            return max(sample, self._spans[0].start)
+        if self._detector is not None and self._detector.start is not None:
+            return max(sample, self._detector.start)
+        return None
 
     def _forget(self, sample: int) -> None:
         while self._spans and self._spans[0].end <= sample:

@@ -11,14 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..bundle.manifest import Manifest
+from ..bundle.manifest import Manifest, Vocabulary
 from ..errors import AudioError
 from .frame_grid import FrameGrid
 from .sound import Sound, Waveform
 
 WHOLE = 40.0  # seconds of a recording that is run as a whole
 WINDOW = 30.0  # seconds of a window
-SHORT_WINDOW = 10.0  # seconds of a window of a model that knows absolute positions: they are exact in none
+SHORT_WHOLE = 16.0  # the same of a model that knows absolute positions: it has learnt few that are later
+SHORT_WINDOW = 12.0  # of such a model: no window is exact
 MOST_CONTEXT = 0.125  # of a window, on each side
 USUAL_CONTEXT = 0.75  # seconds on each side where convolutions see further than that
 SEARCH = 0.1  # of a window, in which it is looked for a blank on each side of where windows would meet
@@ -40,13 +41,19 @@ class Geometry(FrameGrid):
     Attributes:
         window, context, search: frames of a window, of those on each side that only serve the others, and in which a
             seam is looked for.
-        is_exact: whether the context is all that the model's convolutions see.
+        knows_positions: whether the model's convolutions see so far that frames know how far the edges are, as by a
+            table of positions: then no window is exact, and what it has not learnt is as wrong as late.
     """
 
     window: int
     context: int
     search: int
-    is_exact: bool = True
+    knows_positions: bool = False
+
+    @property
+    def whole(self) -> int:
+        """Samples of a recording that is run as a whole."""
+        return round((SHORT_WHOLE if self.knows_positions else WHOLE) * self.rate)
 
     @classmethod
     def of_model(cls, manifest: Manifest) -> "Geometry":
@@ -55,13 +62,14 @@ class Geometry(FrameGrid):
         shortest = next(n for n in range(1, facts.shortest + 1) if count(n))
         second = facts.sampling_rate / facts.hop  # frames
         window, context = int(WINDOW * second), manifest.reach
-        if context > MOST_CONTEXT * window:
+        knows_positions = context > MOST_CONTEXT * window
+        if knows_positions:
             window, context = int(SHORT_WINDOW * second), round(USUAL_CONTEXT * second)
         if manifest.static is not None:
             window = min(window, count(manifest.static.buckets[-1]))
         context = min(context, int(MOST_CONTEXT * window))
-        is_exact = context >= manifest.reach
-        return cls(facts.hop, shortest, facts.sampling_rate, window, context, int(SEARCH * window), is_exact)
+        search = int(SEARCH * window)
+        return cls(facts.hop, shortest, facts.sampling_rate, window, context, search, knows_positions)
 
 
 @dataclass(frozen=True)
@@ -70,6 +78,13 @@ class Silence:
 
     blank: int
     tokens: Collection[int]
+
+    @classmethod
+    def of_vocabulary(cls, vocabulary: Vocabulary) -> "Silence":
+        """The blank, special tokens, and the one between words."""
+        delimiter = vocabulary.delimiter_id
+        others = () if delimiter is None else (delimiter,)
+        return cls(vocabulary.blank, {vocabulary.blank, *vocabulary.special, *others})
 
 
 class Windows:
@@ -82,9 +97,16 @@ class Windows:
         done: frames that have been given.
     """
 
-    def __init__(self, sound: Sound, run: Run, geometry: Geometry, silence: Silence | None = None) -> None:
-        """`run` makes frames of a window's samples. Without `silence`, windows meet in the middle of their overlap."""
+    def __init__(
+        self, sound: Sound, run: Run, geometry: Geometry, silence: Silence | None = None, runs_silence: bool = False
+    ) -> None:
+        """`run` makes frames of a window's samples. Without `silence`, windows meet in the middle of their overlap.
+
+        With `runs_silence`, what is silent by the sound's detector is run too, in windows of its own, so that speech is
+        run in the same windows as without.
+        """
         self._sound, self._run, self.geometry, self._silence = sound, run, geometry, silence
+        self._runs_silence = runs_silence
         self.done = 0
         self._token: int | None = None  # that the model says in the silence which has begun
         self._size = 0  # of its vocabulary
@@ -97,6 +119,10 @@ class Windows:
                 yield output
             if self._silence is None or self._token is None:
                 continue  # it goes on without a gap
+            if self._runs_silence:
+                yield from self._run_silence()
+                lowest = self.done
+                continue
             begin = self._sound.next_speech(self.done * self.geometry.hop)
             resumed = self._total if begin is None else -(-begin // self.geometry.hop)
             if resumed is not None and resumed > self.done:
@@ -188,6 +214,22 @@ class Windows:
         tokens = output[-round(QUIET * self.geometry.rate / self.geometry.hop) :].argmax(axis=1).tolist()
         self._size = output.shape[1]
         return int(tokens[-1]) if set(tokens) <= set(self._silence.tokens) else None
+
+    def _run_silence(self) -> Iterator[Output]:
+        """The frames of the silence at hand, as the model says them."""
+        sizes, ends = self.geometry, False
+        while not ends:
+            start = self.done * sizes.hop
+            end, ends = self._sound.silence(start, sizes.samples(sizes.window))
+            stop = -(-end // sizes.hop) if self._total is None or end < self._sound.end else self._total
+            count = min(stop - self.done, sizes.window)
+            ends = ends and count == stop - self.done
+            if count <= 0:
+                return
+            self._sound.read(start + sizes.samples(count))
+            output = self._run(self._sound.samples(start, start + sizes.samples(count)))
+            self.done += len(output)
+            yield output
 
     def _silent(self, end: int) -> Iterator[Output]:
         """Frames up to `end` that were not run."""

@@ -25,7 +25,7 @@ from .batches import Output
 from .by_parts import Callbacks, OnProgress, OnSegment
 from .ctc_text import spell
 from .model import AudioList, OnText, Waveform
-from .transcribing import GreedyText, SearchText, Text, Transcriber
+from .transcribing import GreedyText, Pauses, SearchText, Text, Transcriber
 
 if TYPE_CHECKING:
     from ..live.plan import Latency
@@ -106,12 +106,12 @@ class CtcModel(AligningModel):
         Words with times and confidences cost nothing here and are always there; `timestamps="char"` adds the
         characters.
 
-        A recording of more than 40 s is read in blocks and run in windows, whose frames are decoded as one; of silence,
-        not more is run than shows that the model says nothing in it. `skip_silence=False` runs all. `vad` is the ONNX
-        file of a Silero voice activity detector, which then says where speech is, in recordings of any length; None:
-        every sound but steady noise. Of a single input `on_segment` gets each part of the text between pauses as soon
-        as nothing can change it any more, `on_text` pieces that add up to the text, and `on_progress` the seconds that
-        are done and those of the whole. See docs/long_audio.md.
+        A recording of more than 40 s, or 16 s of a model that knows absolute positions, is read in blocks and run in
+        windows, whose frames are decoded as one; of silence, not more is run than shows that the model says nothing in
+        it. `skip_silence=False` runs all. `vad` is the ONNX file of a Silero voice activity detector, which then says
+        where speech is, in recordings of any length; None: every sound but steady noise. Of a single input `on_segment`
+        gets each part of the text between pauses as soon as nothing can change it any more, `on_text` pieces that add
+        up to the text, and `on_progress` the seconds that are done and those of the whole. See docs/long_audio.md.
 
         Any of the others asks for a search with so many `beams` (100 where they are not given): `language_model`, an
         n-gram file or an opened NgramModel, weighed by `alpha` (0.5), with `beta` (1.5) added for each word; False
@@ -202,7 +202,7 @@ class CtcModel(AligningModel):
         """The text alone, without the times and confidences of a transcript where nothing is searched."""
         if search is not None:
             return self._transcript(logits, samples, search, None).text
-        vocabulary = self._vocabulary
+        vocabulary, logits = self._vocabulary, self._with_pauses(logits, samples)
         return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
 
     @staticmethod
@@ -237,5 +237,11 @@ class CtcModel(AligningModel):
 
     def _transcript(self, logits: Output, samples: int, search: BeamSearch | None, n_best: int | None) -> Transcript:
         text = self._begun(search, n_best=n_best)
-        text.advance(logits)
+        text.advance(self._with_pauses(logits, samples))
         return text.finish(samples / self._audio.sampling_rate)
+
+    def _with_pauses(self, logits: Output, samples: int) -> Output:
+        """The logits of so many samples as `transcribe` reads them: in what was run in windows, pauses end words."""
+        if samples <= self._long.whole:
+            return logits
+        return Pauses(self._vocabulary, self._audio.hop / self._audio.sampling_rate).add(logits)

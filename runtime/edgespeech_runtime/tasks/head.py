@@ -106,7 +106,7 @@ class LogitsModel(HeadModel):
         """Logits, float32: one array, or a list in the order of the inputs. Raises AudioError, which names the item.
 
         A CTC model gives `[frames, vocabulary]`, a classifier `[labels]`, one of frames `[frames, labels]`. Recordings
-        of more than 40 s run in windows: see docs/long_audio.md.
+        of more than 40 s, or 16 s of a model that knows absolute positions, run in windows: see docs/long_audio.md.
         """
         outputs = self._outputs(audio, sampling_rate, batch_size)
         return outputs[0] if is_single(audio) else outputs

@@ -41,7 +41,11 @@ class Answer(NamedTuple):
 
 
 class RecordingRunner:
-    """Runs recordings of any length. See `HeadRunner` for the errors."""
+    """Runs recordings of any length. See `HeadRunner` for the errors.
+
+    Attributes:
+        whole: samples of the longest recording that is run as a whole.
+    """
 
     def __init__(self, manifest: Manifest, runner: HeadRunner, run: RunAll, has_frames: bool) -> None:
         """`run` gives the outputs of short recordings, in batches."""
@@ -49,11 +53,12 @@ class RecordingRunner:
         self._count = manifest.frames.count
         self._needs_statistics = manifest.audio.normalize or "window" in manifest.graphs
         self._rate, self._shortest = manifest.audio.sampling_rate, manifest.audio.shortest
-        self._whole = round(WHOLE * self._rate)
-        if manifest.static is not None and not has_frames:
-            self._whole = MOST  # which the graphs refuse where none is long enough
         self._geometry = Geometry.of_model(manifest)
-        self._runs_utterances = not self._geometry.is_exact and manifest.static is None
+        self._silence = None if manifest.vocabulary is None else Silence.of_vocabulary(manifest.vocabulary)
+        self._runs_utterances = self._geometry.knows_positions and manifest.static is None
+        self.whole = self._geometry.whole if has_frames else round(WHOLE * self._rate)
+        if manifest.static is not None and not has_frames:
+            self.whole = MOST  # which the graphs refuse where none is long enough
 
     def opened(self, recordings: Sequence[AudioBlocks]) -> list[Recording]:
         """The samples of those that are short enough to be run as a whole; the others as they are.
@@ -63,7 +68,7 @@ class RecordingRunner:
 
         def open_one(index: int, recording: AudioBlocks) -> Recording:
             with named(index, len(recordings)):
-                samples = recording.whole_up_to(self._whole)
+                samples = recording.whole_up_to(self.whole)
                 if samples is None:
                     return recording
                 require_length(samples, recording.file, self._rate, self._shortest)
@@ -88,14 +93,14 @@ class RecordingRunner:
     def windows(
         self,
         recording: Iterable[Waveform],
-        silence: Silence | None = None,
         activity: Callable[[], Activity] | None = None,
         skip_silence: bool = False,
     ) -> Windows | Utterances:
-        """The frames of a recording in windows, which run as they are iterated over.
+        """The frames of a recording in windows, which run as they are iterated over. CTC models' meet in blanks.
 
         With `skip_silence`, what is not speech by the `activity` need not be run; None: what is silent.
         """
+        silence = self._silence
         if silence is not None and activity is None and self._runs_utterances:
             return self._utterances(recording, silence, skip_silence)
         return self._windows(recording, self._statistics(recording), silence, activity, skip_silence)
@@ -108,9 +113,15 @@ class RecordingRunner:
         activity: Callable[[], Activity] | None,
         skip_silence: bool,
     ) -> Windows:
-        detector = SpeechDetector(self._rate, activity=activity and activity()) if skip_silence else None
-        sound = Sound(blocks, detector)
-        return Windows(sound, lambda samples: self._window(samples, statistics), self._geometry, silence)
+        has_detector = skip_silence or (silence is not None and self._runs_utterances)
+        detector = SpeechDetector(self._rate, activity=activity and activity()) if has_detector else None
+        return Windows(
+            Sound(blocks, detector),
+            lambda samples: self._window(samples, statistics),
+            self._geometry,
+            silence,
+            not skip_silence and has_detector,
+        )
 
     def _utterances(self, recording: Iterable[Waveform], silence: Silence, skip_silence: bool) -> Utterances:
         statistics = self._statistics_of_parts(recording)
@@ -120,7 +131,7 @@ class RecordingRunner:
 
         blank = silence.blank if skip_silence else None
         return Utterances(
-            recording, self._geometry, lambda samples: self._run([samples], 1)[0], long_part, self._whole, blank
+            recording, self._geometry, lambda samples: self._run([samples], 1)[0], long_part, self.whole, blank
         )
 
     def _statistics_of_parts(self, recording: Iterable[Waveform]) -> dict[int, Statistics]:
@@ -136,7 +147,7 @@ class RecordingRunner:
                         gatherer.add(block)
                         count += len(block)
                 finally:
-                    if count > self._whole:
+                    if count > self.whole:
                         found[start] = gatherer.statistics()
         except AudioError:
             pass  # which comes again where the damaged part is run
@@ -168,7 +179,10 @@ class RecordingRunner:
         return gatherer.statistics()
 
     def _joined(self, recording: AudioBlocks) -> Answer:
-        windows = self.windows(recording)
+        if self._geometry.knows_positions:
+            windows = self.windows(recording)  # which `transcribe` reads
+        else:
+            windows = self._windows(recording, self._statistics(recording), None, None, skip_silence=False)
         return Answer(np.concatenate(list(windows)), windows.samples)
 
     def _mean(self, recording: AudioBlocks) -> Answer:

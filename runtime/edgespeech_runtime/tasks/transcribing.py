@@ -17,7 +17,7 @@ from ..ctc.beam_search import BeamSearch
 from ..ctc.beams import Path
 from ..ctc.hypotheses import Hypothesis, word_spans
 from ..long.activity import Activity
-from ..long.windows import SILENT_LOGIT, Silence
+from ..long.windows import SILENT_LOGIT
 from ..results.transcript import Character, TextSegment, Transcript, Word
 from ..text import clean_up
 from .by_parts import Callbacks
@@ -213,9 +213,6 @@ class Transcriber:
         """`text` makes the text of one recording; `activity` is to say where speech is, None: what is not silent."""
         self._runner, self._vocabulary, self._text, self._callbacks = runner, vocabulary, text, callbacks
         self._skip_silence, self._activity = skip_silence, activity
-        delimiter = vocabulary.delimiter_id
-        nothing = {vocabulary.blank, *vocabulary.special, *(() if delimiter is None else (delimiter,))}
-        self._silence = Silence(vocabulary.blank, nothing)
 
     def transcribe(self, recordings: Sequence[AudioBlocks], batch_size: int) -> list[Transcript]:
         """The transcripts in their order. Raises AudioError, which names the item of several, and EngineError."""
@@ -237,7 +234,7 @@ class Transcriber:
     def _long(self, recording: AudioBlocks) -> Transcript:
         """Where it fails on the way, or is interrupted, the words that stay are told of as a last segment."""
         duration = recording.duration
-        windows = self._runner.windows(recording, self._silence, self._activity, self._skip_silence)
+        windows = self._runner.windows(recording, self._activity, self._skip_silence)
         text = self._text()
         segments = self._segments(text)
         pauses = Pauses(self._vocabulary, windows.geometry.hop / windows.geometry.rate)

@@ -10,7 +10,7 @@ from edgespeech_runtime.long.windows import Geometry, Windows
 
 RATE, HOP = 1600, 16  # a hundred frames a second
 LEAST = 1280  # samples: 0.8 s
-GEOMETRY = Geometry(hop=HOP, shortest=25, rate=RATE, window=100, context=6, search=10, is_exact=False)
+GEOMETRY = Geometry(hop=HOP, shortest=25, rate=RATE, window=100, context=6, search=10, knows_positions=True)
 WHOLE = 4000  # samples
 BLANK, LETTER = 0, 1
 

@@ -144,3 +144,34 @@ def test_no_more_is_read_than_is_needed():
     windows = iter(Windows(Sound(stream()), frames, GEOMETRY))
     next(windows)
     assert len(read) < 12
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_silence_that_is_run_changes_no_window_of_speech(seed):
+    """Speech is run in the same windows, and the silence between in others, which cover it."""
+    rng = np.random.default_rng(seed)
+    pauses = rng.choice([0.9, 1.7, 5.0, 12.3], 5)
+    quiet = [rng.normal(0, 1e-4, int(pause * RATE)).astype(np.float32) for pause in pauses]
+    loud = [rng.normal(0, 0.1, int(seconds * RATE)).astype(np.float32) for seconds in rng.uniform(1, 25, 5)]
+    sound = np.concatenate([part for pair in zip(quiet, loud, strict=True) for part in pair])
+    silence = Silence(BLANK, {BLANK})
+
+    def model(samples):
+        """Blank where it is quiet, and a letter where it is not."""
+        count = GEOMETRY.frames(len(samples))
+        levels = np.array([np.abs(samples[at * HOP : at * HOP + 25]).max() for at in range(count)])
+        return np.stack([np.full(count, 0.01), levels], axis=1).astype(np.float32)
+
+    runs, found = {}, {}
+    for name in (False, True):
+        runs[name] = Run(model)
+        windows = Windows(Sound(blocks(sound, seed), SpeechDetector(RATE)), runs[name], GEOMETRY, silence, name)
+        found[name] = np.concatenate(list(windows))
+        assert len(found[name]) == windows.done == GEOMETRY.frames(len(sound))
+    assert np.array_equal(found[True].argmax(axis=1), found[False].argmax(axis=1))
+    speech = runs[False].lengths
+    others = list(runs[True].lengths)
+    for length in speech:
+        others.remove(length)
+    assert sum(others) + sum(speech) >= HOP * (len(found[True]) - 1)
+    assert max(runs[True].lengths) <= GEOMETRY.samples(100)
