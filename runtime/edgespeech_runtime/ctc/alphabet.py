@@ -90,6 +90,7 @@ class TokenTable:
         self.factors = np.array([signed(pow(BASE, len(text), 2**64)) for text in self.texts], np.int64)
         self.terms = np.array([word_hash(text) for text in self.texts], np.int64)
         self.allowed = np.array([token_id not in alphabet.excluded for token_id in range(len(alphabet.labels))])
+        self.characters = "".join(dict.fromkeys("".join(self.texts[i] for i in np.flatnonzero(self.allowed))))
 
 
 def word_hash(text: str) -> int:

@@ -8,16 +8,17 @@ Frames in which only the blank is likely enough to be tried (`token_min_logp`) c
 every beam ends in a blank: there its log probability is only added to all, which is what the search would come to.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ..errors import ArgumentError
-from .alphabet import Alphabet, TokenTable, log_probabilities
+from .alphabet import Alphabet, TokenTable, labels_of, log_probabilities
 from .beams import (
     CONTEXT,
+    EMITTED,
     HOT,
     JUDGED,
     LAST,
@@ -25,12 +26,15 @@ from .beams import (
     LOGITS,
     NEXT,
     NO_TOKEN,
+    OF_TEXT,
     OPEN,
     PATH,
     PLAIN,
+    SCORES_OF_TEXT,
     TOKEN,
     Beams,
     BeamState,
+    Bools,
     Context,
     Floats,
     Ints,
@@ -41,14 +45,16 @@ from .hotwords import START, HotwordAutomaton, PhraseTrie
 from .hypotheses import Hypothesis, word_spans
 from .judging import Judge
 from .paths import EMPTY, ROOT, PathTree
-from .prefixes import PrefixAutomaton
+from .prefixes import prefixes_of
 from .step import BeamOptions, FrameStep
 
 PIECE = 512  # frames between which the memory of a search is tidied
+ALL = 128  # tokens of an alphabet that counts as small
+STATES = 50_000  # of hotwords, beyond which they are forgotten
 
 
 class BeamSearch:
-    """A search over one alphabet, with one language model and one set of hotwords; it holds no state of its own."""
+    """A search over one alphabet, with one language model and one set of hotwords; threads may share it."""
 
     def __init__(
         self,
@@ -63,6 +69,8 @@ class BeamSearch:
             raise ArgumentError(f"beams: expected at least 1, got {self.options.beam_width}")
         self._table, self._fusion = TokenTable(alphabet), language_model
         self._trie = PhraseTrie(hotwords) if hotwords else None
+        self._allowed = np.flatnonzero(self._table.allowed)
+        self._hot: tuple[Sequence[str], HotwordAutomaton] | None = None
 
     def start(self, model_state: Any = None) -> BeamState:
         """The state before the first frame; `model_state` is that of the language model, None for its beginning."""
@@ -79,8 +87,10 @@ class BeamSearch:
     def advance(self, state: BeamState, logits: npt.ArrayLike, is_probability: bool = False) -> BeamState:
         """The state after more frames, `[frames, vocabulary]`; the one before stays as it is. Raises ArgumentError."""
         logp = log_probabilities(logits, self.alphabet, is_probability)
-        for start in range(0, len(logp), PIECE):
+        start, first = 0, state.frames
+        while start < len(logp):
             state = self._advance(state, logp[start : start + PIECE])
+            start = state.frames - first
         return state
 
     def _advance(self, state: BeamState, logp: Floats) -> BeamState:
@@ -89,48 +99,72 @@ class BeamSearch:
         best = np.where(table.allowed, logp, -np.inf).argmax(axis=1)
         likely[np.arange(len(logp)), best] = True
         likely &= table.allowed
-        columns = np.flatnonzero(likely.any(axis=0))
-        step, beams = self._resume(state, columns)
+        step = self._resume(state, self._columns(state, np.asarray(likely.any(axis=0))))
         counts = likely.sum(axis=1)
-        only_blank = ((counts == 1) & (best == table.blank)).tolist()
-        bounds = [0, *np.cumsum(counts).tolist()]
-        tokens, values, silence = np.nonzero(likely)[1], logp[likely], logp[:, table.blank].tolist()
-        for index, is_silent in enumerate(only_blank):
-            if is_silent and (beams.numbers[LAST] == table.blank).all():
-                beams.scores[LOGITS] += silence[index]
-                beams.scores[PLAIN] += silence[index]
+        trials = step.trials(np.nonzero(likely)[1], logp[likely], counts)
+        singles, first = (counts == 1).tolist(), state.frames
+        tokens, values = best.tolist(), logp[np.arange(len(logp)), best].tolist()
+        for index, is_single in enumerate(singles):
+            if is_single and step.repeat(first + index, tokens[index], values[index]):
                 continue
-            some = slice(bounds[index], bounds[index + 1])
-            beams = step.advance(beams, state.frames + index, tokens[some], values[some])
-        return self._suspend(state, step, beams, len(logp))
+            step.advance(first + index, trials, index)
+            if step.texts.is_full:
+                return self._suspend(state, step, index + 1)
+        return self._suspend(state, step, len(logp))
 
-    def _resume(self, state: BeamState, columns: Ints) -> tuple[FrameStep, Beams]:
-        """The state as a search works on it, in which tokens other than `columns` do not occur."""
-        texts = [self._table.texts[column] for column in columns.tolist()]
-        prefixes = None if self._fusion is None else PrefixAutomaton(self._fusion, texts)
-        hot = None if self._trie is None else HotwordAutomaton(self._trie, texts)
-        beams = Beams(state.beams.numbers.copy(), state.beams.scores.copy())
-        if hot is not None:
-            beams.numbers[HOT] = [hot.add(matches) for matches in state.hot]
+    def _columns(self, state: BeamState, are_likely: Bools) -> Ints:
+        """The tokens of columns: all of a small alphabet, so that what hotwords make of them is kept, or the likely."""
+        tokens = self._allowed if len(self._allowed) <= ALL else np.flatnonzero(are_likely)
+        return FrameStep.columns(self._table, tokens, state.asks_for_word)
+
+    def _resume(self, state: BeamState, tokens: Ints) -> FrameStep:
+        """The search at work, with columns of these tokens."""
+        judge, numbers = self._judge(state, tokens)
         tree = PathTree(state.steps, state.before)
-        judge = Judge(self._table, self._fusion, prefixes, hot, state.contexts, tree)
-        return FrameStep(self._table, self.options, columns, judge, tree, state.asks_for_word), beams
+        beams = Beams(numbers, state.beams.scores)
+        return FrameStep(self._table, self.options, tokens, judge, tree, beams, state.asks_for_word)
 
-    def _suspend(self, state: BeamState, step: FrameStep, beams: Beams, frames: int) -> BeamState:
+    def _judge(self, state: BeamState, tokens: Ints) -> tuple[Judge, Ints]:
+        """Language model and hotwords for these tokens, and the numbers of beams as they know them."""
+        texts = [self._table.texts[token] for token in tokens.tolist()]
+        prefixes = None if self._fusion is None else prefixes_of(self._fusion, texts, self._table.characters)
+        hot, numbers = None, state.beams.numbers.copy()
+        if self._trie is not None:
+            hot = self._automaton(self._trie, texts)
+            numbers[HOT] = [hot.add(matches) for matches in state.hot]
+        return Judge(self._table, self._fusion, prefixes, hot, state.contexts), numbers
+
+    def _automaton(self, trie: PhraseTrie, texts: Sequence[str]) -> HotwordAutomaton:
+        """That of the last piece, if it has these texts; others have others to grow."""
+        kept = self._hot
+        if kept is None or kept[0] != texts or len(kept[1].states) > STATES:
+            kept = self._hot = texts, HotwordAutomaton(trie, texts)
+        return kept[1]
+
+    def _suspend(self, state: BeamState, step: FrameStep, frames: int) -> BeamState:
         """What of the search's memory its beams still need."""
-        numbers = beams.numbers
-        shared, steps, before, ends = step.tree.pruned(numbers[PATH])
-        hot: tuple[Any, ...] = (((0, 0.0),),) * beams.width
-        judge = step.judge
+        texts, nodes, judge = step.texts, step.nodes, step.judge
+        numbers, scores = np.empty((14, len(nodes)), np.int64), np.empty((7, len(nodes)))
+        numbers[:OF_TEXT], scores[:SCORES_OF_TEXT] = (
+            texts.numbers[:OF_TEXT].take(nodes, axis=1),
+            texts.scores.take(nodes, axis=1),
+        )
+        numbers[LAST], scores[LOGITS] = step.last, step.logits
+        scores[PLAIN] = step.plain if step.guards else step.logits
+        numbers[PATH:], scores[EMITTED] = step.lineage.laid_out(len(nodes), texts.numbers[LENGTH])
+        shared, steps, before, numbers[PATH] = step.lineage.tree.pruned(numbers[PATH])
+        hot: tuple[Any, ...] = (((0, 0.0),),) * len(nodes)
         if judge.hot is not None:
             hot = tuple(judge.hot.states[index] for index in numbers[HOT].tolist())
-        numbers[HOT] = START  # numbers of states are those of this piece
-        used, contexts = np.unique(numbers[CONTEXT], return_inverse=True)
-        numbers[CONTEXT], numbers[PATH] = contexts.reshape(-1), ends
+        numbers[HOT] = START  # numbers of states are those of this piece, as are those of contexts
+        used = {context: position for position, context in enumerate(dict.fromkeys(numbers[CONTEXT].tolist()))}
+        numbers[CONTEXT] = [used[context] for context in numbers[CONTEXT].tolist()]
         numbers[NEXT] = np.where(numbers[LENGTH] == 0, numbers[CONTEXT], OPEN)
         certain = Path(*(np.concatenate(parts, axis=-1) for parts in zip(state.certain, shared, strict=True)))
-        kept = tuple(judge.contexts[index] for index in used.tolist())
-        return BeamState(state.frames + frames, beams, kept, hot, certain, steps, before, step.asks_for_word)
+        kept = tuple(judge.contexts[index] for index in used)
+        return BeamState(
+            state.frames + frames, Beams(numbers, scores), kept, hot, certain, steps, before, step.asks_for_word
+        )
 
     def best(self, state: BeamState) -> Hypothesis:
         """The leading text so far: what may still change, with a last word that may be unfinished.
@@ -144,8 +178,10 @@ class BeamSearch:
         """The `n_best` hypotheses (None: all that are left) if nothing follows, best first. There is always one."""
         if n_best is not None and n_best < 1:
             raise ArgumentError(f"n_best: expected at least 1, got {n_best}")
-        step, beams = self._resume(state, np.arange(len(self._table.texts)))
-        ended = step.judge.ended(beams)
+        judge, numbers = self._judge(state, self._columns(state, self._table.allowed))
+        beams, tree = Beams(numbers, state.beams.scores), PathTree(state.steps, state.before)
+        guards = judge.hot is not None and self.options.keep_unboosted
+        ended = judge.ended(beams)
         groups: dict[int, list[int]] = {}
         for index, text in enumerate(ended.text.tolist()):
             groups.setdefault(text, []).append(index)
@@ -153,11 +189,13 @@ class BeamSearch:
         plain: list[tuple[float, int]] = []  # what a search without hotwords would find, by the index in `finished`
         for members in groups.values():
             logits, last = np.logaddexp.reduce(beams.scores[LOGITS, members]), members[-1]
-            model, model_state = self._finished(step, beams, last)
+            model, model_state = self._finished(judge, tree, beams, last)
             finished.append((float(logits + (model + ended.hotwords[last])), float(logits), last, model_state))
             scored = [member for member in members if beams.scores[PLAIN, member] > -np.inf]
-            if scored and step.guards:
-                own = np.logaddexp.reduce(beams.scores[PLAIN, scored]) + self._finished(step, beams, scored[-1])[0]
+            if scored and guards:
+                own = (
+                    np.logaddexp.reduce(beams.scores[PLAIN, scored]) + self._finished(judge, tree, beams, scored[-1])[0]
+                )
                 plain.append((float(own), len(finished) - 1))
         limit = max(score for score, *_ in finished) + self.options.beam_prune_logp
         ranked = sorted((entry for entry in finished if entry[0] >= limit), key=lambda entry: -entry[0])
@@ -166,16 +204,16 @@ class BeamSearch:
             ranked = [first, *(entry for entry in ranked if entry is not first)]
         count = self.options.beam_width if n_best is None else min(n_best, self.options.beam_width)
         return [
-            self._hypothesis(state, step.tree, index, logits, score, model_state)
+            self._hypothesis(state, tree, index, logits, score, model_state)
             for score, logits, index, model_state in ranked[:count]
         ]
 
-    def _finished(self, step: FrameStep, beams: Beams, index: int) -> tuple[float, Any]:
+    def _finished(self, judge: Judge, tree: PathTree, beams: Beams, index: int) -> tuple[float, Any]:
         """What the language model says of a beam that ends here, and its state."""
         if self._fusion is None:
             return 0.0, None
-        word = step.judge.word(beams, index) if beams.numbers[LENGTH, index] else ""
-        return self._fusion.finish(step.judge.contexts[beams.numbers[CONTEXT, index]], word)
+        word = labels_of(tree.word(beams, index), self._table) if beams.numbers[LENGTH, index] else ""
+        return self._fusion.finish(judge.contexts[beams.numbers[CONTEXT, index]], word)
 
     def _hypothesis(
         self, state: BeamState, tree: PathTree, index: int, logits: float, score: float, model_state: Any

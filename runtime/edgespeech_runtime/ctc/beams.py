@@ -10,15 +10,17 @@ Ints: TypeAlias = npt.NDArray[np.int64]
 Floats: TypeAlias = npt.NDArray[np.float64]
 Bools: TypeAlias = npt.NDArray[np.bool_]
 
-# Rows of `Beams.numbers`: hashes of the finished words, of the last few of them, and of the word that is being written;
-# index of the language model's context, and of that behind the word (-1: not known yet); what that word begins like,
-# and the state of the hotwords; its length; last token, blanks included; the path: index of its last finished token,
-# and the token being emitted (-1: none), its first frame, the frame behind its last, and whether it begins a word.
+# Rows of `Beams.numbers`. Of the text: hashes of the finished words, of the last few of them, and of the word that is
+# being written; index of the language model's context, and of that behind the word (-1: not known yet); what that word
+# begins like, and the state of the hotwords; its length. Then: last token, blanks included; the path: index of its last
+# finished token, and the token being emitted (-1: none), its first frame, the frame behind its last, and whether it
+# begins a word.
 TEXT, TAIL, PART, CONTEXT, NEXT, PREFIX, HOT, LENGTH, LAST, PATH, TOKEN, FIRST, END, BEGINS = range(14)
-# Rows of `Beams.scores`: logits, language model, finished hotwords; probability of the token being emitted, summed;
-# what language model and hotwords add to the logits, with that of the word that is being written, and the same without
-# hotwords; logits in a search without hotwords, -inf where that has dropped the beam.
-LOGITS, MODEL, HOTWORDS, EMITTED, JUDGED, UNBOOSTED, PLAIN = range(7)
+# Rows of `Beams.scores`. Of the text: language model, finished hotwords; what language model and hotwords add to the
+# logits, with that of the word that is being written, and the same without hotwords. Then: probability of the token
+# being emitted, summed; logits; logits in a search without hotwords, -inf where that has dropped the beam.
+MODEL, HOTWORDS, JUDGED, UNBOOSTED, EMITTED, LOGITS, PLAIN = range(7)
+OF_TEXT, SCORES_OF_TEXT = 8, 4  # how many of these rows are the same for all beams with one text
 NO_TOKEN, OPEN = -1, -1
 
 

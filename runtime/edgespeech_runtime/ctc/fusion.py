@@ -59,17 +59,13 @@ class Fusion:
         self.model, self.weights = model, FusionWeights() if weights is None else weights
         self._unigrams = None if unigrams is None else frozenset(word for word in unigrams if word in model)
         self.knows_words = model.words is not None if self._unigrams is None else bool(self._unigrams)
-        self._scores: dict[tuple[Any, str], tuple[float, Any]] = {}
+        self._added: dict[tuple[Any, str], tuple[float, Any]] = {}  # weighted scores
+        self._kept = max(1, model.order - 1)  # words that a beam's future depends on
 
     @cached_property
     def prefixes(self) -> PrefixTree:
         """All beginnings of its words."""
         return self.model.prefix_tree if self._unigrams is None else PrefixTree(self._unigrams)
-
-    @property
-    def kept_words(self) -> int:
-        """How many finished words a beam's future depends on."""
-        return max(1, self.model.order - 1)
 
     def start(self, state: Any = None) -> Context:
         """The context before the first word; `state` is one of the model's, None for the beginning."""
@@ -77,9 +73,14 @@ class Fusion:
 
     def extend(self, context: Context, word: str, name: int) -> Context:
         """The context behind one more word, whose hash is `name`."""
-        log10, state = self._log10(context.state, word)
-        tail = (*context.tail, name)[-self.kept_words :]
-        return Context(state, context.score + self._weighted(log10), tail)
+        state, score, tail = context
+        added = self._added.get((state, word))
+        if added is None:
+            log10, following = self._log10(state, word)
+            if len(self._added) >= CACHED:
+                self._added.clear()
+            added = self._added[state, word] = self._weighted(log10), following
+        return Context(added[1], score + added[0], (*tail, name)[-self._kept :])
 
     def finish(self, context: Context, word: str) -> tuple[float, Any]:
         """The score of a text that ends with this word ("" where one is finished), and the state behind it.
@@ -95,15 +96,9 @@ class Fusion:
         return self.weights.alpha * log10 * math.log(10) + self.weights.beta
 
     def _log10(self, state: Any, word: str) -> tuple[float, Any]:
-        cached = self._scores.get((state, word))
-        if cached is None:
-            log10, following = self.model.score(state, word)
-            is_known = word in self.model if not self._unigrams else word in self._unigrams
-            cached = (log10 if is_known else log10 + self.weights.unknown_offset), following
-            if len(self._scores) >= CACHED:
-                self._scores.clear()
-            self._scores[state, word] = cached
-        return cached
+        log10, following = self.model.score(state, word)
+        is_known = word in self.model if not self._unigrams else word in self._unigrams
+        return (log10 if is_known else log10 + self.weights.unknown_offset), following
 
     def unfinished(self, lengths: Ints) -> Floats:
         """What words of so many characters that are being written cost, where no known word begins so."""
@@ -114,14 +109,21 @@ class Fusion:
 
         See `PrefixAutomaton` for what `prefixes` are.
         """
-        weights = self.weights
-        most = self._weighted(max(0.0, weights.unknown_offset))
         if not self.knows_words:
-            return np.full(prefixes.shape, most)
-        return np.where(self.prefixes.is_word.take(prefixes, mode="clip"), most, self._weighted(weights.unknown_offset))
+            return np.full(prefixes.shape, self._weighted(max(0.0, self.weights.unknown_offset)))
+        return self._at_best.take(prefixes, mode="clip")
+
+    @cached_property
+    def _at_best(self) -> Floats:
+        offset = self.weights.unknown_offset
+        most = self._weighted(max(0.0, offset))
+        return np.where(self.prefixes.is_word, most, self._weighted(offset))
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**{name: value for name, value in vars(self).items() if name != "prefixes"}, "_scores": {}}
+        return {
+            **{name: value for name, value in vars(self).items() if name not in ("prefixes", "_at_best")},
+            "_scores": {},
+        }
 
 
 def check_words(model: NgramModel, alphabet: Alphabet) -> None:

@@ -8,6 +8,7 @@ the scores of pyctcdecode; it splits phrases into words and boosts each of them,
 """
 
 from collections.abc import Mapping, Sequence
+from threading import RLock
 from typing import TypeAlias
 
 import numpy as np
@@ -102,12 +103,14 @@ class PhraseTrie:
 class HotwordAutomaton:
     """All matches in progress by the letters of a word; `ended` leads over the end of the word.
 
+    It grows with what it is asked, and may serve several searches and threads at a time.
+
     Attributes of states: `pending`, what counts for the matches in progress, -1 where there are none; `gain`, what
     stays where the word ends here; `history`, a number that says which matches began in an earlier word (0: none).
     """
 
     def __init__(self, trie: PhraseTrie, texts: Sequence[str]) -> None:
-        self._trie = trie
+        self._trie, self._lock = trie, RLock()
         self.pending, self.gain, self.history = np.zeros(64), np.zeros(64), np.zeros(64, np.int64)
         self._ended, self._is_ready = np.full(64, UNKNOWN), np.zeros(64, bool)
         self._silent = [column for column, text in enumerate(texts) if not text]
@@ -127,7 +130,11 @@ class HotwordAutomaton:
         existing = self._ids.get(state)
         if existing is not None:
             return existing
-        number = self._ids[state] = len(self.states)
+        with self._lock:
+            return self._ids.get(state) or self._added(state)
+
+    def _added(self, state: Matches) -> int:
+        number = len(self.states)
         self.states.append(state)
         if number == len(self.pending):
             missing = number
@@ -140,6 +147,7 @@ class HotwordAutomaton:
         self.pending[number] = max(worth, 0.0) if state else NO_MATCH
         self.gain[number] = self._gain(state)
         self.history[number] = self._history(state)
+        self._ids[state] = number
         return number
 
     def _gain(self, state: Matches) -> float:
@@ -153,44 +161,45 @@ class HotwordAutomaton:
     def prepare(self, states: Ints) -> None:
         """Note all that follows some states, before it is asked for."""
         ready = self._is_ready.take(states)
-        if ready.all():
+        if np.count_nonzero(ready) == len(ready):
             return
-        for state in set(states[~ready].tolist()):
-            matches = self.states[state]
-            letters = {letter for node, _ in matches for letter in self._trie.children[node]}
-            for column in [column for letter in letters for column in self._beginning.get(letter, ())]:
-                text = self._texts[column]
-                self._lead(state, column, self._best([(self._trie.walk(node, text), base) for node, base in matches]))
-            for column in self._silent:
-                self._lead(state, column, matches)
-            self._is_ready[state] = True
+        with self._lock:
+            for state in set(states[~ready].tolist()):
+                self._follow(state)
+
+    def _follow(self, state: int) -> None:
+        matches = self.states[state]
+        letters = {letter for node, _ in matches for letter in self._trie.children[node]}
+        for column in [column for letter in letters for column in self._beginning.get(letter, ())]:
+            text = self._texts[column]
+            self._lead(state, column, self._best([(self._trie.walk(node, text), base) for node, base in matches]))
+        for column in self._silent:
+            self._lead(state, column, matches)
+        self._is_ready[state] = True
 
     def _lead(self, state: int, column: int, target: Matches) -> None:
         number = self.add(target)
         self._following[state, column], self._values[state, column] = number, self.pending[number]
 
-    def cells(self, states: Ints, columns: Ints) -> Ints:
-        """Where in the tables pairs of a state, which is prepared, and a token's column stand."""
-        return states * len(self._texts) + columns
+    def reached(self, states: Ints, columns: Ints) -> Ints:
+        """The states that tokens lead to, each from a state that is prepared."""
+        return self._following.take(states * len(self._texts) + columns)
 
-    def reached(self, cells: Ints) -> Ints:
-        """The states that tokens lead to."""
-        return self._following.take(cells)
-
-    def worth(self, cells: Ints) -> Floats:
-        """What counts for the matches in progress there, -1 where there are none."""
-        return self._values.take(cells)
+    def worth(self, states: Ints, columns: Ints) -> Floats:
+        """What counts for the matches in progress behind tokens, -1 where there are none; `columns` are broadcast."""
+        return self._values.take(states * len(self._texts) + columns)
 
     def ended(self, states: Ints) -> Ints:
         """The states behind the ends of words that stand in `states`."""
         reached = self._ended[states]
         unknown = reached < 0
-        if unknown.any():
-            for state in set(states[unknown].tolist()):
-                matches, gain = self.states[state], float(self.gain[state])
-                going = [(self._trie.walk(node, " "), base - gain) for node, base in matches]
-                target = self.add(self._best([*going, (0, 0.0)]))
-                self._ended[state] = target
+        if np.count_nonzero(unknown):
+            with self._lock:
+                for state in set(states[unknown].tolist()):
+                    matches, gain = self.states[state], float(self.gain[state])
+                    going = [(self._trie.walk(node, " "), base - gain) for node, base in matches]
+                    target = self.add(self._best([*going, (0, 0.0)]))
+                    self._ended[state] = target
             reached = self._ended[states]
         return reached
 

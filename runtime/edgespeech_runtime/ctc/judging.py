@@ -1,10 +1,10 @@
-"""What language model and hotwords say of the beams of a search and of what they may become.
+"""What language model and hotwords say of texts and of what they may become.
 
-Words are scored only where it can matter: until then a candidate that begins another word has a score that is no less
-than what will come out, and is `is_open`.
+Words are scored only where it can matter: until then a text whose word ended has a score that is no less than what
+will come out, and its context is open.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,16 +32,16 @@ from .beams import (
 )
 from .fusion import Fusion
 from .hotwords import START, HotwordAutomaton
-from .paths import PathTree
-from .prefixes import PrefixAutomaton
+from .prefixes import Prefixes
 
 UNKNOWN_WORD = "<unk>"
 # Odd numbers that mix hashes; by them a text is the sum of its words, and a beam that of its parts.
 WORDS, TEXTS, TOKENS = map(signed, (0x8CB92BA72F3D8DD7, 0xD1342543DE82EF95, 0xAF251AF3B0F025B5))
+Costs = tuple[Floats, Floats]  # what is added to logits, with hotwords and without
 
 
 class Ended(NamedTuple):
-    """What all beams would be if their words ended here; `context` -1 where it is not known yet."""
+    """What texts would be if their words ended here; `context` is OPEN where it is not known yet."""
 
     text: Ints
     tail: Ints
@@ -50,34 +50,17 @@ class Ended(NamedTuple):
     model: Floats
     hotwords: Floats
 
-
-class Candidates(NamedTuple):
-    """What some beams may become, arrays over candidates: a beam's index, a token as the index of its column.
-
-    `stays`: the text stays as it is; `breaks`: the token begins a word, None where none does.
-    """
-
-    parents: Ints
-    columns: Ints
-    stays: Bools
-    breaks: Bools | None
-
-    def taken(self, which: Ints) -> "Candidates":
+    def taken(self, which: Ints) -> "Ended":
         """Some of them."""
-        parents, columns, stays, breaks = self
-        return Candidates(
-            parents.take(which), columns.take(which), stays.take(which), None if breaks is None else breaks.take(which)
+        text, tail, context, hot, model, hotwords = self
+        return Ended(
+            text.take(which),
+            tail.take(which),
+            context.take(which),
+            hot.take(which),
+            model.take(which),
+            hotwords.take(which),
         )
-
-
-class Judgement(NamedTuple):
-    """What is added to candidates' logits, and without hotwords; which are open; and their cells in the automata."""
-
-    judged: Floats
-    unboosted: Floats
-    is_open: Bools | None = None
-    prefixes: Ints | None = None
-    hot: Ints | None = None
 
 
 class Judge:
@@ -87,110 +70,107 @@ class Judge:
         self,
         table: TokenTable,
         fusion: Fusion | None,
-        prefixes: PrefixAutomaton | None,
+        prefixes: Prefixes | None,
         hot: HotwordAutomaton | None,
         contexts: Sequence[Context],
-        tree: PathTree,
     ) -> None:
-        self._table, self._tree = table, tree
+        self._table = table
         self.fusion, self.prefixes, self.hot = fusion, prefixes, hot
-        self.contexts: list[Context] = []
+        self.is_silent = fusion is None and hot is None
+        self.contexts = list(contexts)
         self._scores, self._tails = np.zeros(64), np.zeros(64, np.int64)  # of the contexts
-        for context in contexts:
-            self._add(context)
+        self._note(0)
         self._following: dict[tuple[int, int], int] = {}
+        self._root = np.zeros(1, np.int64)
 
-    def _add(self, context: Context) -> int:
-        number = len(self.contexts)
-        if number == len(self._scores):
-            self._scores, self._tails = np.pad(self._scores, (0, number)), np.pad(self._tails, (0, number))
-        self.contexts.append(context)
-        self._scores[number], self._tails[number] = context.score, hash(context.tail) if context.tail else 0
-        return number
+    def _note(self, start: int) -> None:
+        """Put scores and tails of the contexts from `start` on into arrays."""
+        stop, room = len(self.contexts), len(self._scores)
+        if stop > room:
+            more = max(stop, 2 * room) - room
+            self._scores, self._tails = np.pad(self._scores, (0, more)), np.pad(self._tails, (0, more))
+        new = self.contexts[start:]
+        self._scores[start:stop] = [context.score for context in new]
+        self._tails[start:stop] = [hash(context.tail) if context.tail else 0 for context in new]
 
-    def ended(self, beams: Beams) -> Ended:
-        """What the beams would be if their words ended here; those between words stay as they are."""
-        numbers, scores = beams.numbers, beams.scores
+    def prepare(self, texts: Beams) -> None:
+        """Make ready for texts, before `grid` is asked of them."""
+        if self.hot is not None:
+            self.hot.prepare(texts.numbers[HOT])
+
+    def grid(self, texts: Beams, columns: Ints, stays: Bools, guards: bool) -> Costs:
+        """What is added for texts with one more token each, `[tokens, texts]`; the same twice without `guards`.
+
+        `columns [tokens, 1]`; where the text `stays`, what it has.
+        """
+        numbers, scores = texts
+        model, costs = scores[MODEL], None
+        if self.prefixes is not None:
+            costs = self.prefixes.costs(numbers[PREFIX], columns)
+        unboosted = np.zeros(stays.shape) if costs is None else costs.copy() if self.hot is not None else costs
+        unboosted += model
+        np.copyto(unboosted, scores[UNBOOSTED], where=stays)
+        if self.hot is None:
+            return unboosted, unboosted
+        judged = self.hot.worth(numbers[HOT], columns)
+        np.copyto(judged, 0.0 if costs is None else costs, where=judged < 0)
+        judged += model + scores[HOTWORDS]
+        np.copyto(judged, scores[JUDGED], where=stays)
+        return judged, unboosted
+
+    def ended(self, texts: Beams) -> Ended:
+        """What texts would be if their words ended here; those between words stay as they are.
+
+        Of beams, the rows that belong to texts are enough.
+        """
+        numbers, scores = texts
         has_word = numbers[LENGTH] > 0
-        text = np.where(has_word, numbers[TEXT] * WORDS + numbers[PART] + TOKENS, numbers[TEXT])
+        text = numbers[TEXT].copy()
+        np.copyto(text, text * WORDS + numbers[PART] + TOKENS, where=has_word)
         tail, context, model = numbers[TAIL], numbers[CONTEXT], scores[MODEL]
         if self.fusion is None:
             tail = np.where(has_word, numbers[PART], tail)
         else:
-            context = numbers[NEXT]
-            at_best = model + self.fusion.at_best(numbers[PREFIX])
-            model = np.where(context == OPEN, at_best, self._scores.take(context))
+            context = numbers[NEXT].copy()
+            model = model + self.fusion.at_best(numbers[PREFIX])
+            np.copyto(model, self._scores.take(context), where=context != OPEN)
             tail = self._tails.take(context)
         hot, hotwords = numbers[HOT], scores[HOTWORDS]
         if self.hot is not None:
             hotwords = np.where(has_word, hotwords + self.hot.gain.take(hot), hotwords)
             hot = np.where(has_word, self.hot.ended(np.where(has_word, hot, START)), hot)
-        ended = Ended(text, tail, context, hot, model, hotwords)
-        if self.fusion is not None and self.fusion.weights.alpha < 0:  # nothing is known of what a word adds at most
-            self.settle(beams, ended, np.arange(beams.width))
-        return ended
+        return Ended(text, tail, context, hot, model, hotwords)
 
-    def judge(self, beams: Beams, ended: Ended | None, some: Candidates) -> Judgement:
-        """What language model and hotwords add to candidates' logits."""
-        if self.fusion is None and self.hot is None:
-            nothing = np.zeros(len(some.parents))
-            return Judgement(nothing, nothing)
-        numbers, scores = beams.numbers, beams.scores
-        parents, columns, stays, breaks = some
-        base, is_open, cells, partial = scores[MODEL].take(parents), None, None, None
-        if ended is not None and breaks is not None:
-            base = np.where(breaks, ended.model.take(parents), base)
-        unboosted = base
+    def ending(self, ended: Ended, which: Ints | slice, column: Ints) -> Costs:
+        """What is added for some texts, whose words have ended, with a token each, or with one."""
+        costs = np.zeros(len(column))
         if self.prefixes is not None:
-            rows = self.prefixes.rows(numbers[PREFIX]).take(parents)
-            if ended is not None and breaks is not None:
-                rows[breaks] = self.prefixes.root
-                is_open = breaks & (ended.context.take(parents) == OPEN)
-            cells = self.prefixes.cells(rows, columns)
-            partial = self.prefixes.costs(cells)
-            unboosted = base + partial
-        unboosted = np.where(stays, scores[UNBOOSTED].take(parents), unboosted)
+            costs = self.prefixes.costs(self._root, column[:, None])[:, 0]
+        model = ended.model[which]
         if self.hot is None:
-            return Judgement(unboosted, unboosted, is_open, cells)
-        states, hotwords = numbers[HOT].take(parents), scores[HOTWORDS].take(parents)
-        self.hot.prepare(numbers[HOT])
-        if ended is not None and breaks is not None:
-            self.hot.prepare(ended.hot)
-            states = np.where(breaks, ended.hot.take(parents), states)
-            hotwords = np.where(breaks, ended.hotwords.take(parents), hotwords)
-        hot = self.hot.cells(states, columns)
-        pending = self.hot.worth(hot)
-        added = np.where(pending < 0, 0.0 if partial is None else partial, pending)
-        judged = np.where(stays, scores[JUDGED].take(parents), base + hotwords + added)
-        return Judgement(judged, unboosted, is_open, cells, hot)
+            unboosted = model + costs
+            return unboosted, unboosted
+        states = ended.hot[which]
+        self.hot.prepare(states)
+        pending = self.hot.worth(states, column)
+        return model + ended.hotwords[which] + np.where(pending < 0, costs, pending), model + costs
 
-    def settle(self, beams: Beams, ended: Ended, parents: Ints) -> None:
-        """Score the words that some beams end."""
+    def settle(self, texts: Beams, ended: Ended, which: Ints, words: Callable[[int], str]) -> None:
+        """Score the words that some of these texts end; `words` gives a text's word where nothing else does."""
         if self.fusion is None:
             return
-        for index in set(parents.tolist()):
-            if ended.context[index] == OPEN:
-                following = self._next_context(self.fusion, beams, index)
-                ended.context[index] = following  # which is the beams' own row
-                ended.model[index], ended.tail[index] = self._scores[following], self._tails[following]
-
-    def _next_context(self, fusion: Fusion, beams: Beams, index: int) -> int:
-        """The context of a beam behind the word that it is writing."""
-        pair = int(beams.numbers[CONTEXT, index]), int(beams.numbers[PART, index])
-        following = self._following.get(pair)
-        if following is None:
-            context, part = pair
-            following = self._add(fusion.extend(self.contexts[context], self._word(fusion, beams, index), part))
-            self._following[pair] = following
-        return following
-
-    def _word(self, fusion: Fusion, beams: Beams, index: int) -> str:
-        """The word that a beam is writing, or another that is as unknown."""
-        prefix = int(beams.numbers[PREFIX, index])
-        if not fusion.knows_words:
-            return self.word(beams, index)
-        return fusion.prefixes.text(prefix) if prefix >= 0 and fusion.prefixes.is_word[prefix] else UNKNOWN_WORD
-
-    def word(self, beams: Beams, index: int) -> str:
-        """The word that a beam is writing, as far as it is written."""
-        return "".join(self._table.texts[token] for token in self._tree.word(beams, index))
+        which = which[ended.context.take(which) == OPEN]
+        numbers = texts.numbers[[CONTEXT, PART, PREFIX]].take(which, axis=1).tolist()
+        start, following, contexts = len(self.contexts), self._following, self.contexts
+        found = []
+        for index, context, part, prefix in zip(which.tolist(), *numbers, strict=True):
+            number = following.get((context, part))
+            if number is None:
+                known_word = self.fusion.prefixes.word(prefix) if self.fusion.knows_words else words(index)
+                word = known_word or UNKNOWN_WORD  # of what is not known, any is as unknown
+                number = following[context, part] = len(contexts)
+                contexts.append(self.fusion.extend(contexts[context], word, part))
+            found.append(number)
+        self._note(start)
+        ended.context[which] = found
+        ended.model[which], ended.tail[which] = self._scores.take(found), self._tails.take(found)

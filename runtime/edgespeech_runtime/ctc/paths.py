@@ -3,7 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 
-from .beams import BEGINS, EMITTED, END, FIRST, NO_TOKEN, PATH, TOKEN, Beams, Ints, Path
+from .beams import BEGINS, EMITTED, END, FIRST, NO_TOKEN, PATH, TOKEN, Beams, Floats, Ints, Path
 
 ROOT = -1
 EMPTY = Path(np.zeros((4, 0), np.int64), np.zeros(0))
@@ -14,24 +14,18 @@ class PathTree:
 
     def __init__(self, steps: Path, before: npt.NDArray[np.int64]) -> None:
         self._count = len(before)
-        room = max(1024, 2 * self._count)
-        self._numbers = np.empty((4, room), np.int64)
-        self._emitted, self._before = np.empty(room), np.empty(room, np.int64)
-        self._numbers[:, : self._count], self._emitted[: self._count] = steps
-        self._before[: self._count] = before
+        self._numbers, self._emitted = steps
+        self._before = before
 
-    def push(self, beams: Beams, which: Ints) -> npt.NDArray[np.int64]:
-        """Finish the tokens that these beams are emitting; where they stand now."""
-        start, stop = self._count, self._count + len(which)
-        while stop > len(self._before):
-            self._numbers = np.concatenate([self._numbers, np.empty_like(self._numbers)], axis=1)
-            self._emitted = np.concatenate([self._emitted, np.empty_like(self._emitted)])
-            self._before = np.concatenate([self._before, np.empty_like(self._before)])
-        self._numbers[:, start:stop] = beams.numbers[TOKEN : BEGINS + 1].take(which, axis=1)
-        self._emitted[start:stop] = beams.scores[EMITTED].take(which)
-        self._before[start:stop] = beams.numbers[PATH].take(which)
-        self._count = stop
-        return np.arange(start, stop)
+    def __len__(self) -> int:
+        return self._count
+
+    def extend(self, numbers: Ints, emitted: Floats, before: Ints) -> None:
+        """Add finished tokens, `numbers [4, tokens]`, behind those at `before`."""
+        self._numbers = np.concatenate([self._numbers, numbers], axis=1)
+        self._emitted = np.concatenate([self._emitted, emitted])
+        self._before = np.concatenate([self._before, before])
+        self._count = len(self._before)
 
     def word(self, beams: Beams, index: int) -> list[int]:
         """The tokens of the word that a beam is writing."""

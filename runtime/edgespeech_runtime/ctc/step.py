@@ -1,45 +1,21 @@
 """One frame of a beam search: what all beams become with all tokens, merged, judged and cut down to the best.
 
-Everything is arrays over beams or candidates; Python loops over new words and new prefixes only.
+Everything is arrays over beams or candidates; what a token makes of a text stands in a table, so that a frame is little
+more than looking it up. Frames take as many calls of numpy whatever the number of beams: these are what it costs.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from .alphabet import TokenTable
-from .beams import (
-    BEGINS,
-    CONTEXT,
-    EMITTED,
-    END,
-    FIRST,
-    HOT,
-    HOTWORDS,
-    JUDGED,
-    LAST,
-    LENGTH,
-    LOGITS,
-    MODEL,
-    NEXT,
-    NO_TOKEN,
-    OPEN,
-    PART,
-    PATH,
-    PLAIN,
-    PREFIX,
-    TAIL,
-    TEXT,
-    TOKEN,
-    UNBOOSTED,
-    Beams,
-    Bools,
-    Floats,
-    Ints,
-)
-from .judging import TEXTS, TOKENS, Candidates, Ended, Judge, Judgement
-from .merging import Merged, largest, merge
+from .beams import HOT, LAST, LOGITS, NEXT, OPEN, PART, PLAIN, UNBOOSTED, Beams, Bools, Floats, Ints
+from .judging import TEXTS, TOKENS, Costs, Ended, Judge
+from .lineage import Lineage
+from .merging import Merged, apart, largest, merge
 from .paths import PathTree
+from .texts import MIXED, SHORT, Growth, TextTable
 
 
 @dataclass(frozen=True)
@@ -62,138 +38,250 @@ class BeamOptions:
     keep_unboosted: bool = False
 
 
-class FrameStep:
-    """The parts of a search that serve for some frames, in which tokens other than `columns` do not occur.
+class Trials:
+    """The tokens that some frames try, laid out once: `[tokens, 1]` each, frame by frame.
 
-    `asks_for_word`: the last piece that was tried ends its own word ("▁⁇▁"), so that the next one, in the order of
-    tokens and beams, begins another. That is a matter of the search and not of a beam, as in pyctcdecode.
+    `bounds`: where the frames begin. `blanks`: the row of each frame that is the blank's, -1 where it is not tried;
+    `ends`: the rows of tokens that end words, for frames that have some.
+    """
+
+    def __init__(self, table: TokenTable, column: Ints, forced: Ints, tokens: Ints, logp: Floats, counts: Ints) -> None:
+        """`tokens`, ascending in each frame, with their log probabilities; `column`, `forced`: columns by token."""
+        self.tokens, self.logp = tokens[:, None], logp[:, None]
+        self.columns, self.forced = column.take(self.tokens), forced.take(self.tokens)
+        self.factors, self.letters = table.factors.take(self.tokens), table.terms.take(self.tokens)
+        self.terms = self.tokens * TOKENS
+        starts = np.cumsum(counts) - counts
+        self.bounds = [*starts.tolist(), len(tokens)]
+        frames = np.repeat(np.arange(len(counts)), counts)
+        blanks = np.full(len(counts), -1)
+        is_blank = tokens == table.blank
+        blanks[frames[is_blank]] = is_blank.nonzero()[0] - starts[frames[is_blank]]
+        self.blanks = blanks.tolist()
+        self.ends: dict[int, list[int]] = {}
+        for index in table.breaks.take(tokens).nonzero()[0].tolist():
+            frame = int(frames[index])
+            self.ends.setdefault(frame, []).append(index - self.bounds[frame])
+
+
+class Grid(NamedTuple):
+    """What tokens make of beams, `[tokens, beams]`: keys, cells of `TextTable.children`, what is added to logits.
+
+    `breaks`: where a word ends; `ended`: what beams are then. None where none does.
+    """
+
+    keys: Ints
+    cells: Ints
+    judged: Floats | None
+    unboosted: Floats | None
+    breaks: Bools | None
+    ended: Ended | None
+
+
+class FrameStep:
+    """A search at work on some frames, in which tokens other than `columns` do not occur.
+
+    `nodes`, `last`, `logits`, `plain`: for each beam, best first, the row of its text, its last token, its logits, and
+    those in a search without hotwords. `asks_for_word`: the last piece that was tried ends its own word ("▁⁇▁"), so
+    that the next one, in the order of tokens and beams, begins another. That is a matter of the search and not of a
+    beam, as in pyctcdecode.
     """
 
     def __init__(
         self,
         table: TokenTable,
         options: BeamOptions,
-        columns: Ints,
+        tokens: Ints,
         judge: Judge,
         tree: PathTree,
+        beams: Beams,
         asks_for_word: bool = False,
     ) -> None:
-        self.table, self.options, self.judge, self.tree = table, options, judge, tree
-        self._column = np.zeros(len(table.texts), np.int64)
-        self._column[columns] = np.arange(len(columns))
-        self._steps = table.terms + np.arange(len(table.texts)) * TOKENS  # what a token adds to the key of a word
-        self._shown = np.where(table.lengths > 0, np.arange(len(table.texts)), NO_TOKEN)
-        self._closes = bool(table.closes[columns].any())
-        self.asks_for_word = asks_for_word
+        """`tokens` are those of the columns, as `columns` gives them."""
+        self.table, self.options, self.judge = table, options, judge
         self.guards = judge.hot is not None and options.keep_unboosted
+        self.asks_for_word = asks_for_word
+        self._forces = asks_for_word or bool(table.closes[tokens].any())
+        once = len(set(tokens.tolist()))
+        ends = table.breaks.take(tokens)
+        ends[once:] = True
+        self._column = np.zeros(len(table.texts), np.int64)
+        self._column[tokens[:once]] = np.arange(once)
+        self._forced = self._column.copy()
+        self._forced[tokens[once:]] = np.arange(once, len(tokens))
+        self.texts = TextTable(table, tokens, ends, judge)
+        self.nodes = self.texts.begin(beams, tree)
+        self.last = beams.numbers[LAST].copy()
+        self.logits, self.plain = beams.scores[LOGITS].copy(), beams.scores[PLAIN].copy()
+        self.lineage = Lineage(table, beams, tree)
+        self._same: int | None = None  # the token that all beams end in, where that is known
 
-    def advance(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
-        """The beams behind a frame in which `tokens [tokens]`, in ascending order, may be emitted, as `logp` says."""
-        if len(tokens) == 1 and tokens[0] == self.table.blank:
-            grown = self._blank(beams, logp)
-        else:
-            grown = self._tokens(beams, frame, tokens, logp)
-        return self._without_history(grown) if self.options.prune_history else grown
+    @staticmethod
+    def columns(table: TokenTable, tokens: Ints, asks_for_word: bool) -> Ints:
+        """The tokens of columns: the blank, all others, and these once more where any may be made to begin a word."""
+        tokens = tokens[tokens != table.blank]
+        forced = tokens[~table.breaks[tokens]] if asks_for_word or table.closes[tokens].any() else tokens[:0]
+        return np.concatenate([[table.blank], tokens, forced])
 
-    def _blank(self, beams: Beams, logp: Floats) -> Beams:
-        """The beams behind a frame that is blank: those with the same text become one."""
-        numbers, scores = beams.numbers, beams.scores
-        merged = merge(numbers[TEXT] * TEXTS + numbers[PART])
-        if merged.is_trivial:
-            scores[LOGITS] += logp
-            scores[PLAIN] += logp
-            numbers[LAST] = self.table.blank
-            return beams
-        judged, unboosted = scores[JUDGED].take(merged.last), scores[UNBOOSTED].take(merged.last)
-        logits, plain = merged.sums(scores[LOGITS] + logp), None
+    def trials(self, tokens: Ints, logp: Floats, counts: Ints) -> Trials:
+        """The tokens of some frames, laid out; `counts` by frame."""
+        return Trials(self.table, self._column, self._forced, tokens, logp, counts)
+
+    def repeat(self, frame: int, token: int, logp: float) -> bool:
+        """Take a frame with one token, if all beams end in it: then all texts stay. Whether that is so."""
+        if self._same is None and np.count_nonzero(self.last == token) == len(self.last):
+            self._same = token
+        if token != self._same:
+            return False
+        self.logits += logp
         if self.guards:
-            plain = merged.sums(scores[PLAIN] + logp)
-        chosen, logits, plain = self._chosen(merged, logits, plain, judged, unboosted)
-        grown = beams.taken(merged.last.take(chosen))
-        grown.numbers[LAST], grown.scores[LOGITS], grown.scores[PLAIN] = self.table.blank, logits, plain
-        return grown
+            self.plain += logp
+        if token != self.table.blank:
+            self.lineage.repeat(frame, token, logp, self.nodes)
+        return True
 
-    def _tokens(self, beams: Beams, frame: int, tokens: Ints, logp: Floats) -> Beams:
-        numbers, scores, table, width = beams.numbers, beams.scores, self.table, beams.width
-        repeats = numbers[LAST] == tokens[:, None]
-        repeats[tokens == table.blank] = False
-        cells = repeats.ravel().nonzero()[0]  # beams whose last token comes again
-        stays = repeats.ravel()
-        repeats[tokens == table.blank] = True
-        breaks = self._breaks(tokens, logp, repeats)
-        ended = None if breaks is None else self.judge.ended(beams)
+    def advance(self, frame: int, trials: Trials, index: int) -> None:
+        """Take the frame `index` of some trials, which is the frame `frame` of the search."""
+        start, stop = trials.bounds[index], trials.bounds[index + 1]
+        tokens, logp = trials.tokens[start:stop], trials.logp[start:stop]
+        texts = Beams(self.texts.numbers.take(self.nodes, axis=1), self.texts.scores.take(self.nodes, axis=1))
+        grid = self._grid(texts, trials, index)
+        merged = merge(grid.keys.ravel()) if self._may_merge(trials, index) else apart(len(self.nodes))
+        logits = merged.sums((self.logits + logp).ravel())
+        plain = merged.sums((self.plain + logp).ravel()) if self.guards else logits
+        added = self._settled(grid, texts, merged, logits, plain)
+        totals = logits if added is None else logits + added[0]
+        chosen = largest(totals, merged.first, self.options.beam_width, self.options.beam_prune_logp)
+        if self.guards and added is not None:
+            chosen = self._guarded(chosen, plain, plain + added[1], merged.first)
+        self.logits = logits.take(chosen)
+        costs = None if added is None else (added[0].take(chosen), added[1].take(chosen))
+        self._take(frame, grid, texts, costs, merged.last.take(chosen), tokens, logp)
 
-        texts = numbers[TEXT] * TEXTS
-        grid = numbers[PART] * table.factors.take(tokens)[:, None]
-        grid += texts
-        keys = grid.ravel()
-        if ended is not None and breaks is not None:
-            broken = breaks.nonzero()[0]
-            keys[broken] = ended.text.take(broken % width) * TEXTS
-        grid += self._steps.take(tokens)[:, None]
-        if len(cells):
-            staying = cells % width
-            keys[cells] = (texts + numbers[PART] + numbers[LAST] * TOKENS).take(staying)
-        merged = merge(keys)
-        rows, parents = np.divmod(merged.last, width)
-        some = Candidates(
-            parents,
-            self._column.take(tokens).take(rows),
-            stays.take(merged.last),
-            None if breaks is None else breaks.take(merged.last),
-        )
-        logits = merged.sums((scores[LOGITS] + logp[:, None]).ravel())
-        plain = merged.sums((scores[PLAIN] + logp[:, None]).ravel()) if self.guards else None
-        judgement = self._judged(beams, ended, some, logits, plain)
-        chosen, logits, plain = self._chosen(merged, logits, plain, judgement.judged, judgement.unboosted)
+    def _may_merge(self, trials: Trials, index: int) -> bool:
+        """Whether two beams may become one: not where all write the same letter behind another one, which all have."""
+        is_single = trials.bounds[index + 1] - trials.bounds[index] == 1
+        return self._same is None or not is_single or index in trials.ends or self._forces
 
-        rows = rows.take(chosen)
-        grown = beams.taken(parents.take(chosen))
-        grown.scores[JUDGED], grown.scores[UNBOOSTED] = judgement.judged.take(chosen), judgement.unboosted.take(chosen)
-        grown.scores[LOGITS], grown.scores[PLAIN] = logits, plain
-        self._write(grown, frame, tokens.take(rows), np.exp(logp).take(rows), ended, some, judgement, chosen)
-        return grown
+    def _grid(self, texts: Beams, trials: Trials, index: int) -> Grid:
+        """What the tokens of a frame make of the texts of all beams."""
+        start, stop = trials.bounds[index], trials.bounds[index + 1]
+        numbers, part = texts.numbers, texts.numbers[PART]
+        stays = self.last == trials.tokens[start:stop]
+        if trials.blanks[index] >= 0:
+            stays[trials.blanks[index]] = True
+        base = self.nodes * self.texts.width
+        cells = base + trials.columns[start:stop]
+        keys = part * trials.factors[start:stop]
+        keys += trials.letters[start:stop]
+        judged = unboosted = breaks = ended = None
+        if not self.judge.is_silent:
+            judged, unboosted = self.judge.grid(texts, trials.columns[start:stop], stays, self.guards)
+        np.copyto(keys, part, where=stays)
+        keys += numbers[MIXED]
+        rows = trials.ends.get(index)
+        if rows is not None or self._forces:
+            breaks = np.zeros(stays.shape, bool)
+            if rows is not None:
+                breaks[rows] = ~stays[rows]
+            if self._forces:
+                self._force(breaks, cells, stays, trials, start, stop)
+            ended = self.judge.ended(texts)
+            if self.judge.fusion is not None and self.judge.fusion.weights.alpha < 0:  # a word may add anything
+                self._ask(texts, ended, np.arange(len(self.nodes)))
+            mixed = ended.text * TEXTS
+            for row in breaks.any(axis=1).nonzero()[0].tolist():
+                where, column = breaks[row], trials.columns[start + row]
+                np.copyto(keys[row], mixed + trials.letters[start + row], where=where)
+                if judged is not None and unboosted is not None:
+                    costs = self.judge.ending(ended, slice(None), column)
+                    np.copyto(judged[row], costs[0], where=where)
+                    np.copyto(unboosted[row], costs[1], where=where)
+        np.copyto(cells, base, where=stays)  # STAYS is the first column
+        keys += trials.terms[start:stop]
+        return Grid(keys, cells, judged, unboosted, breaks, ended)
 
-    def _breaks(self, tokens: Ints, logp: Floats, stays: Bools) -> Bools | None:
-        """Which candidates `[tokens * beams]` end a word; None where none does."""
-        breaks = self.table.breaks.take(tokens)
-        is_forced = self._closes or self.asks_for_word
-        if not is_forced and not breaks.any():
+    def _take(
+        self,
+        frame: int,
+        grid: Grid,
+        texts: Beams,
+        costs: Costs | None,
+        origins: Ints,
+        tokens: Ints,
+        logp: Floats,
+    ) -> None:
+        """The beams are now those of some cells of the grid, `origins`, with what is added to their logits."""
+        width = len(self.nodes)
+        cells = grid.cells.ravel().take(origins)
+        nodes = self.texts.children.take(cells)
+        rows = origins // width
+        new = (nodes < 0).nonzero()[0]
+        if len(new):
+            parents = origins.take(new) - rows.take(new) * width
+            zeros = np.zeros(len(new))
+            judged, unboosted = (zeros, zeros) if costs is None else (costs[0].take(new), costs[1].take(new))
+            ended = None if grid.ended is None else grid.ended.taken(parents)
+            nodes[new] = self.texts.grow(Growth(cells.take(new), texts.taken(parents), judged, unboosted, ended))
+        self.nodes, self.last = nodes, tokens[:, 0].take(rows)
+        self._same = tokens.item(0) if len(tokens) == 1 else None
+        if self.options.prune_history:
+            kept = self._without_history()
+            if kept is not None:
+                origins, rows = origins.take(kept), rows.take(kept)
+        self.lineage.note(frame, origins, rows, width, tokens, logp, self.nodes)
+
+    def _guarded(self, chosen: Ints, plain: Floats, totals: Floats, first: Ints) -> Ints:
+        """The chosen candidates, and those that a search without hotwords keeps by their `totals`."""
+        width, below = self.options.beam_width, self.options.beam_prune_logp
+        is_kept = totals >= totals.item(totals.argmax()) + below
+        if np.count_nonzero(is_kept) > width:
+            is_kept.fill(False)
+            is_kept[largest(totals, first, width, below)] = True
+        self.plain = np.full(len(plain), -np.inf)
+        np.copyto(self.plain, plain, where=is_kept)
+        is_kept[chosen] = False
+        more = is_kept.nonzero()[0]
+        if len(more):
+            chosen = np.concatenate([chosen, more.take(np.lexsort((first.take(more), -totals.take(more))))])
+        self.plain = self.plain.take(chosen)
+        return chosen
+
+    def _settled(self, grid: Grid, texts: Beams, merged: Merged, logits: Floats, plain: Floats) -> Costs | None:
+        """What is added to candidates' logits, with all words scored that may matter; -inf where they do not."""
+        if grid.judged is None or grid.unboosted is None:
             return None
-        ending = breaks[:, None] & ~stays
-        if is_forced:
-            self._force(ending, stays, tokens, int(tokens[logp.argmax()]))
-        return ending.ravel() if ending.any() else None
-
-    def _force(self, breaks: Bools, stays: Bools, tokens: Ints, best: int) -> None:
-        """Add to `breaks` those that a piece before asked for; tokens in the order of a set of their ids, as there."""
-        closes = self.table.closes[tokens].tolist()
-        rows = {token: row for row, token in enumerate(tokens.tolist())}
-        for token in set(tokens.tolist()) | {best}:  # in CPython, how a set is made decides its order
-            moving = (~stays[rows[token]]).nonzero()[0]
-            if len(moving):
-                breaks[rows[token], moving[0]] |= self.asks_for_word
-                self.asks_for_word = closes[rows[token]]
-
-    def _judged(
-        self, beams: Beams, ended: Ended | None, some: Candidates, logits: Floats, plain: Floats | None
-    ) -> Judgement:
-        """What language model and hotwords add; -inf for candidates that cannot be kept."""
-        judgement = self.judge.judge(beams, ended, some)
-        if ended is None or judgement.is_open is None or not judgement.is_open.any():
-            return judgement
-        needed = self._can_be_kept(logits + judgement.judged, judgement.is_open)
-        if plain is not None:
-            needed |= self._can_be_kept(plain + judgement.unboosted, judgement.is_open)
-        which = (needed & judgement.is_open).nonzero()[0]
-        judged, unboosted = judgement.judged.copy(), judgement.unboosted.copy()
-        judged[judgement.is_open] = unboosted[judgement.is_open] = -np.inf
+        judged = grid.judged.ravel().take(merged.last)
+        unboosted = grid.unboosted.ravel().take(merged.last) if self.guards else judged
+        if grid.ended is None or grid.breaks is None or self.judge.fusion is None:
+            return judged, unboosted
+        are_open = grid.ended.context == OPEN
+        if not np.count_nonzero(are_open):
+            return judged, unboosted
+        is_open = (grid.breaks & are_open).ravel().take(merged.last)
+        if not np.count_nonzero(is_open):
+            return judged, unboosted
+        needed = self._can_be_kept(logits + judged, is_open)
+        if self.guards:
+            needed |= self._can_be_kept(plain + unboosted, is_open)
+        which = (needed & is_open).nonzero()[0]
+        judged[is_open] = unboosted[is_open] = -np.inf
         if len(which):
-            few = some.taken(which)
-            self.judge.settle(beams, ended, few.parents)
-            settled = self.judge.judge(beams, ended, few)
-            judged[which], unboosted[which] = settled.judged, settled.unboosted
-        return judgement._replace(judged=judged, unboosted=unboosted)
+            origins = merged.last.take(which)
+            rows = origins // len(self.nodes)
+            beams = origins - rows * len(self.nodes)
+            self._ask(texts, grid.ended, np.unique(beams))
+            width = self.texts.width
+            columns = grid.cells.ravel().take(origins) % width
+            judged[which], without = self.judge.ending(grid.ended, beams, columns)
+            if self.guards:
+                unboosted[which] = without
+        return judged, unboosted
+
+    def _ask(self, texts: Beams, ended: Ended, beams: Ints) -> None:
+        """Score the words that some beams end, and note it for later frames."""
+        self.judge.settle(texts, ended, beams, lambda index: self.texts.word(int(self.nodes[index])))
+        self.texts.numbers[NEXT, self.nodes.take(beams)] = ended.context.take(beams)
 
     def _can_be_kept(self, totals: Floats, is_open: Bools) -> Bools:
         """Which candidates may be among the best, whatever those that are open will be."""
@@ -205,92 +293,40 @@ class FrameStep:
             least = max(least, np.partition(certain, len(certain) - width)[len(certain) - width])
         return totals >= least
 
-    def _chosen(
-        self, merged: Merged, logits: Floats, plain: Floats | None, judged: Floats, unboosted: Floats
-    ) -> tuple[Ints, Floats, Floats]:
-        """The candidates to keep, best first, of equals the one that came first; their logits and plain logits.
+    def _force(self, breaks: Bools, cells: Ints, stays: Bools, trials: Trials, start: int, stop: int) -> None:
+        """Let those begin a word that a piece before asked for; tokens in the order of a set of their ids, as there."""
+        tokens = trials.tokens[start:stop, 0].tolist()
+        best = tokens[int(trials.logp[start:stop].argmax())]
+        rows = {token: row for row, token in enumerate(tokens)}
+        for token in set(tokens) | {best}:  # in CPython, how a set is made decides its order
+            row = rows[token]
+            moving = (~stays[row]).nonzero()[0]
+            if len(moving):
+                if self.asks_for_word:
+                    breaks[row, moving[0]] = True
+                    cells[row, moving[0]] += trials.forced[start + row, 0] - trials.columns[start + row, 0]
+                self.asks_for_word = bool(self.table.closes[token])
 
-        With hotwords, those that a search without hotwords keeps are added, with its logits of them.
-        """
-        width, below = self.options.beam_width, self.options.beam_prune_logp
-        chosen = largest(logits + judged, merged.first, width, below)
-        if plain is None:
-            logits = logits.take(chosen)
-            return chosen, logits, logits
-        kept = largest(plain + unboosted, merged.first, width, below)
-        is_new, is_kept = np.zeros((2, len(logits)), bool)
-        is_new[kept] = is_kept[kept] = True
-        is_new[chosen] = False
-        chosen = np.concatenate([chosen, kept[is_new.take(kept)]])
-        return chosen, logits.take(chosen), np.where(is_kept.take(chosen), plain.take(chosen), -np.inf)
-
-    def _write(
-        self,
-        grown: Beams,
-        frame: int,
-        token: Ints,
-        probability: Floats,
-        ended: Ended | None,
-        some: Candidates,
-        judgement: Judgement,
-        chosen: Ints,
-    ) -> None:
-        """Note in the chosen candidates, still as their parents were, which token each emits."""
-        numbers, scores, table = grown.numbers, grown.scores, self.table
-        numbers[LAST], stays = token, some.stays.take(chosen)
-        lasting = (stays & (token != table.blank)).nonzero()[0]
-        if len(lasting):
-            numbers[END, lasting] = frame + 1
-            scores[EMITTED, lasting] += probability.take(lasting)
-        which = (~stays).nonzero()[0]
-        if not len(which):
-            return
-        moved, chosen, token = grown.taken(which), chosen.take(which), token.take(which)
-        values = moved.numbers
-        finished = (values[TOKEN] != NO_TOKEN).nonzero()[0]
-        values[PATH, finished] = self.tree.push(moved, finished)
-        values[BEGINS] = values[LENGTH] == 0
-        if ended is not None and some.breaks is not None:
-            self._break(moved, ended, some.parents.take(chosen), some.breaks.take(chosen).nonzero()[0])
-        if self.judge.prefixes is not None and judgement.prefixes is not None:
-            values[PREFIX] = self.judge.prefixes.reached(judgement.prefixes.take(chosen))
-        if self.judge.hot is not None and judgement.hot is not None:
-            values[HOT] = self.judge.hot.reached(judgement.hot.take(chosen))
-        values[PART] *= table.factors.take(token)
-        values[PART] += table.terms.take(token)
-        values[LENGTH] += table.lengths.take(token)
-        values[NEXT] = np.where(values[LENGTH] == 0, values[CONTEXT], OPEN)
-        values[TOKEN], values[FIRST], values[END] = self._shown.take(token), frame, frame + 1
-        moved.scores[EMITTED] = probability.take(which)
-        numbers[:, which], scores[:, which] = values, moved.scores
-
-    def _break(self, moved: Beams, ended: Ended, parents: Ints, broken: Ints) -> None:
-        """Note in candidates that some of them end a word."""
-        numbers, scores, before = moved.numbers, moved.scores, parents.take(broken)
-        numbers[TEXT, broken], numbers[TAIL, broken] = ended.text.take(before), ended.tail.take(before)
-        numbers[CONTEXT, broken] = ended.context.take(before)
-        numbers[PART, broken] = numbers[LENGTH, broken] = 0
-        numbers[BEGINS, broken] = 1
-        scores[MODEL, broken], scores[HOTWORDS, broken] = ended.model.take(before), ended.hotwords.take(before)
-
-    def _without_history(self, beams: Beams) -> Beams:
-        """Without those beams that differ from a better one only in words that matter no more."""
-        numbers = beams.numbers
-        plain = keys = numbers[TAIL] * TEXTS + numbers[PART] + numbers[LAST] * TOKENS
+    def _without_history(self) -> Ints | None:
+        """Leave out beams that differ from a better one only in words that matter no more; which stay, None for all."""
+        plain = keys = self.texts.numbers[SHORT].take(self.nodes) + self.last * TOKENS
         ordered = np.sort(plain)
-        if not (ordered[1:] == ordered[:-1]).any():
-            return beams
+        if not np.count_nonzero(ordered[1:] == ordered[:-1]):
+            return None
         if self.judge.hot is not None:
-            keys = keys + self.judge.hot.history[numbers[HOT]]
+            keys = keys + self.judge.hot.history[self.texts.numbers[HOT].take(self.nodes)]
         kept = np.unique(keys, return_index=True)[1]
         if self.guards:
-            scores = beams.scores
-            scored = np.flatnonzero(scores[PLAIN] > -np.inf)
-            scored = scored[(-(scores[PLAIN, scored] + scores[UNBOOSTED, scored])).argsort(kind="stable")]
+            scored = np.flatnonzero(self.plain > -np.inf)
+            totals = self.plain[scored] + self.texts.scores[UNBOOSTED].take(self.nodes[scored])
+            scored = scored[(-totals).argsort(kind="stable")]
             scored = scored[np.unique(plain[scored], return_index=True)[1]]
-            still = np.full(beams.width, -np.inf)
-            still[scored] = scores[PLAIN, scored]
-            scores[PLAIN] = still
+            still = np.full(len(keys), -np.inf)
+            still[scored] = self.plain[scored]
+            self.plain = still
             kept = np.union1d(kept, scored)
         kept.sort()
-        return beams.taken(kept)
+        self.nodes, self.last, self.logits = self.nodes.take(kept), self.last.take(kept), self.logits.take(kept)
+        if self.guards:
+            self.plain = self.plain.take(kept)
+        return kept

@@ -23,7 +23,7 @@ def boosts(phrases, text):
             state = automaton.ended(state)
         else:
             automaton.prepare(state)
-            state = automaton.reached(automaton.cells(state, np.array([letters.index(character)])))
+            state = automaton.reached(state, np.array([letters.index(character)]))
         found.append(round(finished + max(0.0, float(automaton.pending[state][0])), 6))
     return found
 

@@ -9,7 +9,7 @@ from edgespeech_runtime.ctc.fusion import Fusion, FusionWeights
 from edgespeech_runtime.ctc.language_model import open_language_model
 from edgespeech_runtime.ctc.ngrams import prefix_tree
 from edgespeech_runtime.ctc.ngrams.prefix_tree import PrefixTree
-from edgespeech_runtime.ctc.prefixes import PrefixAutomaton
+from edgespeech_runtime.ctc.prefixes import LetterPrefixes, PrefixAutomaton, prefixes_of
 from edgespeech_runtime.ctc.step import BeamOptions
 
 
@@ -39,17 +39,31 @@ def test_without_words_nothing_begins():
     assert tree.walk(np.zeros(2, np.int64), codes(["a", "b"])).tolist() == [-1, -1]
 
 
-def test_a_word_costs_nothing_while_a_known_one_begins_so_and_then_by_its_length():
+@pytest.mark.parametrize("texts", [("b", "x", "ki"), ("b", "x", "k")])
+def test_a_word_costs_nothing_while_a_known_one_begins_so_and_then_by_its_length(texts):
     fusion = Fusion(open_language_model(ARPA))
-    automaton = PrefixAutomaton(fusion, ["b", "x", "ki"])
+    prefixes = prefixes_of(fusion, texts, "".join(sorted({*"".join(texts)})))
+    assert isinstance(prefixes, PrefixAutomaton if "ki" in texts else LetterPrefixes)
     written, text = np.zeros(1, np.int64), ""
-    for column, letters in [(2, "ki"), *[(1, "x")] * 300, (2, "ki")]:
-        cells = automaton.cells(automaton.rows(written), np.array([column]))
-        text += letters
+    for column in [2, *[1] * 300, 2]:
+        (cost,) = prefixes.costs(written, np.array([column]))
+        text += texts[column]
         is_known = any(word.startswith(text) for word in words())
-        assert automaton.costs(cells)[0] == pytest.approx(0.0 if is_known else -10 * max(1, len(text) / 6))
-        written = automaton.reached(cells)
+        assert cost == pytest.approx(0.0 if is_known else -10 * max(1, len(text) / 6))
+        written = prefixes.reached(written, np.array([column]))
     assert written[0] == -len(text)
+
+
+def test_letters_that_words_go_on_with_are_those_of_the_tree():
+    fusion = Fusion(open_language_model(ARPA))
+    tree, letters = fusion.prefixes, [*"abeiklnortu'", ""]
+    prefixes = prefixes_of(fusion, letters, "".join(letters))
+    nodes = np.arange(len(tree.lengths))
+    costs = prefixes.costs(nodes, np.arange(len(letters))[:, None])
+    for column, letter in enumerate(letters):
+        reached = tree.walk(nodes, np.full((len(nodes), 1), ord(letter) if letter else 0))
+        assert ((costs[column] == 0) == (reached >= 0)).all(), letter
+        assert (prefixes.reached(nodes, np.full(len(nodes), column))[reached >= 0] == reached[reached >= 0]).all()
 
 
 @pytest.mark.parametrize(

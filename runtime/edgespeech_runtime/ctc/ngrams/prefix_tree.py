@@ -42,17 +42,22 @@ class PrefixTree:
         self._sorted = self._keys[self._order]
         self.lengths, self.is_word = np.concatenate(lengths), np.zeros(count, bool)
         self.is_word[np.concatenate(ends)] = True
+        self._words: dict[int, str] = {}
+        self._following: tuple[tuple[int, ...], Ints] | None = None
 
     def walk(self, nodes: Ints, codes: Ints) -> Ints:
         """The beginnings behind some, each with the code points of a text, `[nodes, characters]`, 0 behind its end."""
+        if not len(self._sorted):
+            return np.where((codes > 0).any(axis=1), -1, nodes)
         for column in codes.T:
-            keys = nodes << CHARACTER | column
+            keys = nodes << CHARACTER
+            keys |= column
             at = self._sorted.searchsorted(keys)
-            at[at == len(self._sorted)] = 0
-            is_there = self._sorted.take(at) == keys if len(self._sorted) else np.zeros(len(keys), bool)
-            following = np.full(len(nodes), -1)
-            following[is_there] = self._order.take(at[is_there]) + 1
-            nodes = np.where(column > 0, following, nodes)
+            following = self._order.take(at, mode="clip")
+            following += 1
+            np.copyto(following, -1, where=self._sorted.take(at, mode="clip") != keys)
+            np.copyto(following, nodes, where=column == 0)
+            nodes = following
         return nodes
 
     def text(self, node: int) -> str:
@@ -63,6 +68,29 @@ class PrefixTree:
             characters.append(chr(key & ((1 << CHARACTER) - 1)))
             node = key >> CHARACTER
         return "".join(reversed(characters))
+
+    def word(self, node: int) -> str:
+        """The word that a beginning is; "" for one that is none, or that no word has (-1 and less)."""
+        if node < 0 or not self.is_word[node]:
+            return ""
+        word = self._words.get(node)
+        if word is None:
+            word = self._words[node] = self.text(node)
+        return word
+
+    def letters(self, codes: tuple[int, ...]) -> Ints:
+        """For each beginning, a bit for each of up to 62 characters that some word goes on with."""
+        kept = self._following  # another thread may put another one there
+        if kept is None or kept[0] != codes:
+            masks: Ints = np.zeros(len(self.lengths), np.int64)
+            ordered = np.array(sorted(codes), np.int64)
+            bits = np.array([1 << codes.index(code) for code in ordered.tolist()], np.int64)
+            characters = self._keys & ((1 << CHARACTER) - 1)
+            at = np.minimum(ordered.searchsorted(characters), len(ordered) - 1)
+            is_known = ordered.take(at) == characters
+            np.bitwise_or.at(masks, self._keys[is_known] >> CHARACTER, bits.take(at[is_known]))
+            kept = self._following = codes, masks
+        return kept[1]
 
 
 def _widened(values: Ints, width: int) -> Ints:
