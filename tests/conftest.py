@@ -4,6 +4,7 @@ What the runtime remembers between runs belongs to the user: tests remember else
 """
 
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,19 +57,31 @@ def traces(shared: Path) -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True, scope="session")
+def traced_once(traces: Path) -> Iterator[None]:
+    """Graphs of one form are traced once in this run, where a test that was chosen exports; see `tracing`."""
+    if "edgespeech_export" not in sys.modules:
+        yield
+        return
+    from tracing import tracing_once
+
+    with tracing_once(traces):
+        yield
+
+
 @pytest.fixture(scope="session")
-def exported_kinds(shared: Path, traces: Path) -> "Kinds":
+def exported_kinds(shared: Path) -> "Kinds":
     """`exported_kinds.case("wav2vec2-group", "onnx")`: see the module of that name."""
     from exported_kinds import Kinds
 
-    return Kinds(shared, traces)
+    return Kinds(shared)
 
 
 @pytest.fixture(scope="session")
-def pairs(shared: Path, traces: Path) -> Iterator["Pairs"]:
+def pairs(shared: Path) -> Iterator["Pairs"]:
     """`pairs.pair("bart", "onnx")`: see `exported_models`."""
     from exported_models import Pairs
 
-    made = Pairs(shared, traces)
+    made = Pairs(shared)
     yield made
     made.close()

@@ -1,8 +1,8 @@
 """Checkpoints of each kind and their bundles, exported once per run of the tests, for all packages that read one.
 
-case = Kinds(folder, traces).case("wav2vec2-group", "onnx")
+case = Kinds(folder).case("wav2vec2-group", "onnx")
 case.bundle
-case = Kinds(folder, traces).case("xvector", "openvino", static=StaticShapes((0.7, 2.0)))
+case = Kinds(folder).case("xvector", "openvino", static=StaticShapes((0.7, 2.0)))
 case.expected(waveform)
 """
 
@@ -21,7 +21,6 @@ from edgespeech_runtime.audio.waveform import normalize
 from kinds import HEAD_KINDS, KINDS, RELATIVES, SMALL
 from safetensors.torch import load_file, save_file
 from sharing import once
-from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
 from edgespeech.models.heads.ctc import SpeechForCTC
@@ -61,10 +60,10 @@ class Case:
 
 
 class Kinds:
-    """Makes each case once. Graphs are traced once for all engines and precisions that have the same."""
+    """Makes each case once."""
 
-    def __init__(self, folder: Path, traces: Path) -> None:
-        self._folder, self._traces = folder, traces
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._checkpoints: dict[str, Path] = {}
         self._cases: dict[tuple[Any, ...], Case] = {}
 
@@ -82,8 +81,7 @@ class Kinds:
             checkpoint = self.checkpoint(kind)
             options = ExportOptions(engine=engine, precision=precision, static=static)  # type: ignore[arg-type]
             name = f"{kind}-{hashlib.sha256(repr(options).encode()).hexdigest()[:16]}"
-            with tracing_once(self._traces, kind):
-                bundle = once(self._folder / name, lambda folder: export(checkpoint, folder, options))
+            bundle = once(self._folder / name, lambda folder: export(checkpoint, folder, options))
             self._cases[key] = Case(kind, checkpoint, bundle)
         return self._cases[key]
 

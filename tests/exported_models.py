@@ -1,6 +1,6 @@
 """Speech encoder-decoders for the tests of their bundles: checkpoints, models in torch and bundles of each engine.
 
-pair = Pairs(folder, traces).pair("bart", "onnx")
+pair = Pairs(folder).pair("bart", "onnx")
 pair.runtime.generate(audio) == [row.tolist() for row in pair.ours.generate(...)]
 
 What differs between encoders and decoders is here at least once: norms, adapters, activations, a projection or none,
@@ -24,7 +24,6 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime.audio.waveform import normalize
 from encoder_decoders import LAYER_NORM, make_encoder_decoder
 from sharing import once
-from tracing import tracing_once
 
 from edgespeech import SpeechEncoderDecoderModel
 
@@ -99,10 +98,10 @@ class Pair:
 
 
 class Pairs:
-    """Makes each pair once. Graphs are traced once for all engines and precisions that have the same."""
+    """Makes each pair once."""
 
-    def __init__(self, folder: Path, traces: Path) -> None:
-        self._folder, self._traces = folder, traces
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._checkpoints: dict[str, Path] = {}
         self._models: dict[str, tuple[Any, Any]] = {}
         self._pairs: dict[tuple[str, ...], Pair] = {}
@@ -130,8 +129,7 @@ class Pairs:
         if key not in self._pairs:
             checkpoint = self.checkpoint(name)
             options = ExportOptions(engine=engine, precision=precision)  # type: ignore[arg-type]
-            with tracing_once(self._traces, name):
-                bundle = once(self._folder / "-".join(key), lambda folder: export(checkpoint, folder, options))
+            bundle = once(self._folder / "-".join(key), lambda folder: export(checkpoint, folder, options))
             runtime = edgespeech_runtime.load(bundle, threads=1)
             self._pairs[key] = Pair(checkpoint, *self.models(name), bundle, runtime)
         return self._pairs[key]

@@ -17,7 +17,6 @@ from edgespeech_calib.scoring.measures import measure_of
 from edgespeech_export import ExportOptions, export
 from tone_heads import LABELS, build_head, build_static_head
 from tones import FRAME, RATE, spoken
-from tracing import tracing_once
 
 ONE_THREAD = Options(threads=1)
 SECONDS = FRAME / RATE
@@ -184,11 +183,10 @@ def test_options_of_decoders_are_refused(bundles, data):
 @pytest.mark.parametrize(
     "head", [pytest.param("ForSequenceClassification", marks=pytest.mark.slow), "ForAudioFrameClassification"]
 )
-def test_a_checkpoint_answers_as_its_bundle_does(head, tmp_path, write, traces):
+def test_a_checkpoint_answers_as_its_bundle_does(head, tmp_path, write):
     names = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}
     checkpoint = make_checkpoint(tmp_path / "tiny", head=head, weights="edgespeech", **SMALL, **names)
-    with tracing_once(traces, f"evaluated-{head}"):
-        export(checkpoint, tmp_path / "bundle", ExportOptions())
+    export(checkpoint, tmp_path / "bundle", ExportOptions())
     generator, rows = np.random.default_rng(0), []
     for index, length in enumerate((8000, 12000, 9100, 16000, 7000)):
         write(tmp_path / f"{index}.wav", 0.1 * generator.standard_normal(length).astype(np.float32))

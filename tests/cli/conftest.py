@@ -20,7 +20,6 @@ from click.testing import CliRunner, Result
 from edgespeech_export import ExportOptions, export
 from encoder_decoders import make_encoder_decoder
 from sharing import once
-from tracing import tracing_once
 
 from edgespeech import AutoTokenizer
 from edgespeech.cli import program
@@ -28,13 +27,6 @@ from edgespeech.cli import program
 RATE = 16000  # Hz
 
 torch.set_num_threads(1)  # the models are tiny
-
-
-@pytest.fixture(scope="module", autouse=True)
-def traced_once(traces: Path) -> Iterator[None]:
-    """Keep the graphs of the tiny checkpoints, the only ones that these tests export to the end."""
-    with tracing_once(traces, "tiny"):
-        yield
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,6 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import CtcModel, EncoderDecoderModel
 from places import embedded
 from sharing import once
-from tracing import tracing_once
 
 ENGINES = ("onnx", "openvino")
 NAMES = ("ctc-en", "dictation-en")
@@ -19,13 +18,12 @@ Bundles = Callable[[str, str], Path]
 
 
 @pytest.fixture(scope="session")
-def bundle(shared: Path, traces: Path) -> Bundles:
+def bundle(shared: Path) -> Bundles:
     """`bundle("ctc-en", "onnx")`: the bundle of a checkpoint that comes with edgespeech."""
 
     def make(name: str, engine: str) -> Path:
         checkpoint, options = embedded(name), ExportOptions(engine=engine)  # type: ignore[arg-type]
-        with tracing_once(traces, name):
-            return once(shared / f"{name}-{engine}", lambda folder: export(checkpoint, folder, options))
+        return once(shared / f"{name}-{engine}", lambda folder: export(checkpoint, folder, options))
 
     return make
 

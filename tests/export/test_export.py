@@ -17,7 +17,6 @@ from edgespeech_runtime.errors import EnginePackageError
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.torch import load_file, save_file
 from torch import nn
-from tracing import tracing_once
 
 from edgespeech.errors import CheckpointError, MissingFileError
 
@@ -56,8 +55,8 @@ def test_options_outside_their_choices() -> None:
         ExportOptions(precision="int3")  # type: ignore[arg-type]
 
 
-def test_a_graph_that_computes_something_else_is_no_bundle(checkpoint_of: Any, traces: Path, tmp_path: Path) -> None:
-    with tracing_once(traces, "wav2vec2-group"), pytest.MonkeyPatch.context() as patch:
+def test_a_graph_that_computes_something_else_is_no_bundle(checkpoint_of: Any, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
         trace = tracing.trace
 
         def spoiled(source: Any, samples: Any) -> TracedGraph:
@@ -75,13 +74,13 @@ def test_a_graph_that_computes_something_else_is_no_bundle(checkpoint_of: Any, t
 
 
 def test_an_interruption_during_the_proof_leaves_nothing(
-    checkpoint_of: Any, traces: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    checkpoint_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def interrupt(*args: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(HeadReference, "prove", interrupt)
-    with tracing_once(traces, "wav2vec2-group"), pytest.raises(KeyboardInterrupt):
+    with pytest.raises(KeyboardInterrupt):
         export(checkpoint_of("wav2vec2-group"), tmp_path / "bundle", ExportOptions(engine="openvino"))
     assert written(tmp_path) == []
 

@@ -12,7 +12,6 @@ from edgespeech_export import ExportError, ExportOptions, export
 from edgespeech_export.language_model import BundledModel, of_checkpoint
 from edgespeech_runtime.bundle.manifest import LanguageModel, Manifest
 from edgespeech_runtime.errors import BundleError
-from tracing import tracing_once
 
 GOLDENS = Path(__file__).parents[1] / "goldens" / "ngrams"
 
@@ -31,13 +30,12 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def bundles(checkpoint, tmp_path_factory, traces):
+def bundles(checkpoint, tmp_path_factory):
     """Its own model; one of the options; none."""
     folder = tmp_path_factory.mktemp("bundles")
     chosen = {"own": None, "given": BundledModel(GOLDENS / "three.arpa", alpha=0.25), "none": False}
-    with tracing_once(traces, "language-model"):
-        for name, model in chosen.items():
-            export(checkpoint, folder / name, ExportOptions(engine="numpy", language_model=model))
+    for name, model in chosen.items():
+        export(checkpoint, folder / name, ExportOptions(engine="numpy", language_model=model))
     return folder
 
 

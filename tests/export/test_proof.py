@@ -25,7 +25,6 @@ from edgespeech_export.writers.weight_store import round_weights
 from encoder_decoders import make_encoder_decoder
 from encoder_decoders import make_model as make_encoder_decoder_model
 from onnx import helper, numpy_helper
-from tracing import tracing_once
 from trained_twins import OUTLIERS, Outliers, make_twin
 
 PRE_NORM: dict[str, Any] = {"feat_extract_norm": "layer", "do_stable_layer_norm": True, "conv_bias": True}
@@ -45,10 +44,9 @@ def twin(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Outliers], Path]
 
 @pytest.mark.parametrize(("kind", "engine"), covering(RIGHT, OUTLIERS, ("onnx", "openvino", "numpy")))
 def test_a_right_graph_passes_with_the_outliers_of_trained_weights(
-    twin: Any, traces: Path, tmp_path: Path, kind: Outliers, engine: Any
+    twin: Any, tmp_path: Path, kind: Outliers, engine: Any
 ) -> None:
-    with tracing_once(traces, f"twin {kind}"):
-        manifest = export(twin(kind), tmp_path / "bundle", ExportOptions(engine=engine))
+    manifest = export(twin(kind), tmp_path / "bundle", ExportOptions(engine=engine))
     parity: Any = manifest.report["parity"]
     assert parity["tolerance"] == max(FLOOR, MULTIPLE * parity["float32"]) <= manifest.golden.tolerance
     assert 0 < parity["single"] <= parity["tolerance"]
@@ -91,10 +89,8 @@ WRONG = {  # each kind, and each of the errors
 
 
 @pytest.mark.parametrize(("kind", "spoil"), covering(WRONG, OUTLIERS, SPOILS))
-def test_a_wrong_graph_is_refused_with_outliers_too(
-    twin: Any, traces: Path, tmp_path: Path, kind: Outliers, spoil: Any
-) -> None:
-    with tracing_once(traces, f"twin {kind}"), pytest.MonkeyPatch.context() as patch:
+def test_a_wrong_graph_is_refused_with_outliers_too(twin: Any, tmp_path: Path, kind: Outliers, spoil: Any) -> None:
+    with pytest.MonkeyPatch.context() as patch:
         trace = tracing.trace
 
         def spoiled(source: Any, samples: Any) -> TracedGraph:

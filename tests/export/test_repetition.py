@@ -19,7 +19,7 @@ from edgespeech_export.writers.repetition import shortened
 from edgespeech_export.writers.tracing import trace
 from edgespeech_runtime.bundle.contracts import Decoder, contract
 from kinds import HEAD_KINDS, KINDS, RELATIVES
-from torch import nn
+from layer_changes import CHANGES, with_another_activation
 
 LAYERS = 4
 SHORT: dict[str, Any] = {"conv_dim": [16, 12], "conv_kernel": [10, 8], "conv_stride": [8, 8]}  # 64 samples a frame
@@ -36,9 +36,9 @@ def covering(kinds: Any) -> list[Any]:
     return [pytest.param(kind, marks=() if kind in USUAL else pytest.mark.slow) for kind in kinds]
 
 
-def encoder_graph(kind: str, name: str = "batch") -> GraphSource:
+def encoder_graph(kind: str, name: str = "batch", layers: int = LAYERS, **sizes: Any) -> GraphSource:
     family, options = {**KINDS, **RELATIVES}[kind]
-    model = make_model(family, weights="edgespeech", **{**SHORT, **options, "num_hidden_layers": LAYERS})
+    model = make_model(family, weights="edgespeech", **{**options, **sizes, "num_hidden_layers": layers})
     sources = {source.name: source for source in head_graphs("ctc", model.requires_grad_(False), 32)}
     return sources[name]
 
@@ -62,8 +62,8 @@ def outputs(source: GraphSource, given: dict[str, Any]) -> tuple[onnx.ModelProto
     return model, dict(zip(names, values, strict=True))
 
 
-def is_repeated(model: onnx.ModelProto) -> bool:
-    return any(node.name.endswith(f".{LAYERS - 1}") for node in model.graph.node)
+def is_repeated(model: onnx.ModelProto, layers: int = LAYERS) -> bool:
+    return any(node.name.endswith(f".{layers - 1}") for node in model.graph.node)
 
 
 def assert_same(source: GraphSource, given: dict[str, Any]) -> None:
@@ -92,33 +92,9 @@ def test_a_decoder_with_its_cache(case: str) -> None:
 
 
 def test_layers_that_differ_are_traced_whole() -> None:
-    source, facts = decoder_graph("gpt2", scale_attn_by_inverse_layer_idx=True)
+    source, facts = decoder_graph("gpt2", scale_attn_by_inverse_layer_idx=True, n_layer=3)
     model, _ = outputs(source, decoder_graphs.inputs(facts))
-    assert not is_repeated(model)
-
-
-def wider(layer: Any) -> None:
-    layer.feed_forward.intermediate_dense = nn.Linear(32, 20)
-    layer.feed_forward.output_dense = nn.Linear(20, 32)
-
-
-def with_another_activation(layer: Any) -> None:
-    layer.feed_forward.intermediate_act_fn = nn.ReLU()
-
-
-def with_another_epsilon(layer: Any) -> None:
-    layer.final_layer_norm.eps = 1e-3
-
-
-def with_fewer_heads(layer: Any) -> None:
-    layer.attention.heads, layer.attention.head_dim = 2, 16
-
-
-def without_adapter(layer: Any) -> None:
-    layer.adapter_layer = None
-
-
-CHANGES = (wider, with_another_activation, with_another_epsilon, with_fewer_heads, without_adapter)
+    assert not is_repeated(model, 3)
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -132,13 +108,13 @@ def test_one_layer_that_differs_is_seen(change: Any, index: int) -> None:
 
 
 def test_a_first_layer_that_differs_is_traced_whole() -> None:
-    source = encoder_graph("wav2vec2-adapters")
+    source = encoder_graph("wav2vec2-adapters", layers=3, **SHORT)
     assert source.layers is not None
     with_another_activation(source.layers[0])
     waveforms = np.random.default_rng(0).standard_normal((2, 4000)).astype(np.float32)
     given = {"input_values": waveforms, "input_lengths": np.array([4000, 1500])}
     model, found = outputs(source, given)
-    assert not is_repeated(model)
+    assert not is_repeated(model, 3)
     with torch.no_grad():
         expected = source.module(*map(torch.from_numpy, given.values())).numpy()
     np.testing.assert_allclose(found["logits"][0], expected[0], atol=1e-4)

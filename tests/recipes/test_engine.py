@@ -6,8 +6,6 @@ from pathlib import Path
 import edgespeech_runtime
 import numpy as np
 import soundfile
-from checkpoints import make_checkpoint
-from edgespeech_export import ExportOptions, export
 
 LOADER = '''
 """Toy: numpy's engine under another name, which counts its runs."""
@@ -39,14 +37,19 @@ __all__ = ["write"]
 SEPARATOR = "-----"
 PROGRAM = f"""
 import json, sys
+from pathlib import Path
 from edgespeech.cli.app import program
-for command in json.loads(sys.argv[1]):
-    program(command, standalone_mode=False)
-    print({SEPARATOR!r}, flush=True)
+from tracing import tracing_once
+with tracing_once(Path(sys.argv[2])):
+    for command in json.loads(sys.argv[1]):
+        program(command, standalone_mode=False)
+        print({SEPARATOR!r}, flush=True)
 """
 
 
-def test_an_engine_by_the_recipe_exports_proves_lists_and_transcribes(packages, tmp_path: Path) -> None:
+def test_an_engine_by_the_recipe_exports_proves_lists_and_transcribes(
+    packages, exported_kinds, traces: Path, tmp_path: Path
+) -> None:
     packages.insert("edgespeech_runtime/choices.py", '"onnx", "openvino", "numpy"]', '"toy", ')
     packages.insert(
         "edgespeech_runtime/choices.py",
@@ -61,21 +64,20 @@ def test_an_engine_by_the_recipe_exports_proves_lists_and_transcribes(packages, 
     )
     packages.add("edgespeech_export/writers/toy.py", WRITER)
 
-    checkpoint = make_checkpoint(tmp_path / "tiny", "wav2vec2", head="ForCTC")
+    case = exported_kinds.case("wav2vec2-group", "numpy")
     audio = tmp_path / "audio.wav"
     soundfile.write(audio, 0.1 * np.random.default_rng(0).standard_normal(8000), 16000, subtype="FLOAT")
-    export(checkpoint, tmp_path / "numpy", ExportOptions(engine="numpy"))
-    with edgespeech_runtime.load(tmp_path / "numpy") as model:
+    with edgespeech_runtime.load(case.bundle) as model:
         expected = model.transcribe(audio).text
 
     toy = tmp_path / "toy"
     commands = [
-        ["export", checkpoint, toy, "--engine", "toy", "--quiet"],
+        ["export", case.checkpoint, toy, "--engine", "toy", "--quiet"],
         ["transcribe", toy, audio, "--quiet"],
         ["inspect", toy],
         ["devices"],
     ]
-    printed = packages.run("-c", PROGRAM, json.dumps([[str(word) for word in command] for command in commands]))
+    printed = packages.run("-c", PROGRAM, json.dumps(commands, default=str), traces)
     _, text, facts, devices = printed.split(SEPARATOR)[:4]
     assert expected
     assert text.strip().endswith(expected)

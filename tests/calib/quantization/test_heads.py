@@ -22,7 +22,6 @@ from edgespeech_runtime.bundle.manifest import MANIFEST_FILE, File
 from onnx import numpy_helper
 from tone_heads import build_head
 from tones import spoken
-from tracing import tracing_once
 
 CLASSES, FRAMES, XVECTORS = "audio-classification", "audio-frame-classification", "audio-xvector"
 SAID = {"a": "AAB", "b": "BCB", "c": "CC"}  # whose labels are A, B and C
@@ -181,15 +180,14 @@ def checkpoint(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def float_head(checkpoint, tmp_path_factory, traces):
+def float_head(checkpoint, tmp_path_factory):
     """`float_head(task, engine)`: the float bundle of a tiny checkpoint, made once."""
     made = {}
 
     def make(task, engine):
         if (task, engine) not in made:
             bundle = tmp_path_factory.mktemp("float") / engine
-            with tracing_once(traces, f"int8-{task}"):
-                export(checkpoint(task), bundle, ExportOptions(engine=engine))
+            export(checkpoint(task), bundle, ExportOptions(engine=engine))
             made[task, engine] = bundle
         return made[task, engine]
 

@@ -14,7 +14,6 @@ from edgespeech_export import ExportOptions, export
 from edgespeech_runtime import load
 from edgespeech_runtime.bundle.folder import open_bundle
 from kinds import ENGINES, LAYER_NORM
-from tracing import tracing_once
 
 TYPES = Types("uint8", "int8", False, "")
 LENGTHS = (6400, 8000, 9100)  # samples, each another number of frames
@@ -60,7 +59,7 @@ def noise(seed: int = 0) -> list[np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Callable[[str, Any], Path]:
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Any], Path]:
     """Export a stack for an engine; it is traced once for all of them."""
     folder = tmp_path_factory.mktemp("stacks")
 
@@ -69,8 +68,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Callable[[
         if not checkpoint.exists():
             make_checkpoint(checkpoint, "wav2vec2", **STACKS[stack])
         if not place.exists():
-            with tracing_once(traces, stack):
-                export(checkpoint, place, ExportOptions(engine=engine))
+            export(checkpoint, place, ExportOptions(engine=engine))
         return place
 
     return make

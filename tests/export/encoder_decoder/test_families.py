@@ -9,7 +9,6 @@ from checkpoints import THEIR_MASKS, Family, waveforms
 from edgespeech_export import ExportOptions, export
 from further_decoders import make_further
 from kinds import ENGINES
-from tracing import tracing_once
 
 from edgespeech import AutoFeatureExtractor
 
@@ -27,22 +26,16 @@ CASES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("traces")
-
-
 @THEIR_MASKS
 @pytest.mark.parametrize(("decoder", "engine"), CASES)
-def test_tokens(tmp_path: Path, traces: Path, decoder: str, engine: str) -> None:
+def test_tokens(tmp_path: Path, decoder: str, engine: str) -> None:
     folder = make_further(tmp_path / "checkpoint", decoder, PAIRS[decoder])
     theirs = transformers.SpeechEncoderDecoderModel.from_pretrained(folder, attn_implementation="eager").eval()
     extractor = AutoFeatureExtractor.from_pretrained(folder)
     audio, _ = waveforms(3000, 1700)
     sounds = [audio[0].numpy(), audio[1, :1700].numpy()]
     given = [extractor(sound, sampling_rate=16000, return_tensors="pt") for sound in sounds]
-    with tracing_once(traces, decoder):
-        export(folder, tmp_path / "bundle", ExportOptions(engine=engine))  # type: ignore[arg-type]
+    export(folder, tmp_path / "bundle", ExportOptions(engine=engine))  # type: ignore[arg-type]
     with edgespeech_runtime.load(tmp_path / "bundle") as model:
         for beams in (1, 3):
             options = {"num_beams": beams, "max_length": 14, "min_length": 6}

@@ -17,7 +17,6 @@ from edgespeech_export.sources.reading import read, task_of
 from edgespeech_runtime.audio.waveform import normalize
 from exported_models import sounds
 from kinds import LAYER_NORM, SMALL
-from tracing import tracing_once
 
 from edgespeech.errors import ConfigError, EdgeSpeechError
 
@@ -38,7 +37,7 @@ CHOSEN = [*RUNS, *(pytest.param(*run, marks=pytest.mark.slow) for run in FURTHER
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`made(name, engine)`: the checkpoint, the encoder in transformers and the bundle, each made once."""
     found: dict[Any, Any] = {}
     folder = tmp_path_factory.mktemp("features")
@@ -55,8 +54,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
     def get(name: str, engine: str) -> tuple[Any, Path]:
         if (name, engine) not in found:
             bundle = folder / f"{name}-{engine}"
-            with tracing_once(traces, f"features-{name}"):
-                export(checkpoint(name), bundle, ExportOptions(engine=engine, layers=CASES[name][3]))  # type: ignore[arg-type]
+            export(checkpoint(name), bundle, ExportOptions(engine=engine, layers=CASES[name][3]))  # type: ignore[arg-type]
             kind = getattr(transformers, CLASSES[CASES[name][0]] + "Model")  # type: ignore[index]
             theirs = kind.from_pretrained(checkpoint(name), attn_implementation="eager").eval()
             found[name, engine] = theirs, bundle

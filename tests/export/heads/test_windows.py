@@ -22,7 +22,6 @@ from edgespeech_runtime.long.statistics import Gatherer
 from exported_models import sounds
 from kinds import ENGINES, SMALL
 from torch import Tensor
-from tracing import tracing_once
 
 from edgespeech.encoder.features import Patches
 
@@ -63,7 +62,7 @@ def stitched(runtime: Any, samples: np.ndarray, length: int, batch_size: int) ->
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """`made(kind, engine)`: a checkpoint without a head and its bundle of what goes into the first layer."""
     folder = tmp_path_factory.mktemp("windows")
 
@@ -72,8 +71,7 @@ def made(tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
         if not checkpoint.exists():
             make_checkpoint(checkpoint, "wav2vec2", head="Model", **{**SMALL, **KINDS[kind]})
         if not bundle.exists():
-            with tracing_once(traces, f"windows {kind}"):
-                export(checkpoint, bundle, ExportOptions(engine=engine, layers=(0,)))  # type: ignore[arg-type]
+            export(checkpoint, bundle, ExportOptions(engine=engine, layers=(0,)))  # type: ignore[arg-type]
         return checkpoint, bundle
 
     return make

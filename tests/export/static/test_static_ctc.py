@@ -1,6 +1,5 @@
 """CTC bundles whose graphs have fixed shapes against the reference model, in each engine."""
 
-from pathlib import Path
 from typing import Any
 
 import edgespeech_runtime
@@ -13,7 +12,6 @@ from edgespeech_export.sources.static import with_static_shapes
 from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.engines.openvino import openvino
 from edgespeech_runtime.errors import BundleError
-from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
 
@@ -31,7 +29,7 @@ CASES = [
 
 
 @pytest.fixture(scope="session")
-def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory, traces: Path) -> Any:
+def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Export the static bundle of a kind, once: (reference model, bundle)."""
     made: dict[tuple[str, ...], Any] = {}
 
@@ -39,8 +37,7 @@ def static_of(checkpoint_of: Any, tmp_path_factory: pytest.TempPathFactory, trac
         if (kind, engine, form) not in made:
             bundle = tmp_path_factory.mktemp("static") / f"{kind}-{engine}-{form}"
             options = ExportOptions(engine=engine, static=StaticShapes(BUCKETS, form=form))  # type: ignore[arg-type]
-            with tracing_once(traces, f"static-{kind}"):
-                export(checkpoint_of(kind), bundle, options)
+            export(checkpoint_of(kind), bundle, options)
             made[kind, engine, form] = AutoModelForCTC.from_pretrained(checkpoint_of(kind)), bundle
         return made[kind, engine, form]
 

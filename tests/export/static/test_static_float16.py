@@ -12,14 +12,8 @@ from edgespeech_export import ExportOptions, StaticShapes, export
 from edgespeech_runtime.audio.waveform import normalize
 from exported_models import sounds
 from torch.nn.utils import parametrize
-from tracing import tracing_once
 
 from edgespeech import AutoModelForCTC
-
-
-@pytest.fixture(scope="module")
-def traces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("traces")
 
 
 @pytest.fixture(scope="module")
@@ -31,10 +25,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("engine", ["onnx", "openvino", "numpy"])
 @torch.no_grad()
-def test_weights_in_float16(checkpoint: Path, traces: Path, engine: Any, tmp_path: Path) -> None:
+def test_weights_in_float16(checkpoint: Path, engine: Any, tmp_path: Path) -> None:
     options = ExportOptions(engine=engine, precision="float16", static=StaticShapes((2.0,)))
-    with tracing_once(traces, "tiny"):
-        manifest = export(checkpoint, tmp_path / "bundle", options)
+    manifest = export(checkpoint, tmp_path / "bundle", options)
     assert manifest.precision == "float16"
     model = AutoModelForCTC.from_pretrained(checkpoint)
     parametrize.remove_parametrizations(model.wav2vec2.encoder.pos_conv_embed.conv, "weight")
