@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 import pytest
@@ -65,6 +65,18 @@ def test_cancel_from_another_thread(slow_bundle, engine):
         with pytest.raises(CancelledError, match="the call was cancelled"):
             call.result(timeout=0)
         assert model.transcribe(spoken("A_B")).text == "AB"  # later calls run as ever
+
+
+def test_cancel_ends_calls_that_wait_for_another(slow_bundle, engine):
+    long = np.full(320 * slow_bundles.FRAMES, 0.1, np.float32)
+    with load(slow_bundle(engine), threads=1) as model, ThreadPoolExecutor(3) as pool:
+        calls = [pool.submit(model.logits, long) for _ in range(3)]
+        while wait(calls, timeout=0.2).not_done:  # a call may not have begun when the first comes
+            model.cancel()
+        for call in calls:
+            with pytest.raises(CancelledError, match="the call was cancelled"):
+                call.result(timeout=0)
+        assert model.logits(np.zeros(640, np.float32)).shape[0] == 2
 
 
 def test_cancel_when_nothing_runs(tiny_bundle, engine, say):

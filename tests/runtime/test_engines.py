@@ -162,8 +162,8 @@ def test_openvino_computes_in_float32_with_the_threads_given(tiny_bundle):
     bundle = open_bundle(tiny_bundle("openvino"))
     spec = bundle.manifest.graphs["single"]
     graph = Engine(1).load(bundle.path(spec.file), bundle.path(spec.weights), spec.inputs, spec.outputs)
-    assert graph._compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
-    assert graph._compiled.get_property("INFERENCE_NUM_THREADS") == 1
+    assert graph.requests().compiled.get_property("INFERENCE_PRECISION_HINT").get_type_name() == "f32"
+    assert graph.requests().compiled.get_property("INFERENCE_NUM_THREADS") == 1
 
 
 def test_openvino_calls_nobody(tiny_bundle):

@@ -2,6 +2,7 @@
 
 import contextlib
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from ..errors import EdgeSpeechRuntimeError, EngineError, EnginePackageError
 from . import Arrays, ComputePrecision, Device, Port, ProviderUsage, check_ports, one_line
 from .calls import current
 from .compiled import SLOW, kept
+from .openvino_requests import Requests
 
 TELEMETRY = "openvino_telemetry"
 SHAPES_KEPT = 16  # for each kind of kernel
@@ -147,31 +149,29 @@ class Engine:
 
 
 class Graph:
-    """One compiled model. An infer request serves one call at a time; each running call has its own, idle ones wait."""
+    """One compiled model, and the same model compiled again after a run that did not end well."""
 
     def __init__(self, file: Path, model: Any, compiled: Any, outputs: list[str], engine: Engine) -> None:
-        self._file, self._model, self._compiled, self._outputs, self._engine = file, model, compiled, outputs, engine
+        self._file, self._model, self._engine, self.outputs = file, model, engine, outputs
         self._name = file.name
-        self._idle: list[Any] = []
+        self._lock = threading.Lock()
+        self._requests: Requests | None = Requests(compiled, engine.streams == 1)
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, copied out of the request."""
-        given = dict(inputs)
-        try:
-            request = self._idle.pop()
-        except IndexError:
-            request = self._request()
-        self.compute(request, lambda: request.start_async(given))
-        outputs = {name: np.array(request.get_tensor(name).data) for name in self._outputs}
-        self._idle.append(request)
+        given, requests = dict(inputs), self.requests()
+        with requests.turn():
+            request = requests.take(is_bound=False)
+            outputs = self.compute(requests, request, lambda: request.start_async(given))
+            requests.give(request, is_bound=False)
         return outputs
 
     def bind(self) -> "Binding":
         """Prepare a series of calls."""
-        return Binding(self, self._request(), self._outputs)
+        return Binding(self)
 
-    def compute(self, request: Any, start: Callable[[], None]) -> None:
-        """Start an infer request and wait for its end. Raises EngineError, and CancelledError.
+    def compute(self, requests: Requests, request: Any, start: Callable[[], None]) -> dict[str, npt.NDArray[Any]]:
+        """Start an infer request, wait for its end, and copy its outputs. Raises EngineError, and CancelledError.
 
         A run that was stopped leaves shapes behind in the compiled model, at which other requests fail (2026.4): after
         a run that did not end well the model is compiled again.
@@ -179,13 +179,19 @@ class Graph:
         try:
             _compute(self._name, request, start)
         except BaseException:
-            self._compiled, self._idle = None, []
+            with self._lock:
+                if self._requests is requests:
+                    self._requests = None
             raise
+        return {name: np.array(request.get_tensor(name).data) for name in self.outputs}
 
-    def _request(self) -> Any:
-        if self._compiled is None:
-            self._compiled = self._engine.compile(self._model, self._file)
-        return self._compiled.create_infer_request()
+    def requests(self) -> Requests:
+        """Those of the compiled model. Raises EngineError."""
+        with self._lock:
+            if self._requests is None:
+                compiled = self._engine.compile(self._model, self._file)
+                self._requests = Requests(compiled, self._engine.streams == 1)
+            return self._requests
 
     def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by device, in the second of two runs of a model compiled with counters."""
@@ -204,20 +210,28 @@ class Graph:
 class Binding:
     """An infer request of its own, whose input tensors are the caller's memory."""
 
-    def __init__(self, graph: Graph, request: Any, outputs: list[str]) -> None:
-        self._graph, self._request, self._outputs = graph, request, outputs
+    def __init__(self, graph: Graph) -> None:
+        self._graph, self._requests = graph, graph.requests()
+        with self._requests.turn():
+            self._request = self._requests.take(is_bound=True)
         self._kept: dict[str, Any] = {}  # a request holds an address, but does not keep what lies there alive
 
     def set(self, inputs: Arrays) -> None:
         """Bind arrays to inputs."""
-        for name, array in inputs.items():
-            self._kept[name] = tensor = openvino.Tensor(array, shared_memory=True)
-            self._request.set_tensor(name, tensor)
+        tensors = {name: openvino.Tensor(array, shared_memory=True) for name, array in inputs.items()}
+        with self._requests.turn():
+            for name, tensor in tensors.items():
+                self._request.set_tensor(name, tensor)
+        self._kept |= tensors  # those before may go now
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
-        """All outputs by name, as views of the request's own memory."""
-        self._graph.compute(self._request, self._request.start_async)
-        return {name: self._request.get_tensor(name).data for name in self._outputs}
+        """All outputs by name."""
+        with self._requests.turn():
+            return self._graph.compute(self._requests, self._request, self._request.start_async)
+
+    def __del__(self) -> None:
+        if hasattr(self, "_request"):
+            self._requests.give(self._request, is_bound=True)
 
 
 def _compute(name: str, request: Any, start: Callable[[], None]) -> None:
