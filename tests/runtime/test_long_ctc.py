@@ -209,3 +209,26 @@ def test_a_pause_ends_a_word(seed):
     assert np.flatnonzero(found.argmax(axis=1) == 4).tolist() == [70, 169, 340]
     kept = np.delete(np.arange(400), [70, 169, 340])
     np.testing.assert_array_equal(found[kept], logits[kept])
+
+
+@pytest.mark.parametrize("seconds", [15, 17, 30, 45])
+def test_models_that_know_positions_run_little_as_a_whole(tiny_bundle, rewrite, seconds):
+    """Above 16 s in windows, whatever asks: transcribe, logits and what `evaluate` reads give one text."""
+    folder = tiny_bundle()
+    rewrite(folder, lambda data: data.update(context={"reach": 1499, "group_norm": False}))
+    samples = np.concatenate([spoken(written(seconds, 200)), noise(seconds)])[: seconds * RATE]
+    with load(folder, threads=1) as model:
+        ran = counted(model)
+        found = model.transcribe(samples, skip_silence=False)
+        assert bool(ran) is (seconds > 16)
+        assert max(ran, default=0) <= 12 * RATE
+        output = model.logits(samples)
+        assert len(output) == model.manifest.frames.count(len(samples))
+        assert model.decode(output).text == found.text
+        assert model.predict(samples).answer == found.text
+        assert len(found.text) > 10
+    rewrite(folder, lambda data: data.update(context={"reach": 64, "group_norm": False}))
+    with load(folder, threads=1) as usual:
+        ran = counted(usual)
+        usual.transcribe(samples)
+        assert bool(ran) is (seconds > 40)

@@ -25,7 +25,7 @@ from .batches import Output
 from .by_parts import Callbacks, OnProgress, OnSegment
 from .ctc_text import spell
 from .model import AudioList, OnText, Waveform
-from .transcribing import GreedyText, Pauses, SearchText, Text, Transcriber
+from .transcribing import GreedyText, Pauses, SearchText, Text, Transcriber, text_of_words
 
 if TYPE_CHECKING:
     from ..live.plan import Latency
@@ -200,9 +200,9 @@ class CtcModel(AligningModel):
 
     def _text(self, logits: Output, samples: int, search: BeamSearch | None) -> str:
         """The text alone, without the times and confidences of a transcript where nothing is searched."""
-        if search is not None:
+        if search is not None or samples > self._long.whole:
             return self._transcript(logits, samples, search, None).text
-        vocabulary, logits = self._vocabulary, self._with_pauses(logits, samples)
+        vocabulary = self._vocabulary
         return spell(ctc.collapse(ctc.greedy(logits), vocabulary.blank, skip=vocabulary.special), vocabulary)
 
     @staticmethod
@@ -236,12 +236,8 @@ class CtcModel(AligningModel):
         return SearchText(search, self._vocabulary, frame, with_characters, n_best)
 
     def _transcript(self, logits: Output, samples: int, search: BeamSearch | None, n_best: int | None) -> Transcript:
-        text = self._begun(search, n_best=n_best)
-        text.advance(self._with_pauses(logits, samples))
-        return text.finish(samples / self._audio.sampling_rate)
-
-    def _with_pauses(self, logits: Output, samples: int) -> Output:
-        """The logits of so many samples as `transcribe` reads them: in what was run in windows, pauses end words."""
+        text, seconds = self._begun(search, n_best=n_best), samples / self._audio.sampling_rate
         if samples <= self._long.whole:
-            return logits
-        return Pauses(self._vocabulary, self._audio.hop / self._audio.sampling_rate).add(logits)
+            return text.whole(logits, seconds)
+        text.advance(Pauses(self._vocabulary, self._audio.hop / self._audio.sampling_rate).add(logits))
+        return text_of_words(text.finish(seconds), text.joiner, self._vocabulary)

@@ -83,9 +83,8 @@ class GreedyText:
             return self._transcript(*self._first, Clock(self._frame, seconds))
         transcript = self._transcript(*self._open, Clock(self._frame, seconds, self._frames))
         words = [*self._words, *transcript.words]
-        text = self.joiner.join(word.text for word in words)
-        text = clean_up(text) if self._vocabulary.clean_up else text
-        return replace(transcript, text=text, words=words, characters=[*self._characters, *transcript.characters])
+        whole = replace(transcript, words=words, characters=[*self._characters, *transcript.characters])
+        return text_of_words(whole, self.joiner, self._vocabulary)
 
     def whole(self, logits: Logits, seconds: float) -> Transcript:
         """See `Text.whole`."""
@@ -139,6 +138,12 @@ class SearchText:
         clock = Clock(self._frame, seconds)
         transcript = searched_transcript(hypotheses, self._search.alphabet, self._vocabulary, clock)
         return chosen_parts(transcript, self._with_characters, self._n_best)
+
+
+def text_of_words(transcript: Transcript, joiner: str, vocabulary: Vocabulary) -> Transcript:
+    """The same with the text of its words, between which is the `joiner`, however many delimiters there were."""
+    text = joiner.join(word.text for word in transcript.words)
+    return replace(transcript, text=clean_up(text) if vocabulary.clean_up else text)
 
 
 class Pauses:
