@@ -1,10 +1,12 @@
-"""What hotwords bring on labelled speech: recall of ten of its rarest words, and errors among all others.
+"""What hotwords bring on labelled speech: recall of ten of its words, and errors among all others.
 
 python -m benchmarks.hotwords BUNDLE --data SET --counts FILE --json build/bench-hotwords.json
 
-Words are chosen by two rules, of those with at least five letters: `repeated`, that the set says twice or more, and
-`missed`, that the search with the bundle's language model misses at least once. Of these the ten that are rarest in
-FILE are taken (a word, a tab, its count, as in word counts of LibriSpeech's text). Compared are the greedy text, the
+Words are chosen by four rules. Of those with at least five letters: `repeated`, that the set says twice or more, and
+`missed`, that the search with the bundle's language model misses at least once; of these the ten that are rarest in
+FILE are taken (a word, a tab, its count, as in word counts of LibriSpeech's text). Of those with at least six letters,
+the ten that the set says most often of those that the greedy text misses half of the time or more (`hard, greedy`), and
+the same with the search (`hard, search`). Compared are the greedy text, the
 search with the language model, and the same with the ten words as hotwords, of each weight.
 """
 
@@ -39,6 +41,19 @@ def rarest(words: set[str], counts: dict[str, int]) -> list[str]:
     return sorted((word for word in words if len(word) >= LETTERS), key=lambda word: (counts.get(word, 0), word))[
         :WORDS
     ]
+
+
+def hard(texts: list[str], answers: list[str]) -> list[str]:
+    """The ten most frequent longer words that are missed half of the time or more; of equals, by the alphabet."""
+    said: Counter[str] = Counter()
+    hits: Counter[str] = Counter()
+    for text, answer in zip(texts, answers, strict=True):
+        for pair in align(text.split(), answer.split()):
+            if pair.reference is not None and len(pair.reference) > LETTERS:
+                said[pair.reference] += 1
+                hits[pair.reference] += pair.kind == "hit"
+    missed_words = [word for word in said if 2 * hits[word] <= said[word]]
+    return sorted(missed_words, key=lambda word: (-said[word], word))[:WORDS]
 
 
 def scored(texts: list[str], answers: list[str], words: list[str]) -> dict[str, float]:
@@ -85,8 +100,13 @@ def main(bundle: Path, data: str, counts: Path, json_file: Path | None) -> None:
 
         greedy, searched = answers(language_model=False), answers(beams=100)
         result: dict[str, Any] = {}
-        for rule, words in (("repeated", repeated(texts)), ("missed", missed(texts, searched))):
-            ten = rarest(words, known)
+        chosen = {
+            "repeated": rarest(repeated(texts), known),
+            "missed": rarest(missed(texts, searched), known),
+            "hard, greedy": hard(texts, greedy),
+            "hard, search": hard(texts, searched),
+        }
+        for rule, ten in chosen.items():
             result[rule] = {
                 "words": ten,
                 "greedy": scored(texts, greedy, ten),

@@ -47,6 +47,7 @@ from .judging import Judge
 from .paths import EMPTY, ROOT, PathTree
 from .prefixes import prefixes_of
 from .step import BeamOptions, FrameStep
+from .trials import Trials
 
 PIECE = 512  # frames between which the memory of a search is tidied
 ALL = 128  # tokens of an alphabet that counts as small
@@ -102,15 +103,26 @@ class BeamSearch:
         step = self._resume(state, self._columns(state, np.asarray(likely.any(axis=0))))
         counts = likely.sum(axis=1)
         trials = step.trials(np.nonzero(likely)[1], logp[likely], counts)
+        weak = self._weak(step, logp, likely)
         singles, first = (counts == 1).tolist(), state.frames
         tokens, values = best.tolist(), logp[np.arange(len(logp)), best].tolist()
         for index, is_single in enumerate(singles):
-            if is_single and step.repeat(first + index, tokens[index], values[index]):
+            more = None if weak is None else step.weak(weak, index)
+            if more is None and is_single and step.repeat(first + index, tokens[index], values[index]):
                 continue
-            step.advance(first + index, trials, index)
+            step.advance(first + index, trials, index, more)
             if step.texts.is_full:
                 return self._suspend(state, step, index + 1)
         return self._suspend(state, step, len(logp))
+
+    def _weak(self, step: FrameStep, logp: Floats, likely: Bools) -> Trials | None:
+        """Letters that are tried only where they go on with a hotword."""
+        if not step.guards:
+            return None
+        table, least = self._table, self.options.hotword_min_logp
+        is_letter = table.allowed & ~table.breaks & (table.lengths > 0)
+        weak = (logp >= least) & ~likely & is_letter & step.occurs
+        return step.trials(np.nonzero(weak)[1], logp[weak], weak.sum(axis=1))
 
     def _columns(self, state: BeamState, are_likely: Bools) -> Ints:
         """The tokens of columns: all of a small alphabet, so that what hotwords make of them is kept, or the likely."""

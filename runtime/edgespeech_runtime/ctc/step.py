@@ -10,12 +10,13 @@ from typing import NamedTuple
 import numpy as np
 
 from .alphabet import TokenTable
-from .beams import HOT, LAST, LOGITS, NEXT, OPEN, PART, PLAIN, UNBOOSTED, Beams, Bools, Floats, Ints
+from .beams import HOT, JUDGED, LAST, LOGITS, NEXT, OPEN, PART, PLAIN, UNBOOSTED, Beams, Bools, Floats, Ints
+from .hotwords import HotwordAutomaton
 from .judging import TEXTS, TOKENS, Costs, Ended, Judge
-from .lineage import Lineage
 from .merging import Merged, apart, largest, merge
-from .paths import PathTree
+from .paths import Lineage, PathTree
 from .texts import MIXED, SHORT, Growth, TextTable
+from .trials import Frame, Trials
 
 
 @dataclass(frozen=True)
@@ -27,8 +28,8 @@ class BeamOptions:
     model to matter, the best is kept: right where only the best text is asked for.
 
     With `keep_unboosted`, a search without hotwords runs along with that with hotwords, over the same beams, and where
-    the best text has no hotword, it is that of the former: words that are not said change nothing. pyctcdecode does not
-    do that.
+    the best text has no hotword, it is that of the former: words that are not said change nothing. Letters that go on
+    with a hotword are then tried down to `hotword_min_logp`. pyctcdecode does neither.
     """
 
     beam_width: int = 100
@@ -36,32 +37,7 @@ class BeamOptions:
     token_min_logp: float = -5.0
     prune_history: bool = False
     keep_unboosted: bool = False
-
-
-class Trials:
-    """The tokens that some frames try, laid out once: `[tokens, 1]` each, frame by frame.
-
-    `bounds`: where the frames begin. `blanks`: the row of each frame that is the blank's, -1 where it is not tried;
-    `ends`: the rows of tokens that end words, for frames that have some.
-    """
-
-    def __init__(self, table: TokenTable, column: Ints, forced: Ints, tokens: Ints, logp: Floats, counts: Ints) -> None:
-        """`tokens`, ascending in each frame, with their log probabilities; `column`, `forced`: columns by token."""
-        self.tokens, self.logp = tokens[:, None], logp[:, None]
-        self.columns, self.forced = column.take(self.tokens), forced.take(self.tokens)
-        self.factors, self.letters = table.factors.take(self.tokens), table.terms.take(self.tokens)
-        self.terms = self.tokens * TOKENS
-        starts = np.cumsum(counts) - counts
-        self.bounds = [*starts.tolist(), len(tokens)]
-        frames = np.repeat(np.arange(len(counts)), counts)
-        blanks = np.full(len(counts), -1)
-        is_blank = tokens == table.blank
-        blanks[frames[is_blank]] = is_blank.nonzero()[0] - starts[frames[is_blank]]
-        self.blanks = blanks.tolist()
-        self.ends: dict[int, list[int]] = {}
-        for index in table.breaks.take(tokens).nonzero()[0].tolist():
-            frame = int(frames[index])
-            self.ends.setdefault(frame, []).append(index - self.bounds[frame])
+    hotword_min_logp: float = -9.0
 
 
 class Grid(NamedTuple):
@@ -108,6 +84,8 @@ class FrameStep:
         self._column = np.zeros(len(table.texts), np.int64)
         self._column[tokens[:once]] = np.arange(once)
         self._forced = self._column.copy()
+        self.occurs = np.zeros(len(table.texts), bool)  # which tokens have a column
+        self.occurs[tokens] = True
         self._forced[tokens[once:]] = np.arange(once, len(tokens))
         self.texts = TextTable(table, tokens, ends, judge)
         self.nodes = self.texts.begin(beams, tree)
@@ -140,15 +118,43 @@ class FrameStep:
             self.lineage.repeat(frame, token, logp, self.nodes)
         return True
 
-    def advance(self, frame: int, trials: Trials, index: int) -> None:
-        """Take the frame `index` of some trials, which is the frame `frame` of the search."""
-        start, stop = trials.bounds[index], trials.bounds[index + 1]
-        tokens, logp = trials.tokens[start:stop], trials.logp[start:stop]
+    def weak(self, trials: Trials, index: int) -> Frame | None:
+        """Of the unlikely letters that a frame has, those that go on with a hotword of some beam; None without any."""
+        hot = self.judge.hot
+        if hot is None or not trials.counts[index]:
+            return None
+        frame = trials.frame(index)
+        goes = self._goes_on(hot, frame.tokens, frame.columns, frame.logp)
+        kept = np.flatnonzero(goes.any(axis=1))
+        return frame.taken(kept) if len(kept) else None
+
+    def _goes_on(self, hot: HotwordAutomaton, tokens: Ints, columns: Ints, logp: Floats) -> Bools:
+        """Where letters, `[tokens, beams]`, go on with a hotword of which one is written, and are not too unlikely."""
+        states = self.texts.hot(self.nodes)
+        scores = self.logits + self.texts.scores[JUDGED].take(self.nodes)
+        scores -= scores.item(scores.argmax())
+        np.copyto(scores, -np.inf, where=hot.pending.take(states) <= 0)
+        goes = hot.worth(states, columns) > 0
+        np.copyto(goes, True, where=self.last == tokens)
+        goes &= scores + logp >= self.options.beam_prune_logp
+        return goes
+
+    def advance(self, frame: int, trials: Trials, index: int, weak: Frame | None = None) -> None:
+        """Take the frame `index` of some trials, which is the frame `frame` of the search, with some weak tokens."""
+        tried = trials.frame(index)
+        if weak is not None:
+            tried = tried.joined(weak)
+        tokens, logp = tried.tokens, tried.logp
         texts = Beams(self.texts.numbers.take(self.nodes, axis=1), self.texts.scores.take(self.nodes, axis=1))
-        grid = self._grid(texts, trials, index)
-        merged = merge(grid.keys.ravel()) if self._may_merge(trials, index) else apart(len(self.nodes))
+        grid = self._grid(texts, tried)
+        merged = merge(grid.keys.ravel()) if self._may_merge(tried) else apart(len(self.nodes))
         logits = merged.sums((self.logits + logp).ravel())
-        plain = merged.sums((self.plain + logp).ravel()) if self.guards else logits
+        plain = logits
+        if self.guards:
+            grown = self.plain + logp
+            if tried.weak:
+                grown[-tried.weak :] = -np.inf
+            plain = merged.sums(grown.ravel())
         added = self._settled(grid, texts, merged, logits, plain)
         totals = logits if added is None else logits + added[0]
         chosen = largest(totals, merged.first, self.options.beam_width, self.options.beam_prune_logp)
@@ -158,47 +164,49 @@ class FrameStep:
         costs = None if added is None else (added[0].take(chosen), added[1].take(chosen))
         self._take(frame, grid, texts, costs, merged.last.take(chosen), tokens, logp)
 
-    def _may_merge(self, trials: Trials, index: int) -> bool:
+    def _may_merge(self, tried: Frame) -> bool:
         """Whether two beams may become one: not where all write the same letter behind another one, which all have."""
-        is_single = trials.bounds[index + 1] - trials.bounds[index] == 1
-        return self._same is None or not is_single or index in trials.ends or self._forces
+        return self._same is None or len(tried.tokens) > 1 or tried.ends is not None or self._forces
 
-    def _grid(self, texts: Beams, trials: Trials, index: int) -> Grid:
+    def _grid(self, texts: Beams, tried: Frame) -> Grid:
         """What the tokens of a frame make of the texts of all beams."""
-        start, stop = trials.bounds[index], trials.bounds[index + 1]
         numbers, part = texts.numbers, texts.numbers[PART]
-        stays = self.last == trials.tokens[start:stop]
-        if trials.blanks[index] >= 0:
-            stays[trials.blanks[index]] = True
+        stays = self.last == tried.tokens
+        if tried.blank >= 0:
+            stays[tried.blank] = True
         base = self.nodes * self.texts.width
-        cells = base + trials.columns[start:stop]
-        keys = part * trials.factors[start:stop]
-        keys += trials.letters[start:stop]
+        cells = base + tried.columns
+        keys = part * tried.factors
+        keys += tried.letters
         judged = unboosted = breaks = ended = None
         if not self.judge.is_silent:
-            judged, unboosted = self.judge.grid(texts, trials.columns[start:stop], stays, self.guards)
+            judged, unboosted = self.judge.grid(texts, tried.columns, stays, self.guards)
+        if tried.weak and judged is not None and self.judge.hot is not None:
+            weak = slice(-tried.weak, None)
+            goes = self._goes_on(self.judge.hot, tried.tokens[weak], tried.columns[weak], tried.logp[weak])
+            np.copyto(judged[weak], -np.inf, where=~goes)
         np.copyto(keys, part, where=stays)
         keys += numbers[MIXED]
-        rows = trials.ends.get(index)
+        rows = tried.ends
         if rows is not None or self._forces:
             breaks = np.zeros(stays.shape, bool)
             if rows is not None:
                 breaks[rows] = ~stays[rows]
             if self._forces:
-                self._force(breaks, cells, stays, trials, start, stop)
+                self._force(breaks, cells, stays, tried)
             ended = self.judge.ended(texts)
             if self.judge.fusion is not None and self.judge.fusion.weights.alpha < 0:  # a word may add anything
                 self._ask(texts, ended, np.arange(len(self.nodes)))
             mixed = ended.text * TEXTS
             for row in breaks.any(axis=1).nonzero()[0].tolist():
-                where, column = breaks[row], trials.columns[start + row]
-                np.copyto(keys[row], mixed + trials.letters[start + row], where=where)
+                where, column = breaks[row], tried.columns[row]
+                np.copyto(keys[row], mixed + tried.letters[row], where=where)
                 if judged is not None and unboosted is not None:
                     costs = self.judge.ending(ended, slice(None), column)
                     np.copyto(judged[row], costs[0], where=where)
                     np.copyto(unboosted[row], costs[1], where=where)
         np.copyto(cells, base, where=stays)  # STAYS is the first column
-        keys += trials.terms[start:stop]
+        keys += tried.terms
         return Grid(keys, cells, judged, unboosted, breaks, ended)
 
     def _take(
@@ -293,10 +301,10 @@ class FrameStep:
             least = max(least, np.partition(certain, len(certain) - width)[len(certain) - width])
         return totals >= least
 
-    def _force(self, breaks: Bools, cells: Ints, stays: Bools, trials: Trials, start: int, stop: int) -> None:
+    def _force(self, breaks: Bools, cells: Ints, stays: Bools, tried: Frame) -> None:
         """Let those begin a word that a piece before asked for; tokens in the order of a set of their ids, as there."""
-        tokens = trials.tokens[start:stop, 0].tolist()
-        best = tokens[int(trials.logp[start:stop].argmax())]
+        tokens = tried.tokens[:, 0].tolist()
+        best = tokens[int(tried.logp.argmax())]
         rows = {token: row for row, token in enumerate(tokens)}
         for token in set(tokens) | {best}:  # in CPython, how a set is made decides its order
             row = rows[token]
@@ -304,7 +312,7 @@ class FrameStep:
             if len(moving):
                 if self.asks_for_word:
                     breaks[row, moving[0]] = True
-                    cells[row, moving[0]] += trials.forced[start + row, 0] - trials.columns[start + row, 0]
+                    cells[row, moving[0]] += tried.forced[row, 0] - tried.columns[row, 0]
                 self.asks_for_word = bool(self.table.closes[token])
 
     def _without_history(self) -> Ints | None:

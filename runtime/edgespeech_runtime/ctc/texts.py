@@ -81,6 +81,10 @@ class TextTable:
         self._parents = np.concatenate([self._parents, np.empty(more, np.int64)])
         self.children = np.concatenate([self.children, np.full(more * self.width, -1)])
 
+    def hot(self, rows: Ints) -> Ints:
+        """The states of the hotwords of some texts."""
+        return self.numbers[HOT].take(rows)
+
     def begin(self, beams: Beams, tree: PathTree) -> Ints:
         """The rows of the texts of beams, with which a table begins."""
         self._first = beams, tree

@@ -89,6 +89,17 @@ def test_what_is_said_is_preferred():
     assert found.score - found.logit_score == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize(("least", "text"), [(-9.0, "aca"), (-5.0, "aba"), (-6.0, "aba")])
+def test_letters_that_go_on_with_a_hotword_are_tried_though_they_are_unlikely(least, text):
+    alphabet = Alphabet((" ", "a", "b", "c", ""))
+    logits = np.full((3, 5), -20.0)
+    logits[[0, 2], 1], logits[1, 2], logits[1, 3] = 0.0, 0.0, -7.0
+    options = BeamOptions(keep_unboosted=True, hotword_min_logp=least)
+    assert BeamSearch(alphabet, None, {"aca": 10.0}, options).decode(logits)[0].text == text
+    assert BeamSearch(alphabet, None, {"aca": 10.0}, BeamOptions()).decode(logits)[0].text == "aba"  # as pyctcdecode
+    assert BeamSearch(alphabet, None, {"cba": 10.0}, options).decode(logits)[0].text == "aba"  # its first letter is not
+
+
 @pytest.mark.parametrize("keep_unboosted", [False, True])
 def test_any_split_gives_the_same_with_a_language_model_and_hotwords(keep_unboosted):
     alphabet, fusion = Alphabet(LETTERS), Fusion(open_language_model(ARPA))
