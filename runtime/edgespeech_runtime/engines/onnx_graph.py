@@ -141,22 +141,44 @@ class DeviceGraph(Graph):
 
 
 class HostBinding:
-    """Inputs as onnxruntime's own values over the caller's memory, so that a call converts nothing."""
+    """Inputs as onnxruntime's own values over the caller's memory, so that a call converts nothing.
+
+    From the second call with the same arrays on, outputs come into arrays that stay, and nothing is named again: of a
+    small decoder's step that is a tenth.
+    """
 
     def __init__(self, session: OpenSession, outputs: list[str]) -> None:
         self._session, self._outputs = session, outputs
         self._inputs: dict[str, Any] = {}
+        self._found: dict[str, npt.NDArray[Any]] | None = None  # outputs of a call with these inputs
+        self._bound: tuple[Any, Any] | None = None  # a session, and its binding of these inputs and outputs
 
     def set(self, inputs: Mapping[str, Any]) -> None:
         """Bind arrays to inputs."""
         self._inputs.update((name, self._session.engine.value(array)) for name, array in inputs.items())
+        self._found = self._bound = None  # shapes may be others
 
     def run(self) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name."""
-        values = self._session.compute(
-            lambda session, way: session.run_with_ort_values(self._outputs, self._inputs, way)
-        )
-        return {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+        return self._session.compute(self._run)
+
+    def _run(self, session: Any, way: Any) -> dict[str, npt.NDArray[Any]]:
+        if self._found is None:
+            values = session.run_with_ort_values(self._outputs, self._inputs, way)
+            self._found = {name: value.numpy() for name, value in zip(self._outputs, values, strict=True)}
+            return dict(self._found)
+        if self._bound is None or self._bound[0] is not session:
+            self._bound = session, self._binding(session, self._found)
+        session.run_with_iobinding(self._bound[1], way)
+        return dict(self._found)
+
+    def _binding(self, session: Any, outputs: Mapping[str, npt.NDArray[Any]]) -> Any:
+        binding = session.io_binding()
+        for name, value in self._inputs.items():
+            binding.bind_ortvalue_input(name, value)
+        for name, array in outputs.items():
+            binding.bind_ortvalue_output(name, self._session.engine.value(array))
+        return binding
 
 
 class DeviceBinding:

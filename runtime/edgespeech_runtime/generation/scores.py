@@ -32,13 +32,13 @@ class Normalizer(NamedTuple):
 
 def normalizer(scores: Logits) -> Normalizer:
     """Of each row of `scores` (rows, vocabulary); NaN in a row makes its numbers NaN."""
-    peak = scores.max(axis=-1)
+    peak = np.maximum.reduce(scores, axis=-1)
     total = np.empty_like(peak)
     buffer = np.empty(scores.shape[-1], np.float32)
     with np.errstate(invalid="ignore", divide="ignore"):
         for i, row in enumerate(scores):  # one row stays in the processor's cache, all of them may not
             np.subtract(row, peak[i], out=buffer)
-            total[i] = np.exp(buffer, out=buffer).sum()
+            total[i] = np.add.reduce(np.exp(buffer, out=buffer))
         return Normalizer(peak, np.log(total))
 
 

@@ -1,4 +1,4 @@
-"""The key-value cache of a decoding loop: columns are only ever appended, and each row's mask says which are its own.
+"""The key-value cache of a decoding loop: columns are appended, and each row's mask says which are its own.
 
 All new tokens of an utterance, the positions of its prompt as well as its beams, are new positions of one sequence.
 What a beam descends from is a matter of its mask alone, so choosing beams moves no key and no value. It is attention
