@@ -152,10 +152,10 @@ class Graph:
     """One compiled model, and the same model compiled again after a run that did not end well."""
 
     def __init__(self, file: Path, model: Any, compiled: Any, outputs: list[str], engine: Engine) -> None:
-        self._file, self._model, self._engine, self.outputs = file, model, engine, outputs
+        self._file, self._model, self._engine, self._outputs = file, model, engine, outputs
         self._name = file.name
         self._lock = threading.Lock()
-        self._requests: Requests | None = Requests(compiled, engine.streams == 1)
+        self._requests: Requests | None = self._of(compiled)
 
     def run(self, inputs: Arrays) -> dict[str, npt.NDArray[Any]]:
         """All outputs by name, copied out of the request."""
@@ -183,15 +183,17 @@ class Graph:
                 if self._requests is requests:
                     self._requests = None
             raise
-        return {name: np.array(request.get_tensor(name).data) for name in self.outputs}
+        return {name: np.array(request.get_tensor(port).data) for name, port in requests.outputs.items()}
 
     def requests(self) -> Requests:
         """Those of the compiled model. Raises EngineError."""
         with self._lock:
             if self._requests is None:
-                compiled = self._engine.compile(self._model, self._file)
-                self._requests = Requests(compiled, self._engine.streams == 1)
+                self._requests = self._of(self._engine.compile(self._model, self._file))
             return self._requests
+
+    def _of(self, compiled: Any) -> Requests:
+        return Requests(compiled, self._outputs, is_single=self._engine.streams == 1)
 
     def placement(self, inputs: Arrays) -> list[ProviderUsage]:
         """Nodes and seconds by device, in the second of two runs of a model compiled with counters."""

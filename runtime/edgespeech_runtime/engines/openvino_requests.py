@@ -2,7 +2,7 @@
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .calls import require_running
@@ -14,12 +14,13 @@ class Requests:
     """The infer requests of one compiled model, each of which serves one call at a time; idle ones wait for the next.
 
     Many threads create requests, give them tensors, read outputs and let go of them while others run. Where that
-    happened at once, 2026.4 damaged the heap now and then. So a model of one stream, which runs one request at a time
-    anyway, is used by one thread at a time, and requests are kept instead of being let go.
+    happened at once, the process was now and then aborted in `create_infer_request` (2026.4). So a model of one stream,
+    which runs one request at a time anyway, is used by one thread at a time, and requests are kept for the next call.
     """
 
-    def __init__(self, compiled: Any, is_single: bool) -> None:
+    def __init__(self, compiled: Any, outputs: Sequence[str], is_single: bool) -> None:
         self.compiled = compiled
+        self.outputs = {name: compiled.output(name) for name in outputs}  # ports, which are faster than names
         self._lock = threading.Lock() if is_single else None
         self._idle: dict[bool, list[Any]] = {True: [], False: []}  # those with tensors of the caller's, and the others
 
