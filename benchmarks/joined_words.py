@@ -14,6 +14,7 @@ RATE = 16000  # Hz
 STEP = RATE // 100  # 10 ms, over which loudness is measured
 FALL = 30.0  # dB below the loudest that are still of a word
 CONTRAST = 40.0  # dB between the loudest and the quietest tenth of a recording
+DIGITAL = -90.0  # dB of full scale, below which nothing was recorded: zeros beside a noise do not make it end
 LONGEST = 1.2  # seconds of a word
 PAUSE = 15  # steps of quiet that are no closure of a word: what is beyond them is another sound, a click or a breath
 LEVEL = 0.3  # of the loudest sample of each word
@@ -42,7 +43,8 @@ def _is_clean(samples: Samples) -> bool:
     levels = _levels(samples)
     if np.diff(np.flatnonzero(levels >= levels.max() - FALL)).max(initial=0) > PAUSE:
         return False
-    return len(trimmed(samples)) <= LONGEST * RATE and np.percentile(levels, 10) < levels.max() - CONTRAST
+    recorded = levels[levels > DIGITAL]
+    return len(trimmed(samples)) <= LONGEST * RATE and np.percentile(recorded, 10) < levels.max() - CONTRAST
 
 
 def _levels(samples: Samples) -> npt.NDArray[np.float64]:
