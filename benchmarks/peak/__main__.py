@@ -8,6 +8,7 @@ read, and for each bundle the operations per second that it reaches and their sh
 
 import time
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -19,19 +20,23 @@ from rich.table import Table
 
 from benchmarks import bandwidth, command
 from benchmarks.loading import ENGINES
-from benchmarks.peak.operations import Operations, operations
-from benchmarks.peak.products import Product, products
+from benchmarks.peak.operations import Operations, Shape, operations
+from benchmarks.peak.products import Product, product, products
 from benchmarks.speech import Speech, default_set
 from benchmarks.timing import Timing, load_average, order
 from benchmarks.workload import RATE
 
 Peaks = dict[tuple[str, str], float]  # by engine and precision
+Alone = dict[tuple[str, Shape], float]  # seconds of an operation in a product that runs alone, by engine and size
 
 MEMORY = "memory"
 NOTES = (
     "GOP/s: billions of multiplications and additions per second, each counted as one",
-    "of INT8, of the limit: of the fastest products in the same engine, in INT8; and of what they would take together "
-    "if each ran as fast as the fastest in its precision, those of attention in float32",
+    "of INT8: of the fastest products in the same engine, in INT8",
+    "of the limit: what all products would take together if each ran as fast as the fastest in its precision, those of "
+    "attention in float32, over what the encoder takes",
+    "alone: the products of its layers in INT8 and those of its attention in float32, each run alone in its own size; "
+    "of its sizes: all of them together over what the encoder takes",
 )
 
 
@@ -61,12 +66,16 @@ def main(
         raise click.BadParameter("is for one thread: processors of several add up", param_hint="--cpu")
     torch.set_num_threads(threads)
     calls = {str(bundle): _encoder(bundle, threads, data, seconds) for bundle in bundles}
-    everyone = products(threads)
+    counted = operations(checkpoint, round(seconds * RATE))
+    engines = {ENGINES[open_bundle(bundle).manifest.engine] for bundle in bundles}
+    shapes = (*counted.sizes, *counted.in_attention)
+    own = {(engine, shape): product(engine, "int8", shape, threads) for engine in engines for shape in shapes}
+    everyone = [*products(threads), *own.values()]
     calls |= {each.title: each.call for each in everyone} | {MEMORY: bandwidth.reader()}
     timings = timed(calls, runs, time.process_time if cpu else time.perf_counter)
     peaks = fastest(everyone, timings)
-    counted = operations(checkpoint, round(seconds * RATE))
-    rows = [measured(bundle, timings[str(bundle)], counted, peaks) for bundle in bundles]
+    alone = {key: timings[each.title].minimum / each.operations for key, each in own.items()}
+    rows = [measured(bundle, timings[str(bundle)], counted, peaks, alone) for bundle in bundles]
     memory = bandwidth.gigabytes_per_second(timings[MEMORY].minimum)
     facts = command.facts("peak", "base", runs, threads) | {"audio_seconds": seconds, "load": load_average()}
     clock = "processor time" if cpu else "time"
@@ -114,13 +123,18 @@ def timed(calls: dict[str, Callable[[], object]], runs: int, clock: Callable[[],
     return {name: Timing(tuple(taken)) for name, taken in seconds.items()}
 
 
-def measured(bundle: Path, timing: Timing, counted: Operations, peaks: Peaks) -> dict[str, Any]:
+def measured(bundle: Path, timing: Timing, counted: Operations, peaks: Peaks, alone: Alone) -> dict[str, Any]:
     """What a bundle reaches; its best call counts, as the products' does."""
     manifest = open_bundle(bundle).manifest
     engine = ENGINES[manifest.engine]
     int8, float32 = (peaks[engine, precision] for precision in ("int8", "float32"))
     reached = counted.total / timing.minimum / 1e9
     least = (counted.layers / int8 + counted.attention / float32) / 1e9
+    in_layers, in_attention = (
+        sum(alone[engine, shape] * 2 * prod(shape) * count for shape, count in sizes.items())
+        for sizes in (counted.sizes, counted.in_attention)
+    )
+    products_alone = in_layers + in_attention + counted.unsized / float32 / 1e9
     return {
         "bundle": bundle.name,
         "engine": engine,
@@ -130,6 +144,9 @@ def measured(bundle: Path, timing: Timing, counted: Operations, peaks: Peaks) ->
         "gops": reached,
         "share": reached / int8,
         "share_of_limit": least / timing.minimum,
+        "layers_alone": in_layers,
+        "attention_alone": in_attention,
+        "share_of_sizes": products_alone / timing.minimum,
     }
 
 
@@ -138,12 +155,14 @@ def render(rows: list[dict[str, Any]]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     for heading in ("engine", "bundle", "precision"):
         table.add_column(heading)
-    for heading in ("s", "median s", "GOP/s", "of INT8", "of the limit"):
+    for heading in ("s", "median s", "GOP/s", "of INT8", "of the limit", "layers alone", "attention", "of its sizes"):
         table.add_column(heading, justify="right")
     for row in rows:
         times = (f"{row[key]:.4f}" for key in ("seconds", "median"))
         shares = (f"{row[key]:.0%}" for key in ("share", "share_of_limit"))
-        table.add_row(row["engine"], row["bundle"], row["precision"], *times, f"{row['gops']:.0f}", *shares)
+        alone = (f"{row[key]:.4f}" for key in ("layers_alone", "attention_alone"))
+        cells = (*times, f"{row['gops']:.0f}", *shares, *alone, f"{row['share_of_sizes']:.0%}")
+        table.add_row(row["engine"], row["bundle"], row["precision"], *cells)
     return table
 
 

@@ -24,7 +24,7 @@ class Product:
 
     engine: str
     precision: str
-    shape: tuple[int, int, int]
+    shape: tuple[int, ...]
     call: Callable[[], object]
     operations: int
 
@@ -35,18 +35,14 @@ class Product:
 
 
 def products(threads: int) -> list[Product]:
-    """All products in both engines, ready to run."""
-    makers = {
-        (ENGINES["onnx"], "int8"): (onnx_product, 1),
-        (ENGINES["onnx"], "float32"): (onnx_product, 1),
-        (ENGINES["openvino"], "int8"): (openvino_products, CHAIN),
-        (ENGINES["openvino"], "float32"): (openvino_products, 2),
-    }
-    return [
-        Product(engine, precision, shape, make(shape, precision, threads, count), 2 * prod(shape) * count)
-        for (engine, precision), (make, count) in makers.items()
-        for shape in SHAPES
-    ]
+    """The large products in both engines and precisions, ready to run."""
+    return [product(engine, precision, shape, threads) for engine, precision in MAKERS for shape in SHAPES]
+
+
+def product(engine: str, precision: str, shape: tuple[int, ...], threads: int) -> Product:
+    """One of them, of any shape: with heads before it, both factors are given, as in attention."""
+    make, count = MAKERS[engine, precision] if len(shape) == 3 else (ATTENTION[engine], 1)
+    return Product(engine, precision, shape, make(shape, precision, threads, count), 2 * prod(shape) * count)
 
 
 def onnx_product(shape: tuple[int, int, int], precision: str, threads: int, count: int) -> Callable[[], object]:
@@ -104,9 +100,60 @@ def openvino_products(shape: tuple[int, int, int], precision: str, threads: int,
     return request.infer
 
 
+def onnx_attention(shape: tuple[int, ...], precision: str, threads: int, count: int) -> Callable[[], object]:
+    """A product in float32 for each of several heads; `count` is 1."""
+    import onnx
+    import onnxruntime
+
+    info = onnx.helper.make_tensor_value_info
+    ports = [info(name, onnx.TensorProto.FLOAT, None) for name in "xyz"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("MatMul", ["x", "y"], ["z"])], "product", ports[:2], ports[2:]
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    values = {
+        name: onnxruntime.OrtValue.ortvalue_from_numpy(each) for name, each in zip("xy", of_heads(shape), strict=True)
+    }
+    return lambda: session.run_with_ort_values(["z"], values)
+
+
+def openvino_attention(shape: tuple[int, ...], precision: str, threads: int, count: int) -> Callable[[], object]:
+    """The same in OpenVINO."""
+    import openvino
+    from openvino import opset13 as ops
+
+    pair = of_heads(shape)
+    given = [ops.parameter(each.shape, np.float32) for each in pair]
+    model = openvino.Model([ops.result(ops.matmul(*given, False, False))], given, "product")
+    settings = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": threads, "PERFORMANCE_HINT": "LATENCY"}
+    request = openvino.compile_model(model, "CPU", settings).create_infer_request()
+    for port, each in zip(request.model_inputs, pair, strict=True):
+        request.set_tensor(port, openvino.Tensor(each))
+    return request.infer
+
+
+ATTENTION = {ENGINES["onnx"]: onnx_attention, ENGINES["openvino"]: openvino_attention}
+MAKERS: dict[tuple[str, str], tuple[Callable[..., Callable[[], object]], int]] = {
+    (ENGINES["onnx"], "int8"): (onnx_product, 1),
+    (ENGINES["onnx"], "float32"): (onnx_product, 1),
+    (ENGINES["openvino"], "int8"): (openvino_products, CHAIN),
+    (ENGINES["openvino"], "float32"): (openvino_products, 2),
+}
+
+
 def factors(shape: tuple[int, int, int]) -> tuple[Any, Any]:
     """Random factors of a product of integers: unsigned (rows, inputs) and signed (inputs, outputs)."""
     rows, inputs, outputs = shape
     random = np.random.default_rng(0)
     left = random.integers(0, 256, (rows, inputs), np.uint8)
     return left, random.integers(-127, 128, (inputs, outputs), np.int8)
+
+
+def of_heads(shape: tuple[int, ...]) -> tuple[Any, Any]:
+    """Random factors of products in float32: (1, heads, rows, inputs) and (1, heads, inputs, outputs)."""
+    heads, rows, inputs, outputs = shape
+    random = np.random.default_rng(0)
+    return tuple(random.random((1, heads, *size), np.float32) for size in ((rows, inputs), (inputs, outputs)))  # type: ignore[return-value]

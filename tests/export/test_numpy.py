@@ -240,7 +240,7 @@ def test_graphs_that_cannot_run_are_refused_at_export(tmp_path: Path, node: Any,
     [
         (lambda data: data["steps"][1].update(op="Magic"), "Magic is not known to this runtime: upgrade"),
         (lambda data: data["steps"][1]["attributes"].update(magic=1), "attribute magic, which this runtime does not"),
-        (lambda data: data["steps"].pop(1), "reads 'conv1d', which no step before it gives"),
+        (lambda data: data["steps"].pop(1), "reads 'features.conv1d', which no step before it gives"),
         (lambda data: data["steps"].reverse(), "which no step before it gives"),
         (lambda data: data["steps"].append(data["steps"][-1]), "once more"),
         (lambda data: data["steps"][1].pop("inputs"), r"steps\[1\].inputs is missing"),

@@ -62,13 +62,18 @@ def outputs(source: GraphSource, given: dict[str, Any]) -> tuple[onnx.ModelProto
     return model, dict(zip(names, values, strict=True))
 
 
+def traced_whole(source: GraphSource) -> GraphSource:
+    """The same graph, traced anew with all of its layers."""
+    return replace(source, layers=None, kept={}, masked=None, parts=tuple(map(traced_whole, source.parts)))
+
+
 def is_repeated(model: onnx.ModelProto, layers: int = LAYERS) -> bool:
     return any(node.name.endswith(f".{layers - 1}") for node in model.graph.node)
 
 
 def assert_same(source: GraphSource, given: dict[str, Any]) -> None:
     repeated, found = outputs(source, given)
-    whole, expected = outputs(replace(source, layers=None, kept={}), given)
+    whole, expected = outputs(traced_whole(source), given)
     assert is_repeated(repeated)
     assert not is_repeated(whole)
     assert sorted(node.op_type for node in repeated.graph.node) == sorted(node.op_type for node in whole.graph.node)

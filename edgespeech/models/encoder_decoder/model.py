@@ -258,6 +258,13 @@ class SpeechEncoderDecoderModel(GeneratingModel):
         result = self.encoder.encode(waveform, lengths)
         return self._projected(result.last_hidden_state), result.lengths
 
+    def encode_features(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Compute what the decoder attends to of what the conv stack gives; graphs are exported from it.
+
+        (batch, frames, channels), real frames (batch,) -> states (batch, frames, size).
+        """
+        return self._projected(self.encoder.encode_features(features, lengths).last_hidden_state)
+
     def _encoded(
         self,
         source: Tensor | None,

@@ -32,7 +32,7 @@ class SpeechClassifier(StatesHead):
             InputError: audio that is shorter than `shortest`.
         """
         encoded = self.read(waveform, lengths)
-        return self.head(encoded.states, float_mask(encoded.lengths, encoded.states))
+        return self.of_states(encoded.states, encoded.lengths)
 
 
 class SpeechForSequenceClassification(SpeechClassifier):

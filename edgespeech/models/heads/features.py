@@ -85,6 +85,11 @@ class SpeechFeatures(PreTrainedModel):
         """Return the states themselves."""
         return states
 
+    def of_features(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """See `SpeechWithHead.of_features`."""
+        output = self.base_model.encode_features(features, lengths, trace=None if self.layers is None else Trace([]))
+        return self.mixed(output.hidden_states or (), output.last_hidden_state)
+
     def last_hidden_state(self, waveform: Tensor, lengths: Tensor | None = None) -> Tensor:
         """(batch, samples), real samples (batch,) -> (batch, frames, size): what graphs are exported from.
 

@@ -75,6 +75,17 @@ class SpeechWithHead(PreTrainedModel):
         """Return the output for states (batch, frames, size); `mask` (batch, frames) is 1.0 on real frames."""
         raise NotImplementedError
 
+    def of_states(self, states: Tensor, lengths: Tensor | None) -> Tensor:
+        """Return the output for states (batch, frames, size) of which `lengths` (batch,) are real, None for all."""
+        return self.head(states, float_mask(lengths, states))
+
+    def of_features(self, features: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Return the output for what the conv stack gives, (batch, frames, channels), real frames (batch,)."""
+        trace = Trace([]) if self.reads_all_layers else None
+        output = self.base_model.encode_features(features, lengths, trace=trace)
+        states = self.mixed(output.hidden_states or (), output.last_hidden_state)
+        return self.of_states(states, lengths if self.reads_all_layers else output.lengths)
+
     def _get_feat_extract_output_lengths(self, input_lengths: Tensor | int) -> Tensor:
         """See `SpeechModel._get_feat_extract_output_lengths`."""
         return self.base_model._get_feat_extract_output_lengths(input_lengths)

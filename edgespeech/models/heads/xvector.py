@@ -122,7 +122,7 @@ class SpeechForXVector(StatesHead):
             InputError: audio that is shorter than `shortest`.
         """
         encoded = self.read(waveform, lengths)
-        return self._embedded(encoded.states, encoded.lengths)
+        return self.of_states(encoded.states, encoded.lengths)
 
     def forward(
         self,
@@ -146,14 +146,14 @@ class SpeechForXVector(StatesHead):
         if labels is not None:
             labels = checked_classes(labels, len(input_values), self.config.num_labels)
         encoded = self.read_masked(input_values, attention_mask, output_hidden_states, output_attentions)
-        embeddings = self._embedded(encoded.states, encoded.lengths)
+        embeddings = self.of_states(encoded.states, encoded.lengths)
         logits = self.classifier(embeddings)
         loss = None if labels is None else self.objective(logits, labels)
         output = XVectorOutput(loss, logits, embeddings, encoded.hidden_states, encoded.attentions)
         return answered(output, self.config, return_dict)
 
-    def _embedded(self, states: Tensor, lengths: Tensor | None) -> Tensor:
-        """(batch, frames, hidden), real frames (batch,) -> (batch, dimensions)."""
+    def of_states(self, states: Tensor, lengths: Tensor | None) -> Tensor:
+        """See `SpeechWithHead.of_states`; the convolutions lose frames."""
         if lengths is None:
             return self.head(states, None)
         lost = sum(self.tdnn_windows) - len(self.tdnn_windows)

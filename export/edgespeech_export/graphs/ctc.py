@@ -71,7 +71,7 @@ def interchange_graph(batch: GraphSource, model: SpeechForCTC, normalize: bool, 
     after = GraphSource(
         "after", LogProbabilities(model, vocabulary), (LOGITS, LENGTHS), (LOGPROBS, FRAMES), batch.fixed
     )
-    parts = [replace(batch, name=""), after]
+    parts = [*batch.parts, after]
     if normalize:
         parts[0] = replace(parts[0], inputs=(NORMALIZED, LENGTHS))
         parts.insert(0, GraphSource("before", Normalized(), (VALUES, LENGTHS), (NORMALIZED,)))

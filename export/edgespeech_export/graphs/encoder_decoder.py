@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from edgespeech.decoder import Cache
 from edgespeech.models.encoder_decoder.model import SpeechEncoderDecoderModel
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.graphs.parts import Parts
 
 
 class Encoder(nn.Module):
@@ -38,6 +39,18 @@ class EncoderBatch(nn.Module):
         """(batch, samples), real samples (batch,) -> key and value of each layer."""
         states, _ = self.model.encode(input_values, input_lengths)
         return flat(self.model.decoder.cross(states))
+
+
+class Behind(nn.Module):
+    """What all layers of the decoder attend to, of what the conv stack gives."""
+
+    def __init__(self, model: SpeechEncoderDecoderModel) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, conv_features: Tensor, conv_lengths: Tensor | None = None) -> tuple[Tensor, ...]:
+        """(batch, frames, channels), real frames (batch,) -> key and value of each layer."""
+        return flat(self.model.decoder.cross(self.model.encode_features(conv_features, conv_lengths)))
 
 
 class DecoderStep(nn.Module):
@@ -68,7 +81,13 @@ def encoder_decoder_graphs(model: SpeechEncoderDecoderModel, facts: Decoder) -> 
     fixed = {"vocabulary": facts.vocabulary_size, "heads": facts.heads, "head_dim": facts.head_dim}
     tensors = contract("encoder-decoder", facts)
     layers: dict[str, Any] = dict.fromkeys(modules, model.encoder.encoder.layers) | {"decoder": model.decoder.layers}
-    return [GraphSource(name, module, *tensors[name], fixed, layers=layers[name]) for name, module in modules.items()]
+    _, outputs = tensors["encoder"]
+    behind = Parts(model, model.encoder, Behind(model), outputs, fixed, model.encoder.encoder.layers)
+    parts = behind.of({name: tensors[name][0] for name in ("encoder", "encoder_batch")})
+    return [
+        GraphSource(name, module, *tensors[name], fixed, layers=layers[name], parts=parts.get(name, ()))
+        for name, module in modules.items()
+    ]
 
 
 def flat(cache: Cache) -> tuple[Tensor, ...]:

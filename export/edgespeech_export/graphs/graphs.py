@@ -18,7 +18,9 @@ class GraphSource:
         layers: of the module, of which nothing is read but what the last one gives: those that are alike need not be
             traced each.
         edit: changes the graph that was traced, before it is checked.
-        parts: graphs of which it is joined, each reading what those before it give; the module lists theirs then.
+        parts: graphs of which it is joined, each reading what those before it give, and which may be parts of others
+            too; the module, which does the same or lists theirs, is not traced then.
+        masked: the same with one input more, of lengths: this is derived from it where that can be done.
         kept: the graph of the module once it is traced, for copies of this that are parts of others.
     """
 
@@ -31,4 +33,5 @@ class GraphSource:
     layers: nn.ModuleList | None = None
     edit: Callable[[onnx.ModelProto], None] = lambda model: None
     parts: "tuple[GraphSource, ...]" = ()
+    masked: "GraphSource | None" = None
     kept: dict[str, onnx.ModelProto] = field(default_factory=dict, repr=False, compare=False)

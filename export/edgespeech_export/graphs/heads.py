@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from edgespeech.encoder.features import Patches
 from edgespeech.encoder.transformer import Trace
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.graphs.parts import Parts
 
 
 def computed(model: nn.Module, task: Task) -> Callable[..., Tensor]:
@@ -62,6 +63,19 @@ class Window(nn.Module):
         return outputs
 
 
+class Behind(nn.Module):
+    """The output for what the conv stack gives."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, conv_features: Tensor, conv_lengths: Tensor | None = None) -> Tensor:
+        """(batch, frames, channels), real frames (batch,) -> the task's output."""
+        output: Tensor = self.model.of_features(conv_features, conv_lengths)
+        return output
+
+
 def head_graphs(task: Task, model: Any, size: int) -> list[GraphSource]:
     """Return the graphs that the runtime's contract names; `size` is that of the output's last axis."""
     modules: dict[str, nn.Module] = {"single": Single(model, task), "batch": Batch(model, task)}
@@ -69,10 +83,13 @@ def head_graphs(task: Task, model: Any, size: int) -> list[GraphSource]:
         modules["window"] = Window(model)
     taps = model.config.conv_kernel[0]
     fixed = {HEADS[task].axes[-1]: size, "taps": taps, "axes": taps}
+    graphs = {name: tensors for name, tensors in contract(task).items() if name in modules}
+    layers = last_layers(model)
+    behind = Parts(model, model.base_model, Behind(model), (HEADS[task],), fixed, layers)
+    parts = behind.of({name: inputs for name, (inputs, _) in graphs.items()})
     return [
-        GraphSource(name, modules[name], *tensors, fixed, layers=last_layers(model))
-        for name, tensors in contract(task).items()
-        if name in modules
+        GraphSource(name, modules[name], *tensors, fixed, layers=layers, parts=parts[name])
+        for name, tensors in graphs.items()
     ]
 
 

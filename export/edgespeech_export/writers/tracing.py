@@ -7,6 +7,8 @@ on, so that no tool copies them; of layers that are alike, two are traced and th
 """
 
 import contextlib
+import functools
+import gc
 import io
 import logging
 import warnings
@@ -30,6 +32,7 @@ from edgespeech_export.writers.joining import joined
 from edgespeech_export.writers.repetition import TRACED, Names, repeated, shortened
 from edgespeech_export.writers.reshapes import copy_leading_dimensions
 from edgespeech_export.writers.traced_graph import TracedGraph
+from edgespeech_export.writers.unmasked import unmasked
 from edgespeech_export.writers.weight_folding import fold
 
 OPSET = 20  # the first with Gelu as one operator
@@ -39,7 +42,8 @@ UNWANTED = ["fuse_matmul_add_bias_into_gemm", "fuse_matmul_add_bias_into_gemm_ba
 # Sizes of the example that is traced. torch.export takes a size of 1 for a constant, so no axis may come down to it.
 BATCH = 2
 FRAMES = 13
-FREE = {"batch": BATCH, "new": 3, "slots": 5, "columns": 8, "frames": FRAMES}
+FEATURES = 4001  # frames of a conv stack, enough for whatever shortens them; nothing is computed of the example
+FREE = {"batch": BATCH, "new": 3, "slots": 5, "columns": 8, "frames": FRAMES, "conv_frames": FEATURES}
 
 
 def trace(source: GraphSource, samples: Callable[[int], int]) -> TracedGraph:
@@ -64,10 +68,8 @@ def trace(source: GraphSource, samples: Callable[[int], int]) -> TracedGraph:
 
 def _traced(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
     """The graph of a module, traced once, with the names of the source for what it takes and gives."""
-    if "graph" not in source.kept:
-        source.kept["graph"] = _of_two_layers(source, samples) or _exported(source, samples)
     model = onnx.ModelProto()
-    model.CopyFrom(source.kept["graph"])
+    model.CopyFrom(_kept(source, samples))
     ports = (
         *zip(model.graph.input, source.inputs, strict=False),
         *zip(model.graph.output, source.outputs, strict=True),
@@ -79,6 +81,17 @@ def _traced(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelPro
         node.input[:] = [renamed.get(name, name) for name in node.input]
         node.output[:] = [renamed.get(name, name) for name in node.output]
     return model
+
+
+def _kept(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
+    """The graph of a module as it was traced first, or derived from one with lengths."""
+    if "graph" not in source.kept:
+        model = None
+        if source.masked is not None:
+            (lengths,) = {spec.name for spec in source.masked.inputs} - {spec.name for spec in source.inputs}
+            model = unmasked(_kept(source.masked, samples), lengths)
+        source.kept["graph"] = model or _of_two_layers(source, samples) or _exported(source, samples)
+    return source.kept["graph"]
 
 
 def tensors(module: nn.Module) -> dict[str, Tensor]:
@@ -115,20 +128,14 @@ def _of_two_layers(source: GraphSource, samples: Callable[[int], int]) -> onnx.M
 def _exported(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
     """A simplified graph whose weights are inputs, behind those of the source."""
     try:
-        with torch.no_grad(), quiet():
+        with torch.no_grad(), quiet(), _uncollected():
             traced = torch.export.export(
                 source.module.eval(),
                 tuple(_example(spec, source.fixed, samples(FRAMES)) for spec in source.inputs),
                 dynamic_shapes=_dynamic_shapes(source),
                 strict=False,
             )
-            program = torch.onnx.export(
-                traced,
-                dynamo=True,
-                opset_version=OPSET,
-                optimize=False,
-                verbose=False,
-            )
+            program = _program(traced)
             if program is None:
                 raise ExportError(f"torch.onnx gave no program for the graph {source.name!r}")
             _weights_as_inputs(program.model.graph, tensors(source.module).keys())
@@ -152,6 +159,40 @@ def _exported(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelP
         raise ExportError(f"onnxsim changed what the graph {source.name!r} computes; report this")
     simplified: onnx.ModelProto = model
     return simplified
+
+
+def _program(traced: torch.export.ExportedProgram) -> Any:
+    """The ONNX program of what was traced, not yet optimized.
+
+    `torch.onnx.export` reads the sources of all its operators anew each time, a third of what a small graph takes. What
+    it calls with them takes them from here; where a version of torch has it otherwise, it is called itself.
+    """
+    try:
+        from torch.onnx._internal.exporter import _core
+
+        return _core.export(traced, registry=_operators(), opset_version=OPSET, optimize=False, verbose=False)
+    except (ImportError, AttributeError, TypeError):
+        return torch.onnx.export(traced, dynamo=True, opset_version=OPSET, optimize=False, verbose=False)
+
+
+@functools.cache
+def _operators() -> Any:
+    """What torch.onnx has for each operator of torch's."""
+    from torch.onnx._internal.exporter import _registration
+
+    return _registration.ONNXRegistry.from_torchlib(OPSET)
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """Put off the search for garbage in cycles, which goes through millions of nodes again and again."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def _weights_as_inputs(graph: Any, names: Collection[str]) -> None:

@@ -48,6 +48,9 @@ def fold(model: onnx.ModelProto, values: Mapping[str, Values]) -> TracedGraph:
             node.input[index] = renamed.get(name, name)
     del graph.node[:]
     graph.node.extend(nodes)
+    unread = [tensor for tensor in graph.initializer if tensor.name not in read]
+    for tensor in unread:
+        graph.initializer.remove(tensor)
     inputs = [each for each in graph.input if each.name not in values]
     del graph.input[:]
     graph.input.extend(inputs)

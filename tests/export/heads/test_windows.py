@@ -15,7 +15,7 @@ import transformers
 from checkpoints import make_checkpoint, make_model
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.errors import ProofError
-from edgespeech_export.graphs import heads as head_graphs
+from edgespeech_export.graphs import parts
 from edgespeech_export.writers.channels_last import with_channels_last
 from edgespeech_runtime.audio.waveform import normalize
 from edgespeech_runtime.long.statistics import Gatherer
@@ -131,18 +131,18 @@ def test_the_conv_stack_takes_the_statistics_of_the_whole(is_last: bool, has_bia
     torch.testing.assert_close(found, expected[:, 10 : 10 + found.shape[1]], atol=1e-5, rtol=1e-5)
 
 
-class Forgetful(head_graphs.Window):
-    """A graph for windows that normalises each by itself."""
+class Forgetful(parts.WindowFeatures):
+    """Features of windows, each normalised by itself."""
 
     def forward(self, input_values: Tensor, patch_mean: Tensor, patch_spread: Tensor) -> Tensor:
         nothing = 0.0 * (patch_mean.sum() + patch_spread.sum())
-        found: Tensor = self.model.last_hidden_state(input_values) + nothing
+        found: Tensor = self.model.get_submodule(self.path)(input_values)[0] + nothing
         return found
 
 
 def test_a_graph_that_forgets_the_whole_is_refused(made: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint, _ = made("plain", "onnx")
-    monkeypatch.setattr(head_graphs, "Window", Forgetful)
+    monkeypatch.setattr(parts, "WindowFeatures", Forgetful)
     with pytest.raises(ProofError, match="the graph 'window' differs"):
         export(checkpoint, tmp_path / "bundle", ExportOptions(engine="numpy", layers=(0,)))
     assert not (tmp_path / "bundle").exists()
