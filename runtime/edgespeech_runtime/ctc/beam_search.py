@@ -169,11 +169,12 @@ class BeamSearch:
         if judge.hot is not None:
             hot = tuple(judge.hot.states[index] for index in numbers[HOT].tolist())
         numbers[HOT] = START  # numbers of states are those of this piece, as are those of contexts
-        used = {context: position for position, context in enumerate(dict.fromkeys(numbers[CONTEXT].tolist()))}
-        numbers[CONTEXT] = [used[context] for context in numbers[CONTEXT].tolist()]
+        used: dict[Context, int] = {}
+        contexts = [judge.contexts[context] for context in numbers[CONTEXT].tolist()]
+        numbers[CONTEXT] = [used.setdefault(context, len(used)) for context in contexts]
         numbers[NEXT] = np.where(numbers[LENGTH] == 0, numbers[CONTEXT], OPEN)
         certain = Path(*(np.concatenate(parts, axis=-1) for parts in zip(state.certain, shared, strict=True)))
-        kept = tuple(judge.contexts[index] for index in used)
+        kept = tuple(used)
         return BeamState(
             state.frames + frames, Beams(numbers, scores), kept, hot, certain, steps, before, step.asks_for_word
         )
