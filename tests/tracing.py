@@ -31,17 +31,19 @@ PLAIN = (type(None), bool, int, float, str, bytes, torch.dtype, Enum)
 FUNCTIONS = (functools.partial, MethodType, FunctionType, BuiltinFunctionType, type)
 
 
+EXPORTED = tracing._exported  # traces anew, for tests of tracing itself
+
+
 @contextmanager
 def tracing_once(folder: Path) -> Iterator[None]:
     """Within, graphs are traced unless one of the same form is in `folder`, and put there."""
-    exported = tracing._exported
 
     def kept(source: GraphSource, samples: Callable[[int], int]) -> onnx.ModelProto:
         path = folder / f"{key(source, samples(tracing.FRAMES))}.onnx"
         with FileLock(path.with_suffix(".lock")):
             if not path.exists():
                 partial = path.with_suffix(".partial")
-                onnx.save(exported(source, samples), partial)
+                onnx.save(EXPORTED(source, samples), partial)
                 partial.replace(path)
         return onnx.load(path)
 

@@ -17,14 +17,16 @@ import torch
 from edgespeech_export import ExportOptions, export
 from edgespeech_export.errors import ExportError
 from edgespeech_export.graphs.graphs import GraphSource
+from edgespeech_export.writers import tracing
 from edgespeech_export.writers.numpy import Archive, to_program
 from edgespeech_export.writers.numpy_int8 import quantize_archive, quantized
-from edgespeech_export.writers.tracing import trace
 from edgespeech_runtime.bundle.contracts import Tensor
 from edgespeech_runtime.bundle.folder import open_bundle
 from edgespeech_runtime.engines import numpy as engine
 from edgespeech_runtime.errors import BundleError, EngineError
 from onnx import helper
+from torch import nn
+from tracing import EXPORTED
 
 from edgespeech.activations import NAMES, activation
 
@@ -71,24 +73,41 @@ def test_steps_are_called_after_the_modules_that_they_belong_to(program: dict[st
     assert softmax["attributes"] == {}  # what is so anyhow is not said
 
 
-def test_the_same_checkpoint_gives_the_same_bytes(checkpoint_of: Any, case_of: Any, tmp_path: Path) -> None:
+def test_the_same_checkpoint_gives_the_same_bytes(
+    case_of: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case = case_of(KIND, "numpy")
+    monkeypatch.setattr(tracing, "_exported", EXPORTED)
     export(case.checkpoint, tmp_path / "again", ExportOptions(engine="numpy"))
     for name in ("single.json", "batch.json", "weights.npz"):
         assert (tmp_path / "again" / name).read_bytes() == (case.bundle / name).read_bytes()
 
 
-@pytest.mark.parametrize("name", sorted(NAMES))
-def test_every_activation(name: str, tmp_path: Path) -> None:
-    module = activation(name)
-    source = GraphSource("one", module, PLANE[:1], PLANE[1:])
+class Activations(nn.Module):
+    """One activation for each input."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.functions = nn.ModuleList(map(activation, names))
+
+    def forward(self, *inputs: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return tuple(function(values) for function, values in zip(self.functions, inputs, strict=True))
+
+
+def test_every_activation(tmp_path: Path) -> None:
+    names = sorted(NAMES)
+    module = Activations(names)
+    ports = [tuple(Tensor(f"{end}.{name}", "float32", PLANE[0].axes) for name in names) for end in "xy"]
+    source = GraphSource("all", module, *ports)
     with Archive(tmp_path / "weights.npz") as archive:
-        text = to_program(trace(source, lambda frames: frames), source, archive, "float32")
+        text = to_program(tracing.trace(source, lambda frames: frames), source, archive, "float32")
     graph = load(tmp_path, json.loads(text), tmp_path / "weights.npz")
     x = np.linspace(-30, 30, 3 * 50_000, dtype=np.float32).reshape(3, -1)
-    with torch.inference_mode():
-        expected = module(torch.from_numpy(x)).numpy()
-    np.testing.assert_allclose(graph.run({"x": x})["y"], expected, atol=2e-6, rtol=2e-6)
+    outputs = graph.run({f"x.{name}": x for name in names})
+    for name, function in zip(names, module.functions, strict=True):
+        with torch.inference_mode():
+            expected = function(torch.from_numpy(x)).numpy()
+        np.testing.assert_allclose(outputs[f"y.{name}"], expected, atol=2e-6, rtol=2e-6, err_msg=name)
 
 
 def test_many_threads_get_what_each_gets_alone(case_of: Any) -> None:
