@@ -36,9 +36,9 @@ def covering(kinds: Any) -> list[Any]:
     return [pytest.param(kind, marks=() if kind in USUAL else pytest.mark.slow) for kind in kinds]
 
 
-def encoder_graph(kind: str, name: str = "batch", layers: int = LAYERS, **sizes: Any) -> GraphSource:
+def encoder_graph(kind: str, name: str = "batch", layers: int = LAYERS) -> GraphSource:
     family, options = {**KINDS, **RELATIVES}[kind]
-    model = make_model(family, weights="edgespeech", **{**options, **sizes, "num_hidden_layers": layers})
+    model = make_model(family, weights="edgespeech", **{**SHORT, **options, "num_hidden_layers": layers})
     sources = {source.name: source for source in head_graphs("ctc", model.requires_grad_(False), 32)}
     return sources[name]
 
@@ -113,7 +113,7 @@ def test_one_layer_that_differs_is_seen(change: Any, index: int) -> None:
 
 
 def test_a_first_layer_that_differs_is_traced_whole() -> None:
-    source = encoder_graph("wav2vec2-adapters", layers=3, **SHORT)
+    source = encoder_graph("wav2vec2-adapters", layers=3)
     assert source.layers is not None
     with_another_activation(source.layers[0])
     waveforms = np.random.default_rng(0).standard_normal((2, 4000)).astype(np.float32)
