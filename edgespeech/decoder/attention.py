@@ -57,10 +57,7 @@ class Attention(nn.Module):
         for path, parts in self.names.projections:
             if parts[0] in wanted:
                 pieces = part(self, path)(x).chunk(len(parts), -1)
-                projected |= {
-                    letter: self.split(self._scaled(piece) if letter == "q" else piece, batch)
-                    for letter, piece in zip(parts, pieces, strict=True)
-                }
+                projected |= {letter: self.split(piece, batch) for letter, piece in zip(parts, pieces, strict=True)}
         return [projected[letter] for letter in wanted]
 
     def forward(self, query: Tensor, sources: Sequence[KeyValues], bias: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -83,20 +80,14 @@ class Attention(nn.Module):
         kept = query.dtype
         with self._precision(query.device.type):
             if self.upcast:
-                query = query.to(torch.promote_types(kept, torch.float32)) * self.scale
+                query = query.to(torch.promote_types(kept, torch.float32))
+            if self.scale != 1.0:
+                query = query * self.scale
             scores = [query @ key.to(query.dtype).transpose(2, 3) for key, _ in sources]
         joined = scores[0] if len(scores) == 1 else torch.cat(scores, -1)
         if bias is not None:
             joined = joined + bias
         return joined.softmax(-1).to(kept)
-
-    def _scaled(self, query: Tensor) -> Tensor:
-        """Queries with the factor of the scores in them, unless it waits for their higher precision.
-
-        It comes before heads are split: beside the product with the keys, ONNX Runtime takes a factor into a form of
-        the product that is half as fast for one token.
-        """
-        return query if self.upcast or self.scale == 1.0 else query * self.scale
 
     def split(self, x: Tensor, batch: int) -> Tensor:
         """(batch * length, size) -> (batch, heads, length, head_dim)."""
