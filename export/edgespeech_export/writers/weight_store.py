@@ -51,6 +51,8 @@ class WeightStore:
                     values = graph.values(tensor)
                     if values.nbytes >= EXTERNAL_FROM:
                         self._refer(tensor, self._offset(values, stream), values.nbytes)
+                    elif tensor.name in graph.weights:  # as float16 it is small enough to stay inside the graph
+                        tensor.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), tensor.name))
                 for fact in tensor.external_data:
                     if fact.key == "location":
                         fact.value = location
