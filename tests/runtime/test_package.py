@@ -97,7 +97,7 @@ def test_version_is_that_of_the_project():
 def test_the_wheel_is_small_and_whole(tmp_path):
     wheels = pytest.importorskip("hatchling.builders.wheel")
     (built,) = wheels.WheelBuilder(str(PROJECT)).build(directory=str(tmp_path), versions=["standard"])
-    assert Path(built).stat().st_size < 400_000
+    assert Path(built).stat().st_size < 450_000
     with zipfile.ZipFile(built) as wheel:
         names = set(wheel.namelist())
         metadata = wheel.read("edgespeech_runtime-0.1.0.dist-info/METADATA").decode()
