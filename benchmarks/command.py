@@ -1,6 +1,7 @@
 """What the commands of all benchmarks share: options, whom to measure, facts of a run, its printing and its JSON."""
 
 import json
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -11,20 +12,32 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.models import versions
+from benchmarks.timing import Clock
 from benchmarks.workload import SEED, Size
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 Item = TypeVar("Item")
 
 COLUMNS = 130  # of the table, where the output is no terminal
+JSON_FILE = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here."
+)
+CPU = click.option(
+    "--cpu", is_flag=True, help="Seconds of the processor, not of the clock: for one thread on a busy machine."
+)
+
+
+def clock(cpu: bool, threads: int) -> Clock:
+    """The clock of `--cpu`, or of the wall. Raises click.BadParameter for the processor's with several threads."""
+    if cpu and threads > 1:
+        raise click.BadParameter("is for one thread: processors of several add up", param_hint="--cpu")
+    return time.process_time if cpu else time.perf_counter
 
 
 def shared_options(runs: int) -> Callable[[Command], Command]:
     """Give a command --json, --runs (by default so many), --threads, --size, --only and --models."""
     options = (
-        click.option(
-            "--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here."
-        ),
+        JSON_FILE,
         click.option(
             "--runs", type=click.IntRange(min=1), default=runs, show_default=True, help="Measured calls of each."
         ),

@@ -22,7 +22,7 @@ from edgespeech_export.provenance import machine
 from edgespeech_runtime import load
 from rich.table import Table
 
-from benchmarks.command import show, write
+from benchmarks.command import JSON_FILE, show, write
 from benchmarks.models import versions
 from benchmarks.speech import ROOT, SHIPPED
 from benchmarks.timing import interleave, load_average
@@ -82,7 +82,7 @@ def contenders(bundles: Sequence[Path], folder: Path | None, threads: int) -> tu
 @click.option("--whisper", "folder", type=click.Path(exists=True, path_type=Path), help="tiny.en for CTranslate2.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="For everyone.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Interleaved rounds.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@JSON_FILE
 def main(
     bundles: tuple[Path, ...],
     data: str | None,

@@ -7,7 +7,6 @@ products with the weights alone, which are what no arrangement of the graph can 
 does outside the engine. Numbers are random, and the cache has as many slots as a short sentence needs.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -28,8 +27,7 @@ from onnx import TensorProto, helper
 from rich.table import Table
 
 from benchmarks import command
-from benchmarks.peak.__main__ import timed
-from benchmarks.timing import load_average
+from benchmarks.timing import interleave, load_average
 
 Call = Callable[[], object]
 Arrays = dict[str, npt.NDArray[Any]]
@@ -153,7 +151,9 @@ def measured(
     named = {
         f"{part}, {count}, {index}": call for (part, count), both in parts.items() for index, call in enumerate(both)
     }
-    timings = timed(named, runs, clock)
+    for call in named.values():
+        call()
+    timings = interleave(named, runs, clock=clock)
     rows: list[dict[str, Any]] = []
     for part in dict.fromkeys(part for part, _ in parts):
         best: dict[int, float] = {}
@@ -172,10 +172,8 @@ def measured(
 @click.option("--frames", type=click.IntRange(min=2), default=250, show_default=True, help="Of the encoder.")
 @click.option("--threads", type=click.IntRange(min=1), default=1, show_default=True, help="For every engine.")
 @click.option("--runs", type=click.IntRange(min=1), default=30, show_default=True, help="Measured calls of each.")
-@click.option(
-    "--cpu", is_flag=True, help="Seconds of the processor, not of the clock: for one thread on a busy machine."
-)
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@command.CPU
+@command.JSON_FILE
 def main(
     bundles: tuple[Path, ...],
     beams: int,
@@ -187,9 +185,7 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Time a step of the text decoders of BUNDLES by its parts."""
-    if cpu and threads > 1:
-        raise click.BadParameter("is for one thread: processors of several add up", param_hint="--cpu")
-    clock = time.process_time if cpu else time.perf_counter
+    clock = command.clock(cpu, threads)
     rows = [row for bundle in bundles for row in measured(bundle, beams, slots, frames, threads, runs, clock)]
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("bundle")

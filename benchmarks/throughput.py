@@ -23,7 +23,7 @@ from edgespeech_runtime.engines.onnx import onnxruntime
 from edgespeech_runtime.tasks.ctc import CtcModel
 from rich.table import Table
 
-from benchmarks.command import show, write
+from benchmarks.command import JSON_FILE, show, write
 from benchmarks.models import versions
 from benchmarks.timing import interleave, load_average
 
@@ -59,7 +59,7 @@ def opened(bundle: Path, threads: int, streams: int) -> CtcModel:
 @click.option("--files", "count", type=click.IntRange(min=1), default=1000, show_default=True, help="To transcribe.")
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="In all, of everyone.")
 @click.option("--runs", type=click.IntRange(min=1), default=3, show_default=True, help="Interleaved rounds.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@JSON_FILE
 def main(bundle: Path, folder: Path, count: int, threads: int, runs: int, json_file: Path | None) -> None:
     """Time ways of transcribing the first sound files of FOLDER, sorted by name, with a CTC BUNDLE of ONNX Runtime."""
     files = sorted(file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES)[:count]

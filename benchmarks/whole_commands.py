@@ -19,7 +19,7 @@ import click
 from edgespeech_export.provenance import machine
 from rich.table import Table
 
-from benchmarks.command import show, write
+from benchmarks.command import JSON_FILE, show, write
 from benchmarks.models import versions
 from benchmarks.timing import load_average
 from benchmarks.workload import EncoderSize, write_checkpoint
@@ -99,7 +99,7 @@ def starts(bundles: Sequence[Path], runs: int) -> list[Taken]:
 @click.argument("bundles", nargs=-1, type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--size", type=click.Choice(get_args(EncoderSize)), default="base", show_default=True, help="To export.")
 @click.option("--runs", type=click.IntRange(min=1), default=5, show_default=True, help="Of the short command.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@JSON_FILE
 def main(bundles: tuple[Path, ...], size: EncoderSize, runs: int, json_file: Path | None) -> None:
     """Time `edgespeech export` of random weights to each engine, and `transcribe` with each of BUNDLES."""
     rows = [*starts(bundles, runs), *exports(size)]

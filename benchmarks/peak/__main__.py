@@ -6,7 +6,6 @@ What is printed: operations per second of large matrix products in INT8 and floa
 read, and for each bundle the operations per second that it reaches and their share of its engine's products in INT8.
 """
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from pathlib import Path
@@ -23,7 +22,7 @@ from benchmarks.loading import ENGINES
 from benchmarks.peak.operations import Operations, Shape, operations
 from benchmarks.peak.products import Product, product, products
 from benchmarks.speech import Speech, default_set
-from benchmarks.timing import Timing, load_average, order
+from benchmarks.timing import Timing, interleave, load_average
 from benchmarks.workload import RATE
 
 Peaks = dict[tuple[str, str], float]  # by engine and precision
@@ -47,10 +46,8 @@ NOTES = (
 @click.option("--threads", type=click.IntRange(min=1), default=2, show_default=True, help="For every engine.")
 @click.option("--runs", type=click.IntRange(min=1), default=10, show_default=True, help="Measured calls of each.")
 @click.option("--data", metavar="SET", help="The speech [default: as benchmarks.speed].")
-@click.option(
-    "--cpu", is_flag=True, help="Seconds of the processor, not of the clock: for one thread on a busy machine."
-)
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@command.CPU
+@command.JSON_FILE
 def main(
     bundles: tuple[Path, ...],
     checkpoint: Path,
@@ -62,8 +59,7 @@ def main(
     json_file: Path | None,
 ) -> None:
     """Measure the machine's limits, and the encoders of CTC BUNDLES made of one checkpoint against them."""
-    if cpu and threads > 1:
-        raise click.BadParameter("is for one thread: processors of several add up", param_hint="--cpu")
+    clock = command.clock(cpu, threads)
     torch.set_num_threads(threads)
     calls = {str(bundle): _encoder(bundle, threads, data, seconds) for bundle in bundles}
     counted = operations(checkpoint, round(seconds * RATE))
@@ -72,15 +68,17 @@ def main(
     own = {(engine, shape): product(engine, "int8", shape, threads) for engine in engines for shape in shapes}
     everyone = [*products(threads), *own.values()]
     calls |= {each.title: each.call for each in everyone} | {MEMORY: bandwidth.reader()}
-    timings = timed(calls, runs, time.process_time if cpu else time.perf_counter)
+    for call in calls.values():
+        call()
+    timings = interleave(calls, runs, clock=clock)
     peaks = fastest(everyone, timings)
     alone = {key: timings[each.title].minimum / each.operations for key, each in own.items()}
     rows = [measured(bundle, timings[str(bundle)], counted, peaks, alone) for bundle in bundles]
     memory = bandwidth.gigabytes_per_second(timings[MEMORY].minimum)
     facts = command.facts("peak", "base", runs, threads) | {"audio_seconds": seconds, "load": load_average()}
-    clock = "processor time" if cpu else "time"
+    kind = "processor time" if cpu else "time"
     command.show(
-        f"{checkpoint.name}, {seconds:g} s of audio, {counted.total / 1e9:.1f} GOP, threads: {threads}, {clock}",
+        f"{checkpoint.name}, {seconds:g} s of audio, {counted.total / 1e9:.1f} GOP, threads: {threads}, {kind}",
         render(rows),
         [f"{engine} {precision}: {value:.0f} GOP/s" for (engine, precision), value in peaks.items()],
         facts,
@@ -108,19 +106,6 @@ def fastest(everyone: Sequence[Product], timings: Mapping[str, Timing]) -> Peaks
         key, reached = (each.engine, each.precision), each.operations / timings[each.title].minimum / 1e9
         peaks[key] = max(peaks.get(key, 0.0), reached)
     return peaks
-
-
-def timed(calls: dict[str, Callable[[], object]], runs: int, clock: Callable[[], float]) -> dict[str, Timing]:
-    """Time all calls in turn, by a clock; each is called once before."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
-        call()
-    for first in range(runs):
-        for name in order(list(calls), first):
-            start = clock()
-            calls[name]()
-            seconds[name].append(clock() - start)
-    return {name: Timing(tuple(taken)) for name, taken in seconds.items()}
 
 
 def measured(bundle: Path, timing: Timing, counted: Operations, peaks: Peaks, alone: Alone) -> dict[str, Any]:
